@@ -1,0 +1,20 @@
+namespace Entrepot.Pull;
+
+/// <summary>Something to serve: whole on disk, still arriving, or passed through. The HTTP edge cannot tell which.</summary>
+/// <remarks>One reader at a time; many blobs of the same bytes may be open at once. The opener disposes it.</remarks>
+public abstract class Blob : IAsyncDisposable
+{
+    /// <summary>Bytes of the whole blob, known before they have all arrived.</summary>
+    public abstract long Size { get; }
+
+    /// <summary>Reads some bytes at <paramref name="offset"/>, waiting for bytes that have not arrived.</summary>
+    /// <returns>Bytes read; 0 only at <see cref="Size"/>.</returns>
+    /// <param name="buffer">Where the bytes go; not empty.</param>
+    /// <param name="offset">Bytes from the start of the whole blob. Readers go forward, without gaps.</param>
+    /// <param name="cancel">Ends this wait, and nothing else.</param>
+    /// <exception cref="IOException">The bytes cannot be had; what was read before must not be completed cleanly.</exception>
+    public abstract ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancel);
+
+    /// <inheritdoc/>
+    public abstract ValueTask DisposeAsync();
+}

@@ -1,0 +1,47 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>Bytes at rest, named by their digest.</summary>
+/// <remarks>
+/// Safe for concurrent use. A blob that opens is whole, was verified when it was committed (or again before it is opened, if
+/// nothing remembers that), and never changes. Absence is an answer; an <see cref="IOException"/> means that the disk failed.
+/// </remarks>
+public interface IBlobStore
+{
+    /// <summary>Opens a blob; the caller disposes it. It stays readable after its removal.</summary>
+    /// <returns><see langword="null"/> if there is no such blob, or if what had its name was false and has been removed.</returns>
+    ValueTask<Blob?> OpenAsync(Digest digest, CancellationToken cancel);
+
+    /// <summary>Whether a blob of this name is there. It may still turn out to be false when it is opened. Cheap.</summary>
+    bool Contains(Digest digest);
+
+    /// <summary>Begins a blob. Nobody can open it in the store before it is committed.</summary>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel);
+}
+
+/// <summary>A blob being written: one writer, any number of readers. Disposal without commit discards it.</summary>
+/// <remarks>
+/// <see cref="WriteAsync"/>, <see cref="VerifyAsync"/> and <see cref="CommitAsync"/> are called by one owner, one after the other;
+/// <see cref="OpenReader"/> is safe beside them. Its readers outlive it.
+/// </remarks>
+public interface IPartialBlob : IAsyncDisposable
+{
+    /// <summary>Bytes written so far, from the start, without gaps.</summary>
+    long Length { get; }
+
+    /// <summary>Appends bytes; when it completes, readers can read them.</summary>
+    ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel);
+
+    /// <summary>Opens a reader, which may be asked only for bytes that have been written; the caller disposes it.</summary>
+    /// <param name="size">The whole blob's size, which the reader announces.</param>
+    Blob OpenReader(long size);
+
+    /// <summary>Whether everything written is what the digest names. Writing ends with it.</summary>
+    ValueTask<bool> VerifyAsync(CancellationToken cancel);
+
+    /// <summary>Makes the blob durable, then visible under its name.</summary>
+    /// <exception cref="InvalidOperationException"><see cref="VerifyAsync"/> has not said yes.</exception>
+    ValueTask CommitAsync(CancellationToken cancel);
+}

@@ -1,0 +1,49 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>What is remembered about the blobs in the store, and what their bytes cannot tell.</summary>
+/// <remarks>
+/// Safe for concurrent use. Looking up never touches a disk. What bytes cannot tell (tags, media types and repositories of manifests)
+/// is durable when its task completes, so that an answer may depend on it (invariant 2).
+/// </remarks>
+public interface ICacheIndex
+{
+    /// <summary>The blob's record, if its bytes are in the store and known to be right.</summary>
+    BlobRecord? FindBlob(Digest digest);
+
+    /// <summary>Remembers a blob whose bytes are in the store, durable and verified.</summary>
+    void AddBlob(Digest digest, BlobRecord record);
+
+    /// <summary>Forgets a blob; unknown ones are ignored.</summary>
+    void RemoveBlob(Digest digest);
+
+    /// <summary>What a tag meant when its upstream was last asked; <see langword="null"/> if it never was.</summary>
+    TagRecord? FindTag(Reference tag);
+
+    /// <summary>Remembers what a tag means. The time of its validation alone is not worth a flush, and may be lost.</summary>
+    ValueTask SetTagAsync(Reference tag, TagRecord record, CancellationToken cancel);
+
+    /// <summary>Forgets a tag; unknown ones are ignored.</summary>
+    ValueTask RemoveTagAsync(Reference tag, CancellationToken cancel);
+
+    /// <summary>The media type that a manifest was received with; <see langword="null"/> if it is not known as a manifest.</summary>
+    string? FindMediaType(Digest manifest);
+
+    /// <summary>Remembers the media type a manifest was received with, and one more repository that has it.</summary>
+    ValueTask AddManifestAsync(Reference manifest, string mediaType, CancellationToken cancel);
+
+    /// <summary>Upstream and repository of everything that is cached, in no order.</summary>
+    IReadOnlyCollection<(string Upstream, string Repository)> Repositories();
+}
+
+/// <summary>What is remembered of a blob.</summary>
+/// <param name="Size">Bytes.</param>
+public sealed record BlobRecord(long Size);
+
+/// <summary>What a tag means.</summary>
+/// <param name="Digest">The manifest it points to.</param>
+/// <param name="MediaType">That manifest's media type, as the upstream sent it.</param>
+/// <param name="Size">Bytes of that manifest.</param>
+/// <param name="ValidatedAt">When the upstream last said so.</param>
+public sealed record TagRecord(Digest Digest, string MediaType, long Size, DateTimeOffset ValidatedAt);

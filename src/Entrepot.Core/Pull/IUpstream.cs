@@ -1,0 +1,100 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>A registry that content comes from, as one configured upstream.</summary>
+/// <remarks>
+/// Safe for concurrent use. Connecting, authentication, redirects and tries again are its own business; what it answers is either
+/// content or the <see cref="RegistryError"/> that a client is to be told. It throws only <see cref="OperationCanceledException"/>,
+/// and only for the caller's own token. Every wait has a bound. References given to it are of this upstream.
+/// </remarks>
+public interface IUpstream
+{
+    /// <summary>The name that clients know, e.g. <c>docker.io</c>.</summary>
+    string Name { get; }
+
+    /// <summary>How long a tag stays fresh after the upstream was asked.</summary>
+    TimeSpan TagTtl { get; }
+
+    /// <summary>Whether it was found to be out of reach just now, so that asking would be refused at once.</summary>
+    bool IsDown { get; }
+
+    /// <summary>Asks what a manifest is, without its content (free at Docker Hub). 404 is <c>MANIFEST_UNKNOWN</c>.</summary>
+    Task<Answer<ManifestInfo>> HeadManifestAsync(Reference reference, CancellationToken cancel);
+
+    /// <summary>Fetches a manifest, whole, at most the configured limit of bytes. 404 is <c>MANIFEST_UNKNOWN</c>.</summary>
+    /// <remarks>The caller compares the bytes with the digest; the upstream does not.</remarks>
+    Task<Answer<ReceivedManifest>> GetManifestAsync(Reference reference, CancellationToken cancel);
+
+    /// <summary>Asks how large a blob is. 404 is <c>BLOB_UNKNOWN</c>.</summary>
+    Task<Answer<BlobInfo>> HeadBlobAsync(Reference reference, CancellationToken cancel);
+
+    /// <summary>Opens a blob's bytes from <paramref name="offset"/> on. 404 is <c>BLOB_UNKNOWN</c>.</summary>
+    /// <param name="reference">The blob; by digest.</param>
+    /// <param name="offset">Where to begin. An upstream without ranges begins at 0: see <see cref="UpstreamBlob.Offset"/>.</param>
+    /// <param name="end">The first byte no longer wanted; <see langword="null"/> for all the rest.</param>
+    /// <param name="validator">What earlier bytes came with (see <see cref="UpstreamBlob.Validator"/>), sent as If-Range; may be <see langword="null"/>.</param>
+    /// <param name="cancel">Ends opening; reading has its own.</param>
+    Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, long offset, long? end, string? validator, CancellationToken cancel);
+
+    /// <summary>One page of a repository's tags. 404 is <c>NAME_UNKNOWN</c>.</summary>
+    /// <param name="repository">The repository's full name at this upstream.</param>
+    /// <param name="count">Most tags wanted; <see langword="null"/> leaves it to the upstream.</param>
+    /// <param name="last">The tag after which to begin; <see langword="null"/> for the beginning.</param>
+    /// <param name="cancel">Ends the request.</param>
+    Task<Answer<TagPage>> ListTagsAsync(string repository, int? count, string? last, CancellationToken cancel);
+
+    /// <summary>
+    /// All descriptors that refer to a manifest, of one artifact type if that is given: from the referrers API with all its pages, or, where
+    /// an upstream has none, from the referrers tag schema. What nobody refers to has an empty list; there is no 404.
+    /// </summary>
+    Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel);
+}
+
+/// <summary>What a HEAD told of a manifest. Each is <see langword="null"/> if the upstream did not say it.</summary>
+/// <param name="Digest">Docker-Content-Digest.</param>
+/// <param name="MediaType">Content-Type, as sent.</param>
+/// <param name="Size">Content-Length in bytes.</param>
+public sealed record ManifestInfo(Digest? Digest, string? MediaType, long? Size);
+
+/// <summary>A manifest as it was received, not yet compared with any digest.</summary>
+/// <param name="Content">The bytes.</param>
+/// <param name="MediaType">Content-Type, as sent; <see langword="null"/> if there was none.</param>
+/// <param name="Digest">Docker-Content-Digest; <see langword="null"/> if there was none.</param>
+public sealed record ReceivedManifest(ReadOnlyMemory<byte> Content, string? MediaType, Digest? Digest);
+
+/// <summary>What a HEAD told of a blob.</summary>
+/// <param name="Size">Bytes.</param>
+public sealed record BlobInfo(long Size);
+
+/// <summary>One page of tags.</summary>
+/// <param name="Tags">Tags in the upstream's order; each fits the specification's grammar.</param>
+/// <param name="HasMore">Whether the upstream announced a further page, to be asked for with the last tag of this one.</param>
+public sealed record TagPage(IReadOnlyList<string> Tags, bool HasMore);
+
+/// <summary>What refers to a manifest.</summary>
+/// <param name="Content">An OCI image index, ready to be served.</param>
+/// <param name="Filtered">Whether the filter by artifact type has been applied.</param>
+public sealed record ReferrerList(ReadOnlyMemory<byte> Content, bool Filtered);
+
+/// <summary>Bytes on their way from an upstream. The opener disposes it, which gives its connection back.</summary>
+public sealed class UpstreamBlob : IAsyncDisposable
+{
+    /// <summary>
+    /// The bytes, from <see cref="Offset"/> on. Reading throws <see cref="IOException"/> when the connection breaks, ends before its
+    /// announced length, or brings nothing for too long.
+    /// </summary>
+    public required Stream Content { get; init; }
+
+    /// <summary>Where <see cref="Content"/> begins in the whole blob; not always where it was asked to.</summary>
+    public required long Offset { get; init; }
+
+    /// <summary>Bytes of the whole blob; <see langword="null"/> if the upstream does not say.</summary>
+    public required long? Size { get; init; }
+
+    /// <summary>A strong ETag; <see langword="null"/> if there was none.</summary>
+    public string? Validator { get; init; }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => Content.DisposeAsync();
+}

@@ -1,0 +1,55 @@
+using Entrepot.Upstream;
+
+namespace Entrepot.Server.Options;
+
+/// <summary>Everything the appliance can be told. Immutable; read once at start, checked all together.</summary>
+public sealed record EntrepotOptions
+{
+    /// <summary>Where the registry API listens.</summary>
+    /// <value>At least one <c>address:port</c>; port 0 takes a free one. Default <c>0.0.0.0:5000</c>.</value>
+    public IReadOnlyList<string> Listen { get; init; } = ["0.0.0.0:5000"];
+
+    /// <summary>Where health and metrics listen.</summary>
+    /// <value>An <c>address:port</c>. Default <c>127.0.0.1:5001</c>: it is not for everybody.</value>
+    public string Admin { get; init; } = "127.0.0.1:5001";
+
+    /// <summary>The upstream of a request that names none.</summary>
+    /// <value>The name of a configured upstream. Default <c>docker.io</c>.</value>
+    public string DefaultUpstream { get; init; } = "docker.io";
+
+    /// <summary>How long running responses get when the process is asked to end.</summary>
+    /// <value>0 s to 10 min. Default 7 s: docker stop kills after 10.</value>
+    public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(7);
+
+    /// <summary>The directory that everything is stored under.</summary>
+    /// <value>A directory on one file system, because a commit is a rename. Default <c>./data</c>.</value>
+    public string StorageRoot { get; init; } = "data";
+
+    /// <summary>Bytes a second, measured over a response, below which a client that reads is given up.</summary>
+    /// <value>1 B/s to 1 GB/s. Default 1 KB/s: slower than any link that an image is pulled over.</value>
+    public double MinRate { get; init; } = 1000;
+
+    /// <summary>Most client connections at once.</summary>
+    /// <value>1 to 1,000,000. Default 10,000: a thousand nodes with ten layers each.</value>
+    public int Connections { get; init; } = 10_000;
+
+    /// <summary>Most bytes of a manifest; a larger one is 502.</summary>
+    /// <value>64 KiB to 64 MiB. Default 8 MiB: registries allow 4 MiB.</value>
+    public int ManifestLimit { get; init; } = 8 << 20;
+
+    /// <summary>The registries that content comes from.</summary>
+    /// <value>At least one. Default: the well-known public registries.</value>
+    public IReadOnlyList<UpstreamOptions> Upstreams { get; init; } = WellKnown;
+
+    /// <summary>The public registries that are known without any configuration.</summary>
+    public static IReadOnlyList<UpstreamOptions> WellKnown { get; } =
+    [
+        new() { Name = "docker.io", Urls = [new("https://registry-1.docker.io")] },
+        new() { Name = "ghcr.io", Urls = [new("https://ghcr.io")] },
+        new() { Name = "quay.io", Urls = [new("https://quay.io")] },
+        new() { Name = "registry.k8s.io", Urls = [new("https://registry.k8s.io")] },
+        new() { Name = "gcr.io", Urls = [new("https://gcr.io")] },
+        new() { Name = "mcr.microsoft.com", Urls = [new("https://mcr.microsoft.com")] },
+        new() { Name = "public.ecr.aws", Urls = [new("https://public.ecr.aws")] },
+    ];
+}

@@ -1,0 +1,45 @@
+namespace Entrepot.Upstream;
+
+/// <summary>One registry that content comes from. Immutable; read once at start and checked there.</summary>
+public sealed record UpstreamOptions
+{
+    /// <summary>The namespace that clients know, e.g. <c>docker.io</c>.</summary>
+    /// <value>A host name with an optional port. Required, and given once.</value>
+    public required string Name { get; init; }
+
+    /// <summary>Where it is; several are tried in order.</summary>
+    /// <value>At least one http or https address without path, query and credentials. Default: https and the name.</value>
+    public required IReadOnlyList<Uri> Urls { get; init; }
+
+    /// <summary>Values of a client's <c>Host</c> header that select this upstream.</summary>
+    /// <value>Host names with an optional port, each at one upstream only. Default: none.</value>
+    public IReadOnlyList<string> Hosts { get; init; } = [];
+
+    /// <summary>The account's name.</summary>
+    /// <value>Default: none, that is, anonymous or from <see cref="DockerConfig"/>.</value>
+    public string? Username { get; init; }
+
+    /// <summary>The account's password or access token.</summary>
+    /// <value>Only with <see cref="Username"/>, and not together with <see cref="PasswordFile"/>.</value>
+    public string? Password { get; init; }
+
+    /// <summary>A file that holds the password; read again when it changes; one trailing newline is ignored.</summary>
+    /// <value>Only with <see cref="Username"/>.</value>
+    public string? PasswordFile { get; init; }
+
+    /// <summary>A Docker <c>config.json</c> with <c>auths</c>, <c>credHelpers</c> or <c>credsStore</c>; read again when it changes.</summary>
+    /// <value>Not together with <see cref="Username"/>. Default: none.</value>
+    public string? DockerConfig { get; init; }
+
+    /// <summary>Further hosts that may be sent this upstream's credentials as its token service.</summary>
+    /// <value>Host names. Default: none; the upstream's own registrable domain needs no entry.</value>
+    public IReadOnlyList<string> TokenRealms { get; init; } = [];
+
+    /// <summary>How long a tag stays fresh after the upstream was asked.</summary>
+    /// <value>0 s or more; <see cref="Timeout.InfiniteTimeSpan"/> is unlimited. Default 1 minute.</value>
+    public TimeSpan TagTtl { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>Most requests that run at this upstream at once; further ones wait.</summary>
+    /// <value>1 to 1024. Default 64: more than one machine's disk keeps up with, less than what registries block.</value>
+    public int Connections { get; init; } = 64;
+}
