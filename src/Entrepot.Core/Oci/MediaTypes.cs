@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Entrepot.Oci;
 
 /// <summary>The media types of manifests that registries and engines use.</summary>
@@ -29,4 +31,8 @@ public static class MediaTypes
         "application/vnd.oci.artifact.manifest.v1+json",
         "*/*",
     ];
+
+    /// <summary>Whether this may stand in a header: printable ASCII, not empty and not absurdly long.</summary>
+    public static bool IsUsable([NotNullWhen(true)] string? mediaType) =>
+        mediaType is { Length: > 0 and <= 255 } && !mediaType.AsSpan().ContainsAnyExceptInRange(' ', '~');
 }

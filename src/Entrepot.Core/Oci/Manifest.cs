@@ -1,0 +1,56 @@
+using System.Text.Json;
+
+namespace Entrepot.Oci;
+
+/// <summary>What points to some bytes: their digest, size and type (OCI image specification, "Content Descriptors").</summary>
+/// <param name="Digest">The bytes' name.</param>
+/// <param name="MediaType">Their type; empty if it is not given.</param>
+/// <param name="Size">How many they are; 0 if it is not given.</param>
+public sealed record Descriptor(Digest Digest, string MediaType, long Size);
+
+/// <summary>The parts of a manifest that a cache understands. Immutable.</summary>
+/// <remarks>Unknown manifests are served all the same: what is not understood is only not followed.</remarks>
+/// <param name="MediaType">The <c>mediaType</c> field, or what the other fields show it to be.</param>
+/// <param name="Blobs">Config and layers: what an engine fetches as blobs to have this image.</param>
+public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs)
+{
+    /// <summary>Reads a manifest.</summary>
+    /// <returns><see langword="null"/> if it is not a JSON object, so that no registry would call it a manifest.</returns>
+    public static Manifest? TryParse(ReadOnlyMemory<byte> content)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(content);
+            var root = document.RootElement;
+            return root.ValueKind is JsonValueKind.Object ? Read(root) : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static Manifest Read(JsonElement root)
+    {
+        var isIndex = root.TryGetProperty("manifests", out _);
+        var blobs = new List<Descriptor>();
+        if (root.TryGetProperty("config", out var config)) Add(blobs, config);
+        if (root.TryGetProperty("layers", out var layers) && layers.ValueKind is JsonValueKind.Array)
+            foreach (var layer in layers.EnumerateArray()) Add(blobs, layer);
+
+        var declared = Text(root, "mediaType");
+        return new Manifest(declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest, blobs);
+    }
+
+    // Layers with addresses of their own ("foreign" layers) are fetched from there, not from a registry.
+    private static void Add(List<Descriptor> blobs, JsonElement element)
+    {
+        if (element.ValueKind is not JsonValueKind.Object || element.TryGetProperty("urls", out _)) return;
+        if (!Digest.TryParse(Text(element, "digest"), out var digest)) return;
+        var size = element.TryGetProperty("size", out var number) && number.ValueKind is JsonValueKind.Number && number.TryGetInt64(out var bytes) ? bytes : 0;
+        blobs.Add(new Descriptor(digest, Text(element, "mediaType"), size));
+    }
+
+    private static string Text(JsonElement element, string name) =>
+        element.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() ?? "" : "";
+}

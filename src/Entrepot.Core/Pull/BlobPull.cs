@@ -1,0 +1,108 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>Pulls of blobs: from the store, from a running fetch, or by a fetch of their own. Safe for concurrent use.</summary>
+internal sealed class BlobPull(IBlobStore store, FetchTable fetches, CancellationToken stop)
+{
+    /// <summary>The detail of an answer that passes through and is not kept.</summary>
+    public const string Bypassed = "bypass";
+
+    private readonly Flights<Reference, Answer<BlobInfo>> _heads = new();
+
+    /// <summary>Tells a blob's size.</summary>
+    public async Task<Pulled<BlobContent>> HeadAsync(Reference reference, IUpstream upstream, CancellationToken cancel)
+    {
+        if (await store.OpenAsync(reference.Digest, cancel) is { } stored)
+        {
+            await using (stored) return new(PullSource.Hit, Whole(stored.Size));
+        }
+
+        if (fetches.Find(reference.Digest) is { Size: { } known } fetch)
+            return new(fetch.IsVerified ? PullSource.Hit : PullSource.Joined, Whole(known), stored: true);
+
+        var (flight, started) = _heads.Join(reference, () => upstream.HeadBlobAsync(reference, stop));
+        return (await flight.WaitAsync(cancel)).Has(out var info, out var error)
+            ? new(started ? PullSource.Fetched : PullSource.Joined, Whole(info.Size))
+            : new(error);
+    }
+
+    /// <summary>Opens a blob, or the part of it that a range asks for.</summary>
+    public async Task<Pulled<BlobContent>> GetAsync(Reference reference, RangeRequest? range, IUpstream upstream, CancellationToken cancel)
+    {
+        while (true)
+        {
+            if (await store.OpenAsync(reference.Digest, cancel) is { } stored) return new(PullSource.Hit, Part(stored, range));
+
+            var (fetch, started) = fetches.Join(reference, upstream);
+            var source = fetch.IsVerified ? PullSource.Hit : started ? PullSource.Fetched : PullSource.Joined;
+            var follow = await fetch.FollowAsync(cancel);
+            switch (follow.Kind)
+            {
+                case FollowKind.Following:
+                    return await FollowAsync(reference, range, upstream, fetch, follow.Blob!, source, cancel);
+                case FollowKind.StoreFailed:
+                    return await PassAsync(reference, range, null, upstream, cancel);
+                case FollowKind.Failed when started || follow.Error!.IsOutage || IsSameRepository(fetch.Leader, reference):
+                    return new(follow.Error!);
+
+                // Another repository was refused, which says nothing of this one; or the blob is in the store by now.
+                case FollowKind.Failed:
+                case FollowKind.Stored:
+                    continue;
+            }
+        }
+    }
+
+    private static async Task<Pulled<BlobContent>> FollowAsync(
+        Reference reference, RangeRequest? range, IUpstream upstream, Fetch fetch, FollowedBlob blob, PullSource source, CancellationToken cancel)
+    {
+        var content = Part(blob, range);
+        if (content.Span is not { } span || blob.Size == 0) return new(source, content, stored: true);
+
+        if (!fetch.IsVerified && FetchPlan.IsFar(span.From, fetch.Arrived))
+        {
+            await blob.DisposeAsync();
+            return await PassAsync(reference, range, blob.Size, upstream, cancel);
+        }
+
+        blob.HoldTail = span.From == 0;
+        return new(source, content, stored: true);
+    }
+
+    // Straight from the upstream: what lies too far ahead of the run, or what the store does not take.
+    private static async Task<Pulled<BlobContent>> PassAsync(
+        Reference reference, RangeRequest? range, long? size, IUpstream upstream, CancellationToken cancel)
+    {
+        if (range is not null && size is null)
+        {
+            if (!(await upstream.HeadBlobAsync(reference, cancel)).Has(out var info, out var unknown)) return new(unknown);
+            size = info.Size;
+        }
+
+        var span = default(ByteSpan?);
+        if (range is { } wanted)
+        {
+            if (!wanted.TryResolve(size!.Value, out var resolved)) return new(PullSource.Bypass, new BlobContent(size.Value, null, true, null), Bypassed);
+            span = resolved;
+        }
+
+        var opened = await upstream.OpenBlobAsync(reference, span?.From ?? 0, span?.To, null, cancel);
+        if (!opened.Has(out var source, out var error)) return new(error);
+        if (source.Size is { } whole && source.Offset == (span?.From ?? 0) && (size ?? whole) == whole)
+            return new(PullSource.Bypass, new BlobContent(whole, span ?? new ByteSpan(0, whole), span is not null, new PassedBlob(source, reference.Digest, whole)), Bypassed);
+
+        await source.DisposeAsync();
+        return new(RegistryError.BadGateway("the upstream gives neither this range nor the blob's size"));
+    }
+
+    private static BlobContent Part(Blob blob, RangeRequest? range)
+    {
+        if (range is not { } wanted) return new BlobContent(blob.Size, new ByteSpan(0, blob.Size), false, blob);
+        return new BlobContent(blob.Size, wanted.TryResolve(blob.Size, out var span) ? span : null, true, blob);
+    }
+
+    private static BlobContent Whole(long size) => new(size, new ByteSpan(0, size), false, null);
+
+    private static bool IsSameRepository(Reference one, Reference other) => one.Upstream == other.Upstream && one.Repository == other.Repository;
+}

@@ -1,0 +1,90 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>The fetches now running, at most one for a digest (invariant 3). Safe for concurrent use.</summary>
+/// <remarks>The table owns its fetches: a request that happened to come first may go away, the fetch goes on. They end when it is disposed.</remarks>
+public sealed class FetchTable : IAsyncDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Digest, (Fetch Fetch, Task Run)> _running = [];   // guarded by _gate
+    private readonly CancellationTokenSource _stop = new();
+    private readonly IBlobStore _store;
+    private readonly TimeProvider _clock;
+    private bool _stopped;   // guarded by _gate
+    private long _wrong;
+
+    /// <summary>An empty table.</summary>
+    public FetchTable(IBlobStore store, TimeProvider clock) => (_store, _clock) = (store, clock);
+
+    /// <summary>Fetches now running.</summary>
+    public int Count { get { lock (_gate) return _running.Count; } }
+
+    /// <summary>Followers of all of them together.</summary>
+    public int Followers { get { lock (_gate) return _running.Values.Sum(one => one.Fetch.Followers); } }
+
+    /// <summary>How often fetched bytes were not what their digest names, since the start.</summary>
+    public long VerifyFailures => Interlocked.Read(ref _wrong);
+
+    /// <summary>Told of each fetch's end, with what went wrong or <see langword="null"/>; must return at once.</summary>
+    public Action<FetchEnd>? Ended { get; init; }
+
+    /// <summary>The fetch that runs for a digest, if one does.</summary>
+    public Fetch? Find(Digest digest)
+    {
+        lock (_gate) return _running.TryGetValue(digest, out var one) ? one.Fetch : null;
+    }
+
+    /// <summary>Joins the running fetch of a digest, or starts one.</summary>
+    /// <returns>The fetch, and whether this call started it.</returns>
+    /// <exception cref="ObjectDisposedException">The process is ending.</exception>
+    public (Fetch Fetch, bool Started) Join(Reference reference, IUpstream upstream)
+    {
+        lock (_gate)
+        {
+            if (_running.TryGetValue(reference.Digest, out var one)) return (one.Fetch, false);
+            ObjectDisposedException.ThrowIf(_stopped, this);
+
+            var fetch = new Fetch(reference);
+            _running.Add(reference.Digest, (fetch, Task.Run(() => RunAsync(fetch, upstream))));
+            return (fetch, true);
+        }
+    }
+
+    /// <summary>Ends all fetches and waits until they have ended. What had arrived is discarded, and none can begin any more.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Task[] runs;
+        lock (_gate)
+        {
+            _stopped = true;
+            runs = [.. _running.Values.Select(one => one.Run)];
+        }
+
+        await _stop.CancelAsync();
+        await Task.WhenAll(runs);
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync(Fetch fetch, IUpstream upstream)
+    {
+        var run = new FetchRun(fetch, upstream, _store, _clock);
+        var end = await run.RunAsync(_stop.Token);
+        Interlocked.Add(ref _wrong, run.VerifyFailures);
+
+        // Out of the table first: whoever sees the fetch end and tries again must start a new one, or find the blob in the store.
+        lock (_gate) _running.Remove(fetch.Leader.Digest);
+        if (end.Error is null || fetch.IsVerified) fetch.End(end.Error);
+        else fetch.Fail(end.Error, end.StoreFailed);
+        await fetch.LeaveAsync();
+        Ended?.Invoke(end);
+    }
+}
+
+/// <summary>How a fetch ended.</summary>
+/// <param name="Reference">What was fetched, and from where.</param>
+/// <param name="Bytes">Bytes that arrived, as far as they were in order.</param>
+/// <param name="Error">What went wrong; <see langword="null"/> if nothing did.</param>
+/// <param name="StoreFailed">Whether it was the store that went wrong.</param>
+/// <param name="Fault">What was thrown, if something was.</param>
+public sealed record FetchEnd(Reference Reference, long Bytes, RegistryError? Error, bool StoreFailed = false, Exception? Fault = null);

@@ -1,0 +1,86 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>The use case: what a client asks for, from the store or through it from an upstream.</summary>
+/// <remarks>
+/// Safe for concurrent use. A caller's cancellation ends its own wait and nothing else (invariant 6). Disposal ends what still runs for nobody
+/// in particular. References are of configured upstreams.
+/// </remarks>
+public sealed class PullThrough : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Dictionary<string, IUpstream> _upstreams;
+    private readonly ICacheIndex _index;
+    private readonly ManifestPull _manifests;
+    private readonly BlobPull _blobs;
+
+    /// <summary>Joins the parts. The fetches and the upstreams stay their owner's to dispose.</summary>
+    /// <param name="store">Bytes at rest.</param>
+    /// <param name="index">What is remembered.</param>
+    /// <param name="fetches">Blobs on their way.</param>
+    /// <param name="upstreams">Where they come from, each name once.</param>
+    /// <param name="clock">The time.</param>
+    /// <param name="storeFailed">Told when a manifest or a tag could not be kept, though it was served; must return at once.</param>
+    public PullThrough(
+        IBlobStore store, ICacheIndex index, FetchTable fetches, IEnumerable<IUpstream> upstreams, TimeProvider clock, Action<Reference, Exception> storeFailed)
+    {
+        _index = index;
+        _upstreams = upstreams.ToDictionary(upstream => upstream.Name);
+        _manifests = new ManifestPull(store, index, clock, storeFailed, _stop.Token);
+        _blobs = new BlobPull(store, fetches, _stop.Token);
+    }
+
+    /// <summary>A manifest; with <paramref name="headOnly"/> its bytes may be left out.</summary>
+    public Task<Pulled<ManifestContent>> GetManifestAsync(Reference reference, bool headOnly, CancellationToken cancel) =>
+        _manifests.GetAsync(reference, headOnly, Upstream(reference), cancel);
+
+    /// <summary>A blob's size, without its bytes.</summary>
+    public Task<Pulled<BlobContent>> HeadBlobAsync(Reference reference, CancellationToken cancel) =>
+        _blobs.HeadAsync(reference, Upstream(reference), cancel);
+
+    /// <summary>A blob, or a part of it; the caller disposes the content.</summary>
+    public Task<Pulled<BlobContent>> GetBlobAsync(Reference reference, RangeRequest? range, CancellationToken cancel) =>
+        _blobs.GetAsync(reference, range, Upstream(reference), cancel);
+
+    /// <summary>One page of a repository's tags, as the upstream has them now.</summary>
+    public async Task<Pulled<TagPage>> ListTagsAsync(Reference repository, int? count, string? last, CancellationToken cancel) =>
+        (await Upstream(repository).ListTagsAsync(repository.Repository, count, last, cancel)).Has(out var page, out var error)
+            ? new(PullSource.Fetched, page)
+            : new(error);
+
+    /// <summary>What refers to a manifest, as the upstream has it now.</summary>
+    public async Task<Pulled<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
+        (await Upstream(subject).ListReferrersAsync(subject, artifactType, cancel)).Has(out var list, out var error)
+            ? new(PullSource.Fetched, list)
+            : new(error);
+
+    /// <summary>One page of the names of the repositories that are cached, in ordinal order.</summary>
+    /// <param name="upstream">The upstream whose repositories have no prefix.</param>
+    /// <param name="only">Whether those of other upstreams are left out.</param>
+    /// <param name="count">Most names wanted.</param>
+    /// <param name="last">The name after which to begin; empty for the beginning.</param>
+    /// <returns>The names, and whether there are more.</returns>
+    public (IReadOnlyList<string> Names, bool HasMore) ListRepositories(string upstream, bool only, int count, string last)
+    {
+        var names = _index.Repositories()
+            .Where(one => !only || one.Upstream == upstream)
+            .Select(one => one.Upstream == upstream ? one.Repository : $"{one.Upstream}/{one.Repository}")
+            .Where(name => string.CompareOrdinal(name, last) > 0)
+            .Order(StringComparer.Ordinal)
+            .Take(count + 1)
+            .ToList();
+        var hasMore = names.Count > count;
+        if (hasMore) names.RemoveAt(count);
+        return (names, hasMore);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _stop.Dispose();
+    }
+
+    private IUpstream Upstream(Reference reference) => _upstreams[reference.Upstream];
+}

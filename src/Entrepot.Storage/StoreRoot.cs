@@ -1,0 +1,128 @@
+using System.Globalization;
+using Entrepot.Oci;
+
+namespace Entrepot.Storage;
+
+/// <summary>The store's directory cannot be used; the message names it and says why.</summary>
+public sealed class StoreUnusableException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>The directory that everything is stored under, held by this process alone. Safe for concurrent use.</summary>
+/// <remarks>
+/// <code>
+/// blobs/sha256/ab/&lt;64 hex&gt;   committed, immutable
+/// partial/&lt;64 hex&gt;           fetches in progress
+/// records/                     what bytes cannot tell
+/// format                       version of this layout
+/// lock                         held while a process uses the directory
+/// </code>
+/// Files with other names are nobody's business here and are left alone.
+/// </remarks>
+public sealed class StoreRoot : IDisposable
+{
+    /// <summary>The version of the layout that this program reads and writes.</summary>
+    public const int FormatVersion = 1;
+
+    private readonly FileStream _lock;
+
+    private StoreRoot(string path, FileStream held) => (Path, _lock) = (path, held);
+
+    /// <summary>The directory, absolute.</summary>
+    public string Path { get; }
+
+    internal string Partial => System.IO.Path.Combine(Path, "partial");
+
+    internal string Records => System.IO.Path.Combine(Path, "records");
+
+    /// <summary>Opens a directory, made if it is not there, and keeps other processes out until disposal.</summary>
+    /// <exception cref="StoreUnusableException">It cannot be written, is used by another process, or has a newer layout.</exception>
+    public static StoreRoot Open(string path)
+    {
+        path = System.IO.Path.GetFullPath(path);
+        try
+        {
+            Directory.CreateDirectory(path);
+            var root = new StoreRoot(path, Lock(path));
+            try
+            {
+                root.CheckFormat();
+                Directory.CreateDirectory(root.Partial);
+                Directory.CreateDirectory(root.Records);
+                foreach (var algorithm in (string[])["sha256", "sha512"]) Directory.CreateDirectory(System.IO.Path.Combine(path, "blobs", algorithm));
+                root.RemoveLeftovers();
+                Posix.FlushDirectory(System.IO.Path.Combine(path, "blobs"));
+                Posix.FlushDirectory(path);
+                return root;
+            }
+            catch
+            {
+                root.Dispose();
+                throw;
+            }
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreUnusableException($"cannot store under '{path}': {fault.Message}", fault);
+        }
+    }
+
+    /// <summary>Blobs under the root and their bytes, as their names and sizes tell.</summary>
+    public (int Blobs, long Bytes) Measure()
+    {
+        var (blobs, bytes) = (0, 0L);
+        foreach (var file in new DirectoryInfo(System.IO.Path.Combine(Path, "blobs")).EnumerateFiles("*", SearchOption.AllDirectories))
+        {
+            if (!Digest.TryParse($"{file.Directory!.Parent?.Name}:{file.Name}", out _)) continue;
+            blobs++;
+            bytes += file.Length;
+        }
+
+        return (blobs, bytes);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _lock.Dispose();
+
+    internal string BlobPath(Digest digest)
+    {
+        var hex = digest.Hex;
+        return System.IO.Path.Combine(Path, "blobs", digest.Algorithm, hex[..2], hex);
+    }
+
+    private static FileStream Lock(string path)
+    {
+        try
+        {
+            return new FileStream(System.IO.Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException held) when (held.GetType() == typeof(IOException))   // its subclasses mean other things than "in use"
+        {
+            throw new StoreUnusableException($"'{path}' is in use by another process; two cannot store in one directory", held);
+        }
+    }
+
+    private void CheckFormat()
+    {
+        var file = System.IO.Path.Combine(Path, "format");
+        if (!File.Exists(file))
+        {
+            File.WriteAllText(file, $"{FormatVersion}\n");
+            return;
+        }
+
+        var text = File.ReadAllText(file).Trim();
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version))
+            throw new StoreUnusableException($"'{file}' holds '{text}'; it should hold the version of the store's layout, a number");
+        if (version > FormatVersion)
+            throw new StoreUnusableException($"'{Path}' has layout {version}; this program knows layouts up to {FormatVersion}. Use the newer program, or another directory");
+    }
+
+    // What a process left half-fetched when it ended is fetched again.
+    private void RemoveLeftovers()
+    {
+        foreach (var file in Directory.EnumerateFiles(Partial))
+        {
+            var name = System.IO.Path.GetFileName(file);
+            if (Digest.TryParse($"sha256:{name}", out _) || Digest.TryParse($"sha512:{name}", out _)) File.Delete(file);
+        }
+    }
+}
