@@ -1,0 +1,34 @@
+using Entrepot.Server.Telemetry;
+
+namespace Entrepot.Server.Edge;
+
+/// <summary>Health and metrics, on a listener of their own. Safe for concurrent use.</summary>
+internal sealed class AdminEndpoint(CacheMetrics metrics)
+{
+    private volatile bool _draining;
+
+    /// <summary>From now on it is not ready: no new work should be sent here.</summary>
+    public void Drain() => _draining = true;
+
+    /// <summary>Handles one request.</summary>
+    public Task HandleAsync(HttpContext context)
+    {
+        var isRead = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method);
+        return (isRead, context.Request.Path.Value) switch
+        {
+            (false, _) => WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "only GET and HEAD\n"),
+            (_, "/healthz") => WriteAsync(context, StatusCodes.Status200OK, "alive\n"),
+            (_, "/readyz") when _draining => WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "draining\n"),
+            (_, "/readyz") => WriteAsync(context, StatusCodes.Status200OK, "ready\n"),
+            (_, "/metrics") => metrics.WriteAsync(context),
+            _ => WriteAsync(context, StatusCodes.Status404NotFound, "nothing here; try /healthz, /readyz or /metrics\n"),
+        };
+    }
+
+    private static Task WriteAsync(HttpContext context, int status, string text)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "text/plain; charset=utf-8";
+        return context.Response.WriteAsync(text, context.RequestAborted);
+    }
+}

@@ -1,0 +1,146 @@
+using System.Buffers;
+using System.Text.Json;
+using Entrepot.Oci;
+using Entrepot.Pull;
+
+namespace Entrepot.Server.Edge;
+
+/// <summary>One request and its response: what it turned out to be, and how much of it was really sent.</summary>
+/// <remarks>Used by the one task that handles the request. This is the only file that writes responses of the registry API.</remarks>
+internal sealed class Exchange(HttpContext context, TimeProvider clock)
+{
+    private const int ChunkBytes = 64 << 10;
+
+    private readonly long _began = clock.GetTimestamp();
+
+    /// <summary>The request.</summary>
+    public HttpRequest Request => context.Request;
+
+    /// <summary>Ends when the client goes away.</summary>
+    public CancellationToken Aborted => context.RequestAborted;
+
+    /// <summary>What it is about.</summary>
+    public TargetKind Kind { get; set; } = TargetKind.Base;
+
+    /// <summary>The name of the upstream that it is about; <see langword="null"/> if that is not known.</summary>
+    public string? Upstream { get; set; }
+
+    /// <summary>Where the answer came from.</summary>
+    public PullSource Source { get; set; } = PullSource.Failed;
+
+    /// <summary>Bytes of the body that were sent.</summary>
+    public long Sent { get; private set; }
+
+    /// <summary>From the request to the first byte of the body, or to the end of the headers where there is none.</summary>
+    public TimeSpan FirstByteAfter { get; private set; } = -TimeSpan.FromTicks(1);
+
+    /// <summary>Whether nothing of the response has been sent, so that it can still become another one.</summary>
+    public bool CanChange => !context.Response.HasStarted;
+
+    /// <summary>Since the request came.</summary>
+    public TimeSpan Elapsed => clock.GetElapsedTime(_began);
+
+    /// <summary>The response's status.</summary>
+    public int Status => context.Response.StatusCode;
+
+    private bool IsHead => HttpMethods.IsHead(Request.Method);
+
+    /// <summary>Sets a header.</summary>
+    public void Set(string name, string value) => context.Response.Headers[name] = value;
+
+    /// <summary>Whether the client says that it has this already (RFC 9110, section 13.1.2).</summary>
+    public bool HasAlready(Digest digest) => EntityTags.Match(Request.Headers.IfNoneMatch, digest);
+
+    /// <summary>Answers that the client has it already.</summary>
+    public void NotModified()
+    {
+        context.Response.StatusCode = StatusCodes.Status304NotModified;
+        Began();
+    }
+
+    /// <summary>Answers with bytes that are at hand.</summary>
+    /// <param name="mediaType">Content-Type, exactly.</param>
+    /// <param name="size">Content-Length; with HEAD, <paramref name="content"/> may be empty.</param>
+    /// <param name="content">The body.</param>
+    public async Task WriteAsync(string mediaType, long size, ReadOnlyMemory<byte> content)
+    {
+        context.Response.ContentType = mediaType;
+        context.Response.ContentLength = size;
+        Began();
+        if (IsHead) return;
+
+        var flushed = await context.Response.BodyWriter.WriteAsync(content, Aborted);
+        if (flushed.IsCompleted) throw new OperationCanceledException("the client has gone");
+        Sent += content.Length;
+    }
+
+    /// <summary>Answers with JSON.</summary>
+    public Task WriteJsonAsync(Action<Utf8JsonWriter> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer)) write(json);
+        return WriteAsync("application/json", buffer.WrittenCount, buffer.WrittenMemory);
+    }
+
+    /// <summary>Answers with an error in the specification's form, in place of anything that was set for content.</summary>
+    public Task WriteErrorAsync(RegistryError error)
+    {
+        context.Response.StatusCode = error.Status;
+        if (error.RetryAfter is { } wait) Set("Retry-After", $"{Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))}");
+        if (error.Status == StatusCodes.Status405MethodNotAllowed) Set("Allow", "GET, HEAD");
+        return WriteJsonAsync(json =>
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("errors");
+            json.WriteStartObject();
+            json.WriteString("code", error.Code);
+            json.WriteString("message", error.Message);
+            if (error.Detail is not null) json.WriteString("detail", error.Detail);
+            json.WriteEndObject();
+            json.WriteEndArray();
+            json.WriteEndObject();
+        });
+    }
+
+    /// <summary>Answers with bytes of a blob, following them as they arrive. On any failure the connection is aborted, never ended cleanly.</summary>
+    public async Task WriteAsync(BlobContent content, ByteSpan span)
+    {
+        var response = context.Response;
+        response.ContentType = MediaTypes.Bytes;
+        response.ContentLength = span.Length;
+        if (content.IsPart)
+        {
+            response.StatusCode = StatusCodes.Status206PartialContent;
+            Set("Content-Range", $"bytes {span.From}-{span.To - 1}/{content.Size}");
+        }
+
+        if (IsHead || content.Blob is not { } blob)
+        {
+            Began();
+            return;
+        }
+
+        // The headers do not wait for the first bytes.
+        if (blob is FollowedBlob) await response.BodyWriter.FlushAsync(Aborted);
+        for (var position = span.From; position < span.To;)
+        {
+            var chunk = (int)Math.Min(ChunkBytes, span.To - position);
+            var count = await blob.ReadAsync(response.BodyWriter.GetMemory(chunk)[..chunk], position, Aborted);
+            if (count == 0) throw new IOException($"the blob ends at {position} of {content.Size} bytes");
+            response.BodyWriter.Advance(count);
+            if (Sent == 0) Began();
+            var flushed = await response.BodyWriter.FlushAsync(Aborted);
+            if (flushed.IsCompleted) throw new OperationCanceledException("the client has gone");
+            position += count;
+            Sent += count;
+        }
+    }
+
+    /// <summary>Ends the connection in a way that no client takes for the end of a body.</summary>
+    public void Abort() => context.Abort();
+
+    private void Began()
+    {
+        if (FirstByteAfter < TimeSpan.Zero) FirstByteAfter = Elapsed;
+    }
+}

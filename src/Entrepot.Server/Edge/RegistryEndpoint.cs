@@ -1,0 +1,246 @@
+using System.Globalization;
+using Entrepot.Oci;
+using Entrepot.Pull;
+using Entrepot.Server.Telemetry;
+
+namespace Entrepot.Server.Edge;
+
+/// <summary>The registry API under <c>/v2/</c> (OCI distribution specification 1.1, its pull side). Safe for concurrent use.</summary>
+internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes, CacheMetrics metrics, ILogger log, TimeProvider clock)
+{
+    private const int CatalogPage = 1000;
+    private static readonly RegistryError CountInvalid = new(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", "n is a number of 0 or more");
+
+    /// <summary>Handles one request. The outermost handler: faults end here.</summary>
+    public async Task HandleAsync(HttpContext context)
+    {
+        var exchange = new Exchange(context, clock);
+        exchange.Set("Docker-Distribution-API-Version", "registry/2.0");
+        try
+        {
+            await AnswerAsync(exchange);
+        }
+        catch (Exception) when (exchange.Aborted.IsCancellationRequested)
+        {
+            Log.ClientLeft(log, exchange.Request.Path, exchange.Sent);
+        }
+        catch (OperationCanceledException)
+        {
+            // Either the client's connection is gone without having said so, or the process is ending.
+            await FailAsync(exchange, RegistryError.Down("the cache is being stopped"));
+        }
+        catch (FetchFailedException failed)
+        {
+            Log.ResponseAborted(log, exchange.Request.Path, exchange.Sent, failed.Message);
+            await FailAsync(exchange, failed.Error);
+        }
+        catch (IOException fault)
+        {
+            Log.StoreFault(log, fault, exchange.Request.Path);
+            await FailAsync(exchange, RegistryError.StoreFault(fault.Message));
+        }
+        finally
+        {
+            metrics.Answered(exchange);
+            Log.Answered(log, exchange);
+        }
+    }
+
+    private static async Task FailAsync(Exchange exchange, RegistryError error)
+    {
+        exchange.Source = PullSource.Failed;
+        if (exchange.CanChange) await exchange.WriteErrorAsync(error);
+        else exchange.Abort();
+    }
+
+    private async Task AnswerAsync(Exchange exchange)
+    {
+        var request = exchange.Request;
+        if (!HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method))
+        {
+            await exchange.WriteErrorAsync(RegistryError.Unsupported);
+            return;
+        }
+
+        var error = RequestTarget.Parse(request.Path.Value, request.QueryString.Value, request.Host.Value, routes, out var target);
+        if (error is not null)
+        {
+            await RefuseAsync(exchange, error);
+            return;
+        }
+
+        (exchange.Kind, exchange.Upstream) = (target.Kind, target.Reference.Upstream);
+        if (target.IsNamespaced) exchange.Set("OCI-Namespace", target.Reference.Upstream);
+        await (target.Kind switch
+        {
+            TargetKind.Base => BaseAsync(exchange),
+            TargetKind.Manifest => ManifestAsync(exchange, target.Reference),
+            TargetKind.Blob => BlobAsync(exchange, target.Reference),
+            TargetKind.Tags => TagsAsync(exchange, target.Reference),
+            TargetKind.Referrers => ReferrersAsync(exchange, target.Reference),
+            _ => CatalogAsync(exchange, target),
+        });
+    }
+
+    // A 401 or 403 here is the upstream's word about this cache's account, with no challenge that a client could meet.
+    private static Task RefuseAsync(Exchange exchange, RegistryError error)
+    {
+        exchange.Source = new Pulled<object>(error).Source;
+        return exchange.WriteErrorAsync(error);
+    }
+
+    private static Task BaseAsync(Exchange exchange)
+    {
+        exchange.Source = PullSource.Hit;
+        return exchange.WriteJsonAsync(json =>
+        {
+            json.WriteStartObject();
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task ManifestAsync(Exchange exchange, Reference reference)
+    {
+        var pulled = await pulls.GetManifestAsync(reference, HttpMethods.IsHead(exchange.Request.Method), exchange.Aborted);
+        if (pulled.Content is not { } manifest)
+        {
+            await RefuseAsync(exchange, pulled.Error!);
+            return;
+        }
+
+        Describe(exchange, manifest.Digest, pulled.Source, pulled.Detail, pulled.Stored);
+        if (exchange.HasAlready(manifest.Digest)) exchange.NotModified();
+        else await exchange.WriteAsync(manifest.MediaType, manifest.Size, manifest.Bytes);
+    }
+
+    private async Task BlobAsync(Exchange exchange, Reference reference)
+    {
+        var request = exchange.Request;
+        var headOnly = HttpMethods.IsHead(request.Method) || exchange.HasAlready(reference.Digest);
+        RangeRequest? range = !headOnly && EntityTags.AllowsRange(request.Headers.IfRange, reference.Digest)
+            && RangeRequest.TryParse(request.Headers.Range.ToString(), out var wanted) ? wanted : null;
+
+        var pulled = headOnly
+            ? await pulls.HeadBlobAsync(reference, exchange.Aborted)
+            : await pulls.GetBlobAsync(reference, range, exchange.Aborted);
+        if (pulled.Content is not { } content)
+        {
+            await RefuseAsync(exchange, pulled.Error!);
+            return;
+        }
+
+        await using (content)
+        {
+            Describe(exchange, reference.Digest, pulled.Source, pulled.Detail, pulled.Stored);
+            exchange.Set("Accept-Ranges", "bytes");
+            if (exchange.HasAlready(reference.Digest)) exchange.NotModified();
+            else if (content.Span is { } span) await exchange.WriteAsync(content, span);
+            else await UnsatisfiableAsync(exchange, content.Size);
+        }
+    }
+
+    private static Task UnsatisfiableAsync(Exchange exchange, long size)
+    {
+        exchange.Set("Content-Range", $"bytes */{size}");
+        return exchange.WriteErrorAsync(new RegistryError(416, "SIZE_INVALID", "the range asked for is not in the blob", $"the blob has {size} bytes"));
+    }
+
+    private async Task TagsAsync(Exchange exchange, Reference repository)
+    {
+        if (!TryCount(exchange, out var count))
+        {
+            await exchange.WriteErrorAsync(CountInvalid);
+            return;
+        }
+
+        var last = QueryString.Find(exchange.Request.QueryString.Value, "last");
+        var pulled = count == 0
+            ? new Pulled<TagPage>(PullSource.Hit, new TagPage([], false))
+            : await pulls.ListTagsAsync(repository, count, last, exchange.Aborted);
+        if (pulled.Content is not { } page)
+        {
+            await RefuseAsync(exchange, pulled.Error!);
+            return;
+        }
+
+        exchange.Source = pulled.Source;
+        exchange.Set("Cache-Status", CacheStatus.Of(pulled.Source, pulled.Detail, pulled.Stored)!);
+        if (page is { HasMore: true, Tags.Count: > 0 }) LinkNext(exchange, count, page.Tags[^1]);
+        await exchange.WriteJsonAsync(json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("name", repository.Repository);
+            WriteNames(json, "tags", page.Tags);
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task ReferrersAsync(Exchange exchange, Reference subject)
+    {
+        var artifactType = QueryString.Find(exchange.Request.QueryString.Value, "artifactType");
+        var pulled = await pulls.ListReferrersAsync(subject, artifactType is "" ? null : artifactType, exchange.Aborted);
+        if (pulled.Content is not { } list)
+        {
+            await RefuseAsync(exchange, pulled.Error!);
+            return;
+        }
+
+        exchange.Source = pulled.Source;
+        exchange.Set("Cache-Status", CacheStatus.Of(pulled.Source, pulled.Detail, pulled.Stored)!);
+        if (list.Filtered) exchange.Set("OCI-Filters-Applied", "artifactType");
+        await exchange.WriteAsync(MediaTypes.OciIndex, list.Content.Length, list.Content);
+    }
+
+    private async Task CatalogAsync(Exchange exchange, RequestTarget target)
+    {
+        if (!TryCount(exchange, out var count))
+        {
+            await exchange.WriteErrorAsync(CountInvalid);
+            return;
+        }
+
+        var last = QueryString.Find(exchange.Request.QueryString.Value, "last") ?? "";
+        var (names, hasMore) = pulls.ListRepositories(target.Reference.Upstream, target.IsNamespaced, Math.Min(count ?? CatalogPage, CatalogPage), last);
+        exchange.Source = PullSource.Hit;
+        if (hasMore && names.Count > 0) LinkNext(exchange, count, names[^1]);
+        await exchange.WriteJsonAsync(json =>
+        {
+            json.WriteStartObject();
+            WriteNames(json, "repositories", names);
+            json.WriteEndObject();
+        });
+    }
+
+    private static void Describe(Exchange exchange, Digest digest, PullSource source, string? detail, bool stored)
+    {
+        exchange.Source = source;
+        exchange.Set("Docker-Content-Digest", digest.ToString());
+        exchange.Set("ETag", EntityTags.Of(digest));
+        if (CacheStatus.Of(source, detail, stored) is { } status) exchange.Set("Cache-Status", status);
+    }
+
+    private static bool TryCount(Exchange exchange, out int? count)
+    {
+        count = null;
+        if (QueryString.Find(exchange.Request.QueryString.Value, "n") is not { Length: > 0 } text) return true;
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) return false;
+        count = number;
+        return true;
+    }
+
+    // The next page is asked for here, as this one was: by the same path and the same namespace.
+    private static void LinkNext(Exchange exchange, int? count, string last)
+    {
+        var query = $"last={Uri.EscapeDataString(last)}";
+        if (count is not null) query = $"n={count}&{query}";
+        if (QueryString.Find(exchange.Request.QueryString.Value, "ns") is { } ns) query += $"&ns={Uri.EscapeDataString(ns)}";
+        exchange.Set("Link", $"<{exchange.Request.Path}?{query}>; rel=\"next\"");
+    }
+
+    private static void WriteNames(System.Text.Json.Utf8JsonWriter json, string property, IReadOnlyList<string> names)
+    {
+        json.WriteStartArray(property);
+        foreach (var name in names) json.WriteStringValue(name);
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,202 @@
+using System.Net;
+using Entrepot.Oci;
+using Entrepot.Pull;
+using Entrepot.Server.Edge;
+using Entrepot.Server.Options;
+using Entrepot.Server.Telemetry;
+using Entrepot.Storage;
+using Entrepot.Upstream;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Serilog;
+
+namespace Entrepot.Server;
+
+/// <summary>What the host is given from outside: the clock, the patience, the log.</summary>
+public sealed record HostParts
+{
+    /// <summary>The time.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>How long upstreams are waited for.</summary>
+    public UpstreamTimes Times { get; init; } = new();
+
+    /// <summary>Where log lines go.</summary>
+    public Serilog.ILogger Log { get; init; } = Serilog.Core.Logger.None;
+}
+
+/// <summary>How full the store is.</summary>
+/// <param name="Root">The directory, absolute.</param>
+/// <param name="Blobs">Whole blobs in it.</param>
+/// <param name="Bytes">Bytes of those blobs.</param>
+/// <param name="FreeBytes">Bytes free on the file system.</param>
+/// <param name="TotalBytes">Bytes of the file system.</param>
+public sealed record StoreUsage(string Root, int Blobs, long Bytes, long FreeBytes, long TotalBytes);
+
+/// <summary>The appliance could not start; the message is the one line for whoever started it.</summary>
+public sealed class StartupException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>The running appliance: the one place where its parts are joined, and the file to read first.</summary>
+/// <remarks>
+/// Parts are owned here and end in the opposite order of their making: listeners, pulls, fetches, upstreams, index, store.
+/// </remarks>
+public sealed class EntrepotHost : IAsyncDisposable
+{
+    private readonly StoreRoot _root;
+    private readonly RecordedIndex _index;
+    private readonly FetchTable _fetches;
+    private readonly PullThrough _pulls;
+    private readonly List<(RegistryUpstream Upstream, UpstreamCounters Counters)> _upstreams;
+    private readonly AdminEndpoint _admin;
+    private readonly WebApplication _web;
+    private readonly ILogger<EntrepotHost> _log;
+    private readonly TimeSpan _shutdownTimeout;
+
+    private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
+    {
+        _root = root;
+        _index = new RecordedIndex(root);
+        _web = BuildWeb(options, parts);
+        _log = _web.Services.GetRequiredService<ILogger<EntrepotHost>>();
+
+        var store = new DiskBlobStore(root, _index, digest => Log.FalseFile(_log, digest));
+        _fetches = new FetchTable(store, parts.Clock) { Ended = FetchEnded };
+        _upstreams = [.. options.Upstreams.Select(upstream =>
+        {
+            var counters = new UpstreamCounters();
+            return (new RegistryUpstream(upstream, parts.Times, options.ManifestLimit, counters, parts.Clock), counters);
+        })];
+        _pulls = new PullThrough(
+            store, _index, _fetches, _upstreams.Select(one => one.Upstream), parts.Clock, (reference, fault) => Log.NotKept(_log, fault, reference));
+
+        var metrics = new CacheMetrics(_fetches, [.. _upstreams.Select(one => (one.Upstream.Name, one.Counters))]);
+        var routes = new UpstreamRoutes(options.Upstreams.Select(one => (one.Name, one.Hosts.AsEnumerable())), options.DefaultUpstream);
+        var registry = new RegistryEndpoint(_pulls, routes, metrics, _log, parts.Clock);
+        _admin = new AdminEndpoint(metrics);
+        _web.Run(context => context.Features.Get<AdminListener>() is null ? registry.HandleAsync(context) : _admin.HandleAsync(context));
+
+        _shutdownTimeout = options.ShutdownTimeout;
+        Store = Measure(root);
+    }
+
+    /// <summary>Where the registry API answers, with real ports.</summary>
+    public IReadOnlyList<Uri> Registry { get; private set; } = [];
+
+    /// <summary>Where health and metrics answer, with its real port.</summary>
+    public Uri Admin { get; private set; } = null!;   // set by StartAsync, before anybody has the host
+
+    /// <summary>How full the store was at start.</summary>
+    public StoreUsage Store { get; }
+
+    /// <summary>Starts the appliance. It runs until it is stopped or disposed; no signal is listened to here.</summary>
+    /// <exception cref="StartupException">A busy port, a store that cannot be used.</exception>
+    public static async Task<EntrepotHost> StartAsync(EntrepotOptions options, HostParts parts, CancellationToken cancel)
+    {
+        StoreRoot? root = null;
+        EntrepotHost? host = null;
+        try
+        {
+            root = StoreRoot.Open(options.StorageRoot);
+            host = new EntrepotHost(options, parts, root);
+            await host.ListenAsync(options, cancel);
+            return host;
+        }
+        catch (Exception fault)
+        {
+            if (host is not null) await host.DisposeAsync();
+            else root?.Dispose();
+            if (fault is StoreUnusableException unusable) throw new StartupException(unusable.Message, unusable);
+            throw;
+        }
+    }
+
+    /// <summary>Ends it in order: no new requests, running responses have <c>shutdownTimeout</c> to end, then everything else.</summary>
+    /// <param name="cancel">Ends the patience with running responses at once.</param>
+    public async Task StopAsync(CancellationToken cancel)
+    {
+        Log.Stopping(_log, _shutdownTimeout.TotalSeconds);
+        _admin.Drain();
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        patience.CancelAfter(_shutdownTimeout);
+        await _web.StopAsync(patience.Token);
+        await DisposeAsync();
+    }
+
+    /// <summary>Ends it without patience. May follow <see cref="StopAsync"/>, which has done all this.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _web.DisposeAsync();
+        await _pulls.DisposeAsync();
+        await _fetches.DisposeAsync();
+        foreach (var (upstream, _) in _upstreams) upstream.Dispose();
+        await _index.DisposeAsync();
+        _root.Dispose();
+    }
+
+    private static WebApplication BuildWeb(EntrepotOptions options, HostParts parts)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSerilog(parts.Log);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownTimeout);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxConcurrentConnections = options.Connections;
+            kestrel.Limits.MaxRequestBodySize = 0;   // nothing is pushed here
+            kestrel.Limits.MinResponseDataRate = new MinDataRate(options.MinRate, TimeSpan.FromSeconds(5));
+            foreach (var text in options.Listen) kestrel.Listen(Endpoint(text), listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(Endpoint(options.Admin), listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                listen.Use(next => connection =>
+                {
+                    connection.Features.Set(AdminListener.Instance);
+                    return next(connection);
+                });
+            });
+        });
+        return builder.Build();
+    }
+
+    private static IPEndPoint Endpoint(string text) =>
+        Parsers.TryParseEndpoint(text, out var endpoint) ? endpoint : throw new StartupException($"cannot listen on '{text}': it is not an address and a port");
+
+    private static StoreUsage Measure(StoreRoot root)
+    {
+        var (blobs, bytes) = root.Measure();
+        var drive = new DriveInfo(root.Path);
+        return new StoreUsage(root.Path, blobs, bytes, drive.AvailableFreeSpace, drive.TotalSize);
+    }
+
+    private async Task ListenAsync(EntrepotOptions options, CancellationToken cancel)
+    {
+        if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
+        try
+        {
+            await _web.StartAsync(cancel);
+        }
+        catch (Exception fault) when (fault is IOException or System.Net.Sockets.SocketException)
+        {
+            throw new StartupException($"cannot listen: {fault.Message}", fault);
+        }
+
+        // In the order in which the listeners were given.
+        var bound = _web.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses
+            .Select(address => new Uri(address)).ToList();
+        Registry = bound[..options.Listen.Count];
+        Admin = bound[options.Listen.Count];
+    }
+
+    private void FetchEnded(FetchEnd end)
+    {
+        if (end.Error is { } error) Log.FetchFailed(_log, end.Fault, end.Reference, end.Bytes, error.Detail ?? error.Message);
+        else Log.Fetched(_log, end.Reference, end.Bytes);
+    }
+
+    // Marks connections of the admin listener.
+    private sealed class AdminListener
+    {
+        public static AdminListener Instance { get; } = new();
+    }
+}

@@ -1,0 +1,53 @@
+using Entrepot.Oci;
+using Entrepot.Pull;
+using Entrepot.Server.Edge;
+
+namespace Entrepot.Server.Telemetry;
+
+/// <summary>Every line that the running appliance can log. Ids are never reused: alerts are written against them.</summary>
+internal static partial class Log
+{
+    /// <summary>One line for each answered request: hits are Debug, work for an upstream is Information, trouble is a Warning.</summary>
+    public static void Answered(ILogger log, Exchange exchange)
+    {
+        var level = exchange.Source switch
+        {
+            PullSource.Fetched or PullSource.Bypass => LogLevel.Information,
+            PullSource.Stale => LogLevel.Warning,
+            PullSource.Failed when exchange.Status >= 500 => LogLevel.Warning,
+            _ => LogLevel.Debug,
+        };
+        if (log.IsEnabled(level))
+            Answered(log, level, exchange.Request.Method, exchange.Request.Path, exchange.Status, exchange.Source, exchange.Sent, exchange.Elapsed.TotalMilliseconds);
+    }
+
+    [LoggerMessage(101, LogLevel.Debug, "{Path}: the client left after {Sent} bytes")]
+    public static partial void ClientLeft(ILogger log, PathString path, long sent);
+
+    [LoggerMessage(102, LogLevel.Warning, "{Path}: the response was aborted after {Sent} bytes: {Reason}")]
+    public static partial void ResponseAborted(ILogger log, PathString path, long sent, string reason);
+
+    [LoggerMessage(103, LogLevel.Error, "{Path}: the store failed")]
+    public static partial void StoreFault(ILogger log, Exception fault, PathString path);
+
+    [LoggerMessage(201, LogLevel.Warning, "Fetch of {Reference} failed after {Bytes} bytes: {Reason}")]
+    public static partial void FetchFailed(ILogger log, Exception? fault, Reference reference, long bytes, string reason);
+
+    [LoggerMessage(202, LogLevel.Debug, "Fetched {Reference}, {Bytes} bytes")]
+    public static partial void Fetched(ILogger log, Reference reference, long bytes);
+
+    [LoggerMessage(301, LogLevel.Error, "{Reference} was served but could not be kept")]
+    public static partial void NotKept(ILogger log, Exception fault, Reference reference);
+
+    [LoggerMessage(302, LogLevel.Warning, "The file of {Digest} was not what its name says and has been removed")]
+    public static partial void FalseFile(ILogger log, Digest digest);
+
+    [LoggerMessage(303, LogLevel.Warning, "{Count} records could not be read and were passed over; what they told is asked for again")]
+    public static partial void SpoiltRecords(ILogger log, int count);
+
+    [LoggerMessage(401, LogLevel.Information, "Stopping: running responses have {Seconds} s to end")]
+    public static partial void Stopping(ILogger log, double seconds);
+
+    [LoggerMessage(EventId = 100, Message = "{Method} {Path} {Status} {Source} {Sent} bytes in {Milliseconds:0.0} ms")]
+    private static partial void Answered(ILogger log, LogLevel level, string method, string? path, int status, PullSource source, long sent, double milliseconds);
+}
