@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 
 namespace Entrepot.Server.Options;
 
@@ -12,7 +13,7 @@ internal sealed record OptionSources(
 
 /// <summary>What came of reading the options.</summary>
 /// <param name="Options">Complete; to be used only if there are no problems.</param>
-/// <param name="Problems">Everything that is wrong, in the order in which it was written. Empty if all is well.</param>
+/// <param name="Problems">Everything that is wrong; empty if all is well.</param>
 /// <param name="Warnings">What was passed over and may be a mistake, one sentence each.</param>
 /// <param name="Values">What was written and where, all sources laid over each other.</param>
 internal sealed record OptionsResult(
@@ -24,7 +25,9 @@ internal static class OptionsReader
     // A thousand times what the options of a large site take; not a log file given by mistake.
     private const int MaxFileBytes = 1 << 20;
 
-    /// <summary>Reads the file, then lays environment and flags over it, then checks all of it together.</summary>
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>Reads the file, lays environment and flags over it, and checks all of it together.</summary>
     public static OptionsResult Read(OptionSources sources)
     {
         var problems = new List<Problem>();
@@ -50,7 +53,7 @@ internal static class OptionsReader
             var content = new byte[MaxFileBytes + 1];
             var count = file.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
             if (count > MaxFileBytes) problems.Add(new(path, "", "cannot be the options: it is larger than 1 MiB"));
-            else text = Decode(content.AsSpan(0, count));
+            else text = StrictUtf8.GetString(content, 0, count).TrimStart('\uFEFF');
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
@@ -60,15 +63,10 @@ internal static class OptionsReader
         return YamlReader.Read(path, text, problems);
     }
 
-    private static string Decode(ReadOnlySpan<byte> content)
-    {
-        using var reader = new StreamReader(new MemoryStream(content.ToArray()));
-        return reader.ReadToEnd();
-    }
-
     private static string Reason(Exception e) => e switch
     {
         FileNotFoundException or DirectoryNotFoundException => "there is no such file",
+        DecoderFallbackException => "it is not UTF-8 text",
         UnauthorizedAccessException => "it is a directory, or this user may not read it",
         _ => e.Message.ReplaceLineEndings(" "),
     };

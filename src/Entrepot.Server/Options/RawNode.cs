@@ -16,17 +16,22 @@ internal abstract class RawNode(string origin)
     /// <param name="node">What is there now; <see langword="null"/> if nothing is.</param>
     /// <param name="path">Which way down; empty replaces <paramref name="node"/> itself.</param>
     /// <param name="value">What to put there. Its origin becomes that of the maps and lists that have to be made.</param>
-    /// <returns><see langword="null"/> if a position lies past the end of its list.</returns>
+    /// <returns>
+    /// <see langword="null"/> if a position lies past the end of its list. A text where a map or list belongs stays: it is a
+    /// mistake, and what is laid over it must not hide it.
+    /// </returns>
     public static RawNode? Put(RawNode? node, ReadOnlySpan<Step> path, RawNode value)
     {
         if (path.IsEmpty) return value;
 
         if (path[0].Key is { } key)
         {
+            if (node is RawScalar or RawList) return node;
             var map = node as RawMap ?? new RawMap(value.Origin, []);
             return Put(map.Find(key), path[1..], value) is { } entry ? map.With(key, entry) : null;
         }
 
+        if (node is RawScalar or RawMap) return node;
         var list = node as RawList ?? new RawList(value.Origin, []);
         var position = path[0].Position;
         if (position > list.Items.Count) return null;

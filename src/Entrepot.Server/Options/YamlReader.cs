@@ -115,7 +115,7 @@ internal sealed class YamlReader
             // A value is looked for on its key's line, also when it goes on below.
             var value = Node(At(key));
             if (lines.TryAdd(key.Value, At(key))) entries.Add(new(key.Value, value));
-            else _problems.Add(new(At(key), Problem.Quote(key.Value), $"is given twice; it was given before at {lines[key.Value]}"));
+            else _problems.Add(new(At(key), "", $"the key {Problem.Quote(key.Value)} is given twice; it was given before at {lines[key.Value]}"));
         }
 
         return new RawMap(origin, entries);
