@@ -1,0 +1,103 @@
+using Entrepot.Upstream;
+using Entry = Entrepot.Server.Options.OptionSpec<Entrepot.Upstream.UpstreamOptions>;
+using Top = Entrepot.Server.Options.OptionSpec<Entrepot.Server.Options.EntrepotOptions>;
+
+namespace Entrepot.Server.Options;
+
+/// <summary>Every option there is. The file, the environment, the flags and the reference are all read from this table.</summary>
+internal static class OptionTable
+{
+    private const string Address = "an IP address and a port, e.g. 0.0.0.0:5000 (every interface), 127.0.0.1:5000 or [::]:5000";
+    private const string HostAndPort = "a host name with an optional port, e.g. registry.example.com:5000";
+
+    // Ten years: long enough for anybody, short enough to be added to any date.
+    private static readonly TimeSpan LongestTtl = TimeSpan.FromHours(87_600);
+
+    /// <summary>The options of one upstream; their paths begin at the entry.</summary>
+    public static IReadOnlyList<OptionSpec<UpstreamOptions>> Upstream { get; } =
+    [
+        new Entry("name", "host", HostAndPort, "none",
+            "The namespace that clients know it by. Required, and given once.")
+        { Apply = Entry.One<string>(Parsers.TryParseHostAndPort, (to, value) => to with { Name = value }) },
+
+        new Entry("urls", "url", "http:// or https://, a host and an optional port, nothing else", "https:// and the name",
+            "Where the registry is; several are tried in order. A well-known name has its well-known address.")
+        { IsList = true, Apply = Entry.Many<Uri>(Parsers.TryParseUrl, (to, values) => to with { Urls = values }) },
+
+        new Entry("hosts", "host", HostAndPort, "none",
+            "Values of a client's Host header that select this upstream; each at one upstream only.")
+        { IsList = true, Apply = Entry.Many<string>(Parsers.TryParseHostAndPort, (to, values) => to with { Hosts = values }) },
+
+        new Entry("username", "text", "a text without ':'", "none",
+            "The account's name; needs password or passwordFile.")
+        { Apply = Entry.One<string>(Parsers.TryParseUsername, (to, value) => to with { Username = value }) },
+
+        new Entry("password", "text", "a text without control characters", "none",
+            "The account's password or access token. Prefer passwordFile.")
+        { IsSecret = true, Apply = Entry.One<string>(Parsers.TryParseText, (to, value) => to with { Password = value }) },
+
+        new Entry("passwordFile", "path", "the path of a file", "none",
+            "A file that holds the password; read again when it changes; one trailing newline is ignored.")
+        { Apply = Entry.One<string>(Parsers.TryParseText, (to, value) => to with { PasswordFile = value }) },
+
+        new Entry("dockerConfig", "path", "the path of a file", "none",
+            "A Docker config.json to take the account from, instead of username.")
+        { Apply = Entry.One<string>(Parsers.TryParseText, (to, value) => to with { DockerConfig = value }) },
+
+        new Entry("tokenRealms", "host", "a host name, e.g. auth.example.com", "none",
+            "Further hosts that may be sent the account as its token service; the upstream's own domain needs no entry.")
+        { IsList = true, Apply = Entry.Many<string>(Parsers.TryParseHost, (to, values) => to with { TokenRealms = values }) },
+
+        new Entry("tagTtl", "duration", "0s to 87600h, or unlimited", "1m",
+            "How long a tag stays fresh after the upstream was asked.")
+        { Apply = Entry.One<TimeSpan>(TryParseTtl, (to, value) => to with { TagTtl = value }) },
+
+        new Entry("connections", "count", "1 to 1024", "64",
+            "Most requests that run at this upstream at once; further ones wait.")
+        { Apply = Entry.One(new TryParse<int>(Parsers.TryParseCount).Within(1, 1024), (to, value) => to with { Connections = value }) },
+    ];
+
+    /// <summary>The options of the appliance.</summary>
+    public static IReadOnlyList<OptionSpec<EntrepotOptions>> All { get; } =
+    [
+        new Top("listen", "address", Address, "0.0.0.0:5000",
+            "Where the registry API listens; port 0 takes a free one.")
+        { IsList = true, Apply = Top.Many<string>(Parsers.TryParseListen, (to, values) => to with { Listen = values }) },
+
+        new Top("admin", "address", Address, "127.0.0.1:5001",
+            "Where health and metrics listen; port 0 takes a free one.")
+        { Apply = Top.One<string>(Parsers.TryParseListen, (to, value) => to with { Admin = value }) },
+
+        new Top("defaultUpstream", "name", "the name of a configured upstream", "docker.io",
+            "The upstream of a request that names none.")
+        { Apply = Top.One<string>(Parsers.TryParseHostAndPort, (to, value) => to with { DefaultUpstream = value }) },
+
+        new Top("shutdownTimeout", "duration", "0s to 10m", "7s",
+            "How long running responses get when the process is asked to end. docker stop kills after 10 s.")
+        { Apply = Top.One(new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(TimeSpan.Zero, TimeSpan.FromMinutes(10)),
+            (to, value) => to with { ShutdownTimeout = value }) },
+
+        new Top("storage.root", "path", "the path of a directory on one file system", "data",
+            "The directory that everything is stored under.")
+        { Apply = Top.One<string>(Parsers.TryParseText, (to, value) => to with { StorageRoot = value }) },
+
+        new Top("limits.minRate", "rate", "1B/s to 1GB/s", "1KB/s",
+            "A client that reads a response more slowly is given up. The default is slower than any link that images are pulled over.")
+        { Apply = Top.One(new TryParse<double>(Quantity.TryParseRate).Within(1, 1e9), (to, value) => to with { MinRate = value }) },
+
+        new Top("limits.connections", "count", "1 to 1000000", "10000",
+            "Most client connections at once. The default is a thousand nodes with ten layers each.")
+        { Apply = Top.One(new TryParse<int>(Parsers.TryParseCount).Within(1, 1_000_000), (to, value) => to with { Connections = value }) },
+
+        new Top("limits.manifest", "size", "64KiB to 64MiB", "8MiB",
+            "Most bytes of a manifest; a larger one is refused. Registries allow 4 MiB.")
+        { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(64 << 10, 64 << 20), (to, value) => to with { ManifestLimit = (int)value }) },
+
+        new Top("upstreams", "entry", "a list of upstreams, each with a name", "the well-known public registries",
+            "The registries that content comes from. Well-known ones that are not listed stay as they are.")
+        { IsList = true, Entry = Upstream, Apply = UpstreamList.Apply },
+    ];
+
+    private static bool TryParseTtl(string text, out TimeSpan ttl) =>
+        Quantity.TryParseDurationOrUnlimited(text, out ttl) && ttl <= LongestTtl;
+}

@@ -1,0 +1,56 @@
+using Serilog;
+using Serilog.Core;
+using Serilog.Events;
+using Serilog.Formatting;
+using Serilog.Formatting.Compact;
+using Serilog.Formatting.Display;
+
+namespace Entrepot.Server.Telemetry;
+
+/// <summary>How log lines are written.</summary>
+internal enum LogFormat
+{
+    /// <summary>For people: time, level, sentence.</summary>
+    Text,
+
+    /// <summary>For machines: one compact JSON object a line.</summary>
+    Json,
+}
+
+/// <summary>Sets up the log.</summary>
+internal static class Logging
+{
+    private const string Line = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}";
+
+    /// <summary>A log that writes to <paramref name="output"/>; the caller disposes the log and keeps the output.</summary>
+    /// <remarks>Safe for concurrent use. Each event is one write, so that it does not mix with what others write there.</remarks>
+    public static Logger Create(LogFormat format, LogEventLevel level, TextWriter output)
+    {
+        ITextFormatter formatter = format == LogFormat.Json
+            ? new RenderedCompactJsonFormatter()
+            : new MessageTemplateTextFormatter(Line, System.Globalization.CultureInfo.InvariantCulture);
+
+        return new LoggerConfiguration()
+            .MinimumLevel.Is(level)
+            // Kestrel and the hosting say at Information what our own lines say better.
+            .MinimumLevel.Override("Microsoft", level > LogEventLevel.Warning ? level : LogEventLevel.Warning)
+            .WriteTo.Sink(new WriterSink(formatter, output))
+            .CreateLogger();
+    }
+
+    private sealed class WriterSink(ITextFormatter formatter, TextWriter output) : ILogEventSink
+    {
+        private readonly Lock _gate = new();
+
+        public void Emit(LogEvent logEvent)
+        {
+            var line = new StringWriter();
+            formatter.Format(logEvent, line);
+            lock (_gate)
+            {
+                output.Write(line.ToString());
+                output.Flush();
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using Entrepot.Server;
+using Entrepot.Server.Cli;
+
+namespace Entrepot.Tests.Cli;
+
+public sealed class BannerTests
+{
+    private static readonly StoreUsage Store = new("/var/lib/entrepot", 1234, 5L << 30, 100L << 30, 200L << 30);
+
+    [Fact]
+    public void Text_EveryInterface_SaysWhatAPersonNeeds()
+    {
+        var text = Banner.Text("1.2.3", [new("http://0.0.0.0:5000")], new("http://127.0.0.1:5001"), Store, ["docker.io", "ghcr.io"]);
+
+        Assert.Equal("""
+            Entrepot 1.2.3, a pull-through cache for container registries
+              registry   http://0.0.0.0:5000
+              admin      http://127.0.0.1:5001
+              storage    /var/lib/entrepot: 1234 blobs, 5 GiB; 100 GiB of 200 GiB free
+              upstreams  docker.io, ghcr.io
+              daemon.json on this machine: { "registry-mirrors": ["http://127.0.0.1:5000"] }
+              on other machines: http://<this machine>:5000
+
+            """, text);
+    }
+
+    [Fact]
+    public void Text_LoopbackOnly_DoesNotSendOtherMachinesThere()
+    {
+        var text = Banner.Text("1", [new("http://127.0.0.1:5000")], new("http://127.0.0.1:5001"), Store, []);
+
+        Assert.DoesNotContain("other machines", text);
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:5000", "http://0.0.0.0:5000")]
+    [InlineData("http://127.0.0.1:80", "http://0.0.0.0:80")]
+    [InlineData("http://127.0.0.1:41234", "http://[::]:41234")]
+    [InlineData("http://127.0.0.1:5000", "http://127.0.0.1:5000")]
+    [InlineData("http://[::1]:5000", "http://[::1]:5000")]
+    [InlineData("http://10.0.0.5:5000", "http://10.0.0.5:5000")]
+    [InlineData("http://127.0.0.1:6000", "http://10.0.0.5:5000", "http://127.0.0.1:6000")]
+    public void Mirror_Listeners_IsTheAddressForThisMachine(string expected, params string[] listeners) =>
+        Assert.Equal(expected, Banner.Mirror([.. listeners.Select(listener => new Uri(listener))]));
+
+    [Theory]
+    [InlineData(0, "0 blobs, 0 B; 1 KiB of 2 KiB free")]
+    [InlineData(1, "1 blob, 0 B; 1 KiB of 2 KiB free")]
+    public void Usage_Blobs_AreCountedInWords(int blobs, string expected) => Assert.Equal(expected, Banner.Usage(new("/", blobs, 0, 1024, 2048)));
+}

@@ -1,0 +1,236 @@
+using System.Text.Json;
+using Entrepot.Server;
+using Entrepot.Server.Cli;
+using Entrepot.Server.Options;
+
+namespace Entrepot.Tests.Cli;
+
+public sealed class EntrepotCommandTests : IDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("entrepot-cli-");
+    private readonly CancellationTokenSource _stop = new();
+    private readonly StringWriter _out = new();
+    private readonly StringWriter _error = new();
+    private readonly Dictionary<string, string> _environment = [];
+    private EntrepotOptions? _started;
+    private bool _isTerminal;
+
+    public void Dispose()
+    {
+        _stop.Dispose();
+        _directory.Delete(recursive: true);
+    }
+
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("-h")]
+    [InlineData("serve", "--help")]
+    public async Task RunAsync_Help_TeachesWithExamplesAndIsFine(params string[] arguments)
+    {
+        Assert.Equal(0, await RunAsync(arguments));
+
+        var help = _out.ToString();
+        Assert.Contains("--storage.root <path>", help);
+        Assert.Contains("--config", help);
+        Assert.Contains("Examples:", help);
+        Assert.DoesNotContain("password", help);
+        Assert.Null(_started);
+    }
+
+    [Fact]
+    public async Task RunAsync_Version_IsNameAndNumber()
+    {
+        Assert.Equal(0, await RunAsync("--version"));
+
+        Assert.Matches(@"^entrepot \d+\.\d+\.\d+\n$", _out.ToString());
+    }
+
+    [Theory]
+    [InlineData("unknown flag '--storage.rot'; did you mean --storage.root?", "--storage.rot", "x")]
+    [InlineData("unknown flag '--password'", "--password=hunter2")]
+    [InlineData("unknown flag '-x'", "-x")]
+    [InlineData("unknown command 'pull'", "pull")]
+    [InlineData("unknown command 'again'", "serve", "again")]
+    [InlineData("--log-format 'xml' is not allowed; allowed: text, json", "--log-format", "xml")]
+    [InlineData("--log-level 'loud' is not allowed; allowed: debug, information, warning, error", "--log-level", "loud")]
+    public async Task RunAsync_BadCommandLine_IsOneReasonAndStatus2(string expected, params string[] arguments)
+    {
+        Assert.Equal(2, await RunAsync(arguments));
+
+        Assert.Equal([$"entrepot: {expected}", "entrepot: run 'entrepot --help' to see what is allowed"], Lines(_error));
+        Assert.Empty(_out.ToString());
+        Assert.Null(_started);
+    }
+
+    [Theory]
+    [InlineData("--config")]
+    [InlineData("--admin", "127.0.0.1:1", "--admin", "127.0.0.1:2")]
+    public async Task RunAsync_FlagWithoutOrWithTooManyValues_IsStatus2(params string[] arguments)
+    {
+        Assert.Equal(2, await RunAsync(arguments));
+        Assert.Contains(arguments[0], Lines(_error)[0]);
+    }
+
+    [Fact]
+    public async Task RunAsync_BadOptions_AreAllToldAndStatus1()
+    {
+        _environment["ENTREPOT_LIMITS__CONNECTIONS"] = "0";
+        _environment["ENTREPOT_UNKNOWN"] = "x";
+
+        Assert.Equal(1, await RunAsync("--admin", "nowhere", "--config", Write("quota: 1GB")));
+
+        var lines = Lines(_error);
+        Assert.Equal(4, lines.Length);
+        Assert.All(lines, line => Assert.StartsWith("entrepot: ", line, StringComparison.Ordinal));
+        Assert.Contains("x.yaml:1: quota: is unknown", lines[0]);
+        Assert.Null(_started);
+    }
+
+    [Fact]
+    public async Task RunAsync_ConfigThatIsNotThere_IsStatus1()
+    {
+        Assert.Equal(1, await RunAsync("--config", "/nonexistent.yaml"));
+        Assert.Equal(["entrepot: /nonexistent.yaml: cannot be read: there is no such file"], Lines(_error));
+    }
+
+    [Fact]
+    public async Task RunAsync_HostCannotStart_IsItsOneLineAndStatus1()
+    {
+        Assert.Equal(1, await RunAsync((_, _, _) => throw new StartupException("port 5000 is taken"), []));
+        Assert.Equal(["entrepot: port 5000 is taken"], Lines(_error));
+        Assert.Empty(_out.ToString());
+    }
+
+    [Fact]
+    public async Task RunAsync_AskedToEndWhileStarting_IsFine()
+    {
+        var status = await RunAsync(async (_, _, cancel) =>
+        {
+            await _stop.CancelAsync();
+            cancel.ThrowIfCancellationRequested();
+            throw new InvalidOperationException("not cancelled");
+        }, []);
+
+        Assert.Equal(0, status);
+        Assert.Empty(_error.ToString());
+    }
+
+    [Theory]
+    [InlineData()]
+    [InlineData("serve")]
+    public async Task RunAsync_Terminal_PrintsTheStartMessageAndEndsWhenAsked(params string[] arguments)
+    {
+        _isTerminal = true;
+
+        Assert.Equal(0, await ServeAsync(arguments));
+
+        Assert.StartsWith($"Entrepot {Product.Version}, ", _out.ToString(), StringComparison.Ordinal);
+        Assert.Contains("registry-mirrors", _out.ToString());
+        Assert.Empty(_error.ToString());
+    }
+
+    [Fact]
+    public async Task RunAsync_NoTerminal_LogsTheStartMessageAsJson()
+    {
+        Assert.Equal(0, await ServeAsync());
+
+        Assert.All(Lines(_out), line => JsonDocument.Parse(line).Dispose());
+        Assert.Contains("docker.io", _out.ToString());
+    }
+
+    [Theory]
+    [InlineData(true, "json", '{')]
+    [InlineData(false, "text", 'E')]
+    public async Task RunAsync_LogFormat_OverridesTheTerminal(bool isTerminal, string format, char first)
+    {
+        _isTerminal = isTerminal;
+
+        Assert.Equal(0, await ServeAsync("--log-format", format));
+
+        Assert.Equal(first, _out.ToString()[0]);
+    }
+
+    [Fact]
+    public async Task RunAsync_UnknownEnvironmentName_IsLoggedAndServed()
+    {
+        _environment["ENTREPOT_STORAGE__QUOTA"] = "100GiB";
+
+        Assert.Equal(0, await ServeAsync("--log-format", "text"));
+
+        Assert.Contains("WRN environment ENTREPOT_STORAGE__QUOTA is not an option and is ignored\n", _out.ToString());
+    }
+
+    [Fact]
+    public async Task RunAsync_DefaultConfig_IsReadIfItExistsAndNoOtherIsNamed()
+    {
+        Write("limits: { connections: 5 }", "default.yaml");
+        Assert.Equal(0, await ServeAsync());
+        Assert.Equal(5, _started!.Connections);
+    }
+
+    [Fact]
+    public async Task RunAsync_Config_ReplacesTheDefaultFile()
+    {
+        Write("limits: { connections: 5 }", "default.yaml");
+
+        Assert.Equal(0, await ServeAsync("--config", Write("shutdownTimeout: 1s"), "serve", "--limits.manifest", "1MiB"));
+
+        Assert.Equal((10_000, 1 << 20, TimeSpan.FromSeconds(1)), (_started!.Connections, _started.ManifestLimit, _started.ShutdownTimeout));
+    }
+
+    [Fact]
+    public async Task RunAsync_EveryFlag_ReachesItsOption()
+    {
+        Assert.Equal(0, await ServeAsync("--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--defaultUpstream", "quay.io",
+            "--shutdownTimeout", "2s", "--limits.minRate", "2KB/s", "--limits.connections=9", "--limits.manifest", "2MiB"));
+
+        Assert.Equal(["127.0.0.1:0", "[::1]:0"], _started!.Listen);
+        Assert.Equal(("quay.io", TimeSpan.FromSeconds(2), 2000.0, 9, 2 << 20),
+            (_started.DefaultUpstream, _started.ShutdownTimeout, _started.MinRate, _started.Connections, _started.ManifestLimit));
+    }
+
+    [Fact]
+    public async Task RunAsync_Options_PrintsTheReference()
+    {
+        Assert.Equal(0, await RunAsync("options"));
+        Assert.Equal(OptionsReference.Markdown(), _out.ToString());
+    }
+
+    private Task<int> RunAsync(params string[] arguments) =>
+        RunAsync((_, _, _) => throw new InvalidOperationException("must not be started"), arguments);
+
+    // Serves on free ports under a directory of its own, and is asked to end as soon as it has said that it is ready.
+    private Task<int> ServeAsync(params string[] arguments)
+    {
+        if (!arguments.Contains("--listen")) _environment["ENTREPOT_LISTEN"] = "127.0.0.1:0";
+        _environment["ENTREPOT_ADMIN"] = "127.0.0.1:0";
+        _environment["ENTREPOT_STORAGE__ROOT"] = Path.Combine(_directory.FullName, "root");
+        return RunAsync(async (options, parts, cancel) =>
+        {
+            _started = options;
+            var host = await EntrepotHost.StartAsync(options, parts, cancel);
+            await _stop.CancelAsync();
+            return host;
+        }, arguments);
+    }
+
+    private Task<int> RunAsync(StartHost start, string[] arguments) => EntrepotCommand.RunAsync(arguments, new Surroundings
+    {
+        Out = _out,
+        Error = _error,
+        Environment = _environment,
+        Stop = _stop.Token,
+        IsTerminal = _isTerminal,
+        DefaultConfig = Path.Combine(_directory.FullName, "default.yaml"),
+        Start = start,
+    });
+
+    private string Write(string yaml, string name = "x.yaml")
+    {
+        var path = Path.Combine(_directory.FullName, name);
+        File.WriteAllText(path, yaml);
+        return path;
+    }
+
+    private static string[] Lines(StringWriter writer) => writer.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+}

@@ -1,0 +1,115 @@
+using Entrepot.Server.Options;
+using Entrepot.Upstream;
+
+namespace Entrepot.Tests.Options;
+
+public sealed class UpstreamListTests : IDisposable
+{
+    private readonly OptionsFixture _fixture = new();
+
+    public void Dispose() => _fixture.Dispose();
+
+    [Fact]
+    public void Apply_AccountForDockerHub_KeepsItsAddressAndTheOtherRegistries()
+    {
+        var result = _fixture.Read("upstreams: [{ name: docker.io, username: me, passwordFile: /run/secrets/hub }]");
+
+        Assert.Empty(result.Problems);
+        Assert.Equal(EntrepotOptions.WellKnown.Select(known => known.Name), result.Options.Upstreams.Select(upstream => upstream.Name));
+        var hub = result.Options.Upstreams[0];
+        Assert.Equal([new Uri("https://registry-1.docker.io")], hub.Urls);
+        Assert.Equal(("me", "/run/secrets/hub"), (hub.Username, hub.PasswordFile));
+    }
+
+    [Fact]
+    public void Apply_NewName_IsAddedWithHttpsAndItsName()
+    {
+        var upstreams = _fixture.Read("upstreams: [{ name: 'Registry.example:5000' }]").Options.Upstreams;
+
+        Assert.Equal(EntrepotOptions.WellKnown.Count + 1, upstreams.Count);
+        Assert.Equal("registry.example:5000", upstreams[^1].Name);
+        Assert.Equal([new Uri("https://registry.example:5000")], upstreams[^1].Urls);
+    }
+
+    [Fact]
+    public void Apply_EveryOption_IsTaken()
+    {
+        var result = _fixture.Read("""
+            upstreams:
+              - name: a.example
+                urls: ["http://127.0.0.1:1", "https://b.example"]
+                hosts: [mirror.example, "mirror.example:5000"]
+                dockerConfig: /root/.docker/config.json
+                tokenRealms: [Login.example]
+                tagTtl: unlimited
+                connections: 3
+            """);
+
+        Assert.Empty(result.Problems);
+        Assert.Equivalent(new UpstreamOptions
+        {
+            Name = "a.example",
+            Urls = [new("http://127.0.0.1:1"), new("https://b.example")],
+            Hosts = ["mirror.example", "mirror.example:5000"],
+            DockerConfig = "/root/.docker/config.json",
+            TokenRealms = ["login.example"],
+            TagTtl = Timeout.InfiniteTimeSpan,
+            Connections = 3,
+        }, result.Options.Upstreams[^1], strict: true);
+    }
+
+    [Fact]
+    public void Apply_NewUpstream_MayBeTheDefault() =>
+        Assert.Empty(_fixture.Problems("defaultUpstream: a.example\nupstreams: [{ name: a.example }]"));
+
+    [Theory]
+    [InlineData("{ name: a, username: u }", "upstreams[0].username: needs password or passwordFile")]
+    [InlineData("{ name: a, password: p }", "upstreams[0].password: needs a username")]
+    [InlineData("{ name: a, passwordFile: /p }", "upstreams[0].passwordFile: needs a username")]
+    [InlineData("{ name: a, username: u, password: p, passwordFile: /p }", "upstreams[0].passwordFile: cannot be together with password")]
+    [InlineData("{ name: a, username: u, password: p, dockerConfig: /c }", "upstreams[0].dockerConfig: cannot be together with username")]
+    [InlineData("{ name: a, username: 'u:v', password: p }", "upstreams[0].username: 'u:v' is not allowed")]
+    [InlineData("{ urls: ['https://a'] }", "upstreams[0].name: is missing")]
+    [InlineData("{ name: 'a/b' }", "upstreams[0].name: 'a/b' is not allowed")]
+    [InlineData("{ name: a, urls: [] }", "upstreams[0].urls: is an empty list")]
+    [InlineData("{ name: a, urls: 'https://a' }", "upstreams[0].urls: is a single value where a list belongs")]
+    [InlineData("{ name: a, urls: ['https://a/v2/'] }", "upstreams[0].urls[0]: 'https://a/v2/' is not allowed")]
+    [InlineData("{ name: a, tagTtl: 87601h }", "upstreams[0].tagTtl: '87601h' is not allowed; allowed: 0s to 87600h, or unlimited")]
+    [InlineData("{ name: a, connections: 1025 }", "upstreams[0].connections: '1025' is not allowed; allowed: 1 to 1024")]
+    [InlineData("{ name: a, tokenRealms: ['https://b'] }", "upstreams[0].tokenRealms[0]: 'https://b' is not allowed")]
+    [InlineData("{ name: a }, { name: A }", "upstreams[1].name: 'a' is given twice")]
+    [InlineData("{ name: a, hosts: [m] }, { name: b, hosts: [m] }", "upstreams[1].hosts: 'm' is given twice")]
+    [InlineData("~", "upstreams[0]: is empty")]
+    [InlineData("docker.io", "upstreams[0]: is a single value where a group of options belongs")]
+    public void Apply_Mistake_IsRefusedOnce(string entries, string expected) =>
+        Assert.StartsWith($"entrepot.yaml:1: {expected}", Assert.Single(_fixture.Problems($"upstreams: [{entries}]")), StringComparison.Ordinal);
+
+    [Fact]
+    public void Apply_NotAList_IsRefused() =>
+        Assert.StartsWith("entrepot.yaml:1: upstreams: is a group of options where a list belongs", Assert.Single(_fixture.Problems("upstreams: { name: a }")), StringComparison.Ordinal);
+
+    [Fact]
+    public void Apply_SecretInEveryWrongPlace_IsNeverShown()
+    {
+        var lines = _fixture.Problems("""
+            upstreams:
+              - name: a
+                password: "hunter2\n"
+              - name: b
+                username: u
+                password: [hunter2]
+              - name: c
+                passwrd: hunter2
+              - name: d
+                urls: ["https://u:hunter2@d.example"]
+              - name: e
+                username: u
+                passwordFile: /p
+                password: hunter2
+              - name: "u:hunter2@f"
+            """, ("ENTREPOT_UPSTREAMS__1__PASSWORDS", "hunter2"));
+
+        Assert.True(lines.Length >= 6);
+        Assert.DoesNotContain("hunter2", string.Join('\n', lines));
+    }
+}
