@@ -1,0 +1,37 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Upstream;
+
+/// <summary>How one try ended: with something, or with an error and what that says about trying again. A value.</summary>
+internal readonly record struct Attempt<T> where T : class
+{
+    private Attempt(T? value, RegistryError? error, bool isDead, TimeSpan? pause) =>
+        (Value, Error, IsDead, Pause) = (value, error, isDead, pause);
+
+    /// <summary>What came; <see langword="null"/> if there is an error.</summary>
+    public T? Value { get; }
+
+    /// <summary>What a client would be told; <see langword="null"/> if something came.</summary>
+    public RegistryError? Error { get; }
+
+    /// <summary>Whether it failed as something dead fails: no connection, no answer, 5xx.</summary>
+    public bool IsDead { get; }
+
+    /// <summary>How long the other side wants to be left alone (Retry-After); <see langword="null"/> if it did not say.</summary>
+    public TimeSpan? Pause { get; }
+
+    /// <summary>Whether the same request may succeed later. A limit is tried again only when its end was told.</summary>
+    public bool IsWorthAgain => IsDead || (Error?.Status == 429 && Pause is not null);
+
+    /// <summary>Something came.</summary>
+    public static Attempt<T> Of(T value) => new(value, null, isDead: false, null);
+
+    /// <summary>The other side lives, and this is what there is to say.</summary>
+    public static Attempt<T> Refused(RegistryError error, TimeSpan? pause = null) => new(null, error, isDead: false, pause);
+
+    /// <summary>The other side seems dead.</summary>
+    public static Attempt<T> Dead(RegistryError error, TimeSpan? pause = null) => new(null, error, isDead: true, pause);
+
+    /// <summary>The same failure of a larger step.</summary>
+    public Attempt<TOther> As<TOther>() where TOther : class => new(null, Error, IsDead, Pause);
+}

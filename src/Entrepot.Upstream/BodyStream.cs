@@ -1,0 +1,95 @@
+namespace Entrepot.Upstream;
+
+/// <summary>An answer's body on its way from the wire. Read by one reader at a time; disposal gives its connection back.</summary>
+/// <remarks>
+/// Every failure is an <see cref="IOException"/>: a broken connection, an end before the announced length, and silence longer than the
+/// bound. Only the reader's own token makes it an <see cref="OperationCanceledException"/>.
+/// </remarks>
+internal sealed class BodyStream : ForwardStream
+{
+    private readonly Stream _source;
+    private readonly IDisposable _owner;
+    private readonly string _upstream;
+    private readonly TimeSpan _stall;
+    private readonly UpstreamCounters _counters;
+    private readonly CancellationTokenSource _stalled = new();   // never disposed: the timer may fire beside disposal
+    private readonly ITimer _timer;
+    private CancellationTokenSource? _link;     // of the stall and the token that reads were last made with
+    private CancellationToken _linked;
+    private long? _left;
+
+    /// <param name="source">The raw body.</param>
+    /// <param name="owner">What is disposed together with this stream.</param>
+    /// <param name="left">Bytes that were announced; <see langword="null"/> if none were.</param>
+    /// <param name="upstream">The upstream's name, for messages.</param>
+    /// <param name="stall">Longest silence.</param>
+    /// <param name="counters">Where received bytes are counted.</param>
+    /// <param name="clock">What the silence is measured with.</param>
+    public BodyStream(
+        Stream source, IDisposable owner, long? left, string upstream, TimeSpan stall, UpstreamCounters counters, TimeProvider clock)
+    {
+        (_source, _owner, _left, _upstream, _stall, _counters) = (source, owner, left, upstream, stall, counters);
+        _timer = clock.CreateTimer(_ => _stalled.Cancel(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (buffer.IsEmpty) return 0;
+
+        var count = await ReadSourceAsync(buffer, cancellationToken);
+        if (count == 0 && _left > 0) throw new IOException($"{_upstream} ended the body {_left} bytes before its announced length");
+
+        _counters.Received(count);
+        _left -= count;
+        return count;
+    }
+
+    private async ValueTask<int> ReadSourceAsync(Memory<byte> buffer, CancellationToken cancel)
+    {
+        try
+        {
+            var reading = _source.ReadAsync(buffer, LinkedTo(cancel));
+            if (reading.IsCompleted) return await reading;
+
+            _timer.Change(_stall, Timeout.InfiniteTimeSpan);
+            var count = await reading;
+            _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            return count;
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancel);
+        }
+        catch (Exception) when (_stalled.IsCancellationRequested)
+        {
+            throw new IOException($"{_upstream} sent nothing for {_stall.TotalSeconds:0.###} s");
+        }
+        catch (Exception e) when (e is not IOException)
+        {
+            throw new IOException($"the connection to {_upstream} broke", e);
+        }
+    }
+
+    private CancellationToken LinkedTo(CancellationToken cancel)
+    {
+        if (_link is null || _linked != cancel)
+        {
+            _link?.Dispose();
+            _link = CancellationTokenSource.CreateLinkedTokenSource(cancel, _stalled.Token);
+            _linked = cancel;
+        }
+        return _link.Token;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _timer.Dispose();
+            _owner.Dispose();
+            _source.Dispose();
+            _link?.Dispose();
+        }
+        base.Dispose(disposing);
+    }
+}

@@ -1,0 +1,76 @@
+using Entrepot.Oci;
+using Polly;
+using Polly.CircuitBreaker;
+
+namespace Entrepot.Upstream;
+
+/// <summary>One address of an upstream: how it wants to be asked, and whether it is found dead. Safe for concurrent use.</summary>
+internal sealed class Endpoint
+{
+    // Two whole requests with their tries, or so many at once: a registry that answers 500 for one broken repository is not dead.
+    private const int FailuresToOpen = 4;
+
+    // Without one good answer: longer than two silent tries of one client, one after the other, take.
+    private static readonly TimeSpan Window = TimeSpan.FromSeconds(45);
+
+    private readonly CircuitBreakerStateProvider _state = new();
+    private readonly ResiliencePipeline<Attempt<HttpResponseMessage>> _breaker;
+    private readonly TimeProvider _clock;
+    private long _openUntil;    // UTC ticks
+
+    public Endpoint(Uri address, TimeSpan pause, TimeProvider clock)
+    {
+        (Address, _clock) = (address, clock);
+        _breaker = new ResiliencePipelineBuilder<Attempt<HttpResponseMessage>> { TimeProvider = clock }
+            .AddCircuitBreaker(new CircuitBreakerStrategyOptions<Attempt<HttpResponseMessage>>
+            {
+                FailureRatio = 1.0,
+                MinimumThroughput = FailuresToOpen,
+                SamplingDuration = Window,
+                BreakDuration = pause,
+                StateProvider = _state,
+                ShouldHandle = static tried => ValueTask.FromResult(tried.Outcome.Result.IsDead),
+                OnOpened = opened =>
+                {
+                    Interlocked.Exchange(ref _openUntil, (clock.GetUtcNow() + opened.BreakDuration).UtcTicks);
+                    return default;
+                },
+            })
+            .Build();
+    }
+
+    /// <summary>Scheme, host and port.</summary>
+    public Uri Address { get; }
+
+    /// <summary>What it last asked for, so that the next repository gets its token without a refusal first; <see langword="null"/> at first.</summary>
+    public Challenge? Challenge { get; set; }
+
+    /// <summary>Whether it would be refused to ask it now: it is left alone, or one request is finding out whether it lives again.</summary>
+    public bool IsDown => _state.CircuitState switch
+    {
+        CircuitState.Open => _clock.GetUtcNow().UtcTicks < Interlocked.Read(ref _openUntil),
+        CircuitState.HalfOpen => true,
+        _ => false,
+    };
+
+    /// <summary>Asks, unless the endpoint is found dead; then it is refused at once, with the time after which asking makes sense.</summary>
+    public async ValueTask<Attempt<HttpResponseMessage>> TryAsync(
+        Func<CancellationToken, ValueTask<Attempt<HttpResponseMessage>>> ask, string refusal, CancellationToken cancel)
+    {
+        try
+        {
+            return await _breaker.ExecuteAsync(ask, cancel);
+        }
+        catch (BrokenCircuitException e)
+        {
+            return Attempt<HttpResponseMessage>.Refused(RegistryError.Down(refusal, e.RetryAfter));
+        }
+    }
+
+    /// <summary>Whether an address is at this endpoint, so that it may be sent what is for the endpoint only.</summary>
+    public bool Holds(Uri address) =>
+        Uri.Compare(Address, address, UriComponents.SchemeAndServer, UriFormat.UriEscaped, StringComparison.OrdinalIgnoreCase) == 0;
+
+    /// <summary>The address of something at this endpoint.</summary>
+    public Uri At(string path) => new(Address, path);
+}

@@ -1,0 +1,66 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Entrepot.Oci;
+
+namespace Entrepot.Upstream;
+
+/// <summary>An answer with its place among the upstream's connections. Disposal gives both back; so does disposal of its body.</summary>
+internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable place, Wire wire) : IDisposable
+{
+    // Enough for any error document; the rest is not read.
+    private const int ErrorLimit = 16 << 10;
+
+    public HttpStatusCode Status => message.StatusCode;
+
+    public HttpContentHeaders Content => message.Content.Headers;
+
+    /// <summary>Where the answer came from, after redirects.</summary>
+    public Uri Address => message.RequestMessage!.RequestUri!;
+
+    /// <summary>A strong ETag; a weak one does not say that bytes are equal.</summary>
+    public string? StrongTag => message.Headers.ETag is { IsWeak: false } tag ? tag.Tag : null;
+
+    /// <summary>Content-Type, as sent; <see langword="null"/> if there was none.</summary>
+    public string? MediaType => Content.NonValidated.TryGetValues("Content-Type", out var type) ? type.ToString() : null;
+
+    /// <summary>Docker-Content-Digest; <see langword="null"/> if there was none that is a digest.</summary>
+    public Digest? Digest => Oci.Digest.TryParse(Header("Docker-Content-Digest").FirstOrDefault(), out var digest) ? digest : null;
+
+    /// <summary>Whether the body is to be decoded, so that lengths and positions in it are not those of the content.</summary>
+    public bool IsEncoded => Content.ContentEncoding.Any(encoding => encoding is not "identity");
+
+    /// <summary>The lines of a header; none if it was not sent.</summary>
+    public IEnumerable<string> Header(string name) => message.Headers.NonValidated.TryGetValues(name, out var lines) ? lines : [];
+
+    /// <summary>Opens the body, which from then on owns this answer.</summary>
+    public Task<Answer<Stream>> OpenAsync(CancellationToken cancel) => wire.OpenBodyAsync(message, this, cancel);
+
+    /// <summary>Reads the whole body, at most <paramref name="limit"/> bytes, and disposes this answer.</summary>
+    public Task<Answer<byte[]>> ReadAsync(int limit, CancellationToken cancel) => wire.ReadAsync(message, this, limit, cancel);
+
+    /// <summary>The error for an answer that makes no sense.</summary>
+    public RegistryError Unusable(string what) => wire.Unusable(message, what);
+
+    /// <summary>What a client is told instead of content, with the upstream's own words if it sent any; disposes this answer.</summary>
+    /// <param name="missing">What 404 means here.</param>
+    /// <param name="cancel">Ends reading its words.</param>
+    public async Task<RegistryError> RefusalAsync(RegistryError missing, CancellationToken cancel)
+    {
+        var words = await ReadAsync(ErrorLimit, cancel);
+        var detail = words.Value is { } content ? ErrorDocument.FirstMessage(content) : null;
+        return Status switch
+        {
+            HttpStatusCode.Unauthorized => RegistryError.Unauthorized with { Detail = detail },
+            HttpStatusCode.Forbidden => RegistryError.Denied with { Detail = detail },
+            HttpStatusCode.NotFound => missing with { Detail = detail },
+            _ => Unusable($"status {(int)Status}{(detail is null ? "" : ": " + detail)}"),
+        };
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        message.Dispose();
+        place.Dispose();
+    }
+}

@@ -1,0 +1,215 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Threading.RateLimiting;
+using Entrepot.Oci;
+using Polly;
+using Polly.Retry;
+
+namespace Entrepot.Upstream;
+
+/// <summary>Gets an answer from one upstream: its addresses, tries again, authentication, redirects, and how many at once.</summary>
+/// <remarks>
+/// A request takes (1) a place among the upstream's connections, then up to three tries, each of which (2) goes through the addresses in order until
+/// one is not dead, (3) answers its challenge, and (4) follows redirects. All together are bounded by <see cref="UpstreamTimes.Total"/>.
+/// Safe for concurrent use.
+/// </remarks>
+internal sealed class RegistryTransport : IDisposable
+{
+    private const int TriesAgain = 2;
+    private const int MostRedirects = 5;
+
+    // Requests that wait for a place; each is a waiting client, and the wait is bounded too.
+    private const int MostWaiting = 4096;
+
+    private static readonly ResiliencePropertyKey<DateTimeOffset> Deadline = new("deadline");
+
+    private readonly string _name;
+    private readonly UpstreamTimes _times;
+    private readonly TimeProvider _clock;
+    private readonly Wire _wire;
+    private readonly CredentialSource _credentials;
+    private readonly Authenticator _authenticator;
+    private readonly ConcurrencyLimiter _places;
+    private readonly Endpoint[] _endpoints;
+    private readonly ResiliencePipeline<Attempt<HttpResponseMessage>> _tries;
+
+    public RegistryTransport(UpstreamOptions options, UpstreamTimes times, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
+    {
+        (_name, _times, _clock) = (options.Name, times, clock);
+        _wire = new Wire(options.Name, times, counters, clock, proxy);
+        _credentials = new CredentialSource(options, clock);
+        _authenticator = new Authenticator(options, _credentials, _wire, clock);
+        _endpoints = [.. options.Urls.Select(url => new Endpoint(url, times.Break, clock))];
+        _places = new ConcurrencyLimiter(new ConcurrencyLimiterOptions { PermitLimit = options.Connections, QueueLimit = MostWaiting });
+        _tries = new ResiliencePipelineBuilder<Attempt<HttpResponseMessage>> { TimeProvider = clock }
+            .AddRetry(new RetryStrategyOptions<Attempt<HttpResponseMessage>>
+            {
+                MaxRetryAttempts = TriesAgain,
+                BackoffType = DelayBackoffType.Exponential,
+                UseJitter = true,
+                Delay = times.Pause,
+                DelayGenerator = static tried => ValueTask.FromResult(tried.Outcome.Result.Pause),
+                ShouldHandle = IsWorthAgain,
+            })
+            .Build();
+    }
+
+    /// <summary>Whether every address is found dead, so that asking would be refused at once.</summary>
+    public bool IsDown => _endpoints.All(endpoint => endpoint.IsDown);
+
+    /// <summary>Sends a request until it is answered; the caller disposes the answer, of whatever status below 429.</summary>
+    public async Task<Answer<RegistryResponse>> SendAsync(RegistryRequest request, CancellationToken cancel)
+    {
+        using var bound = new CancellationTokenSource(_times.Total, _clock);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
+        var context = ResilienceContextPool.Shared.Get(both.Token);
+        context.Properties.Set(Deadline, _clock.GetUtcNow() + _times.Total);
+        RateLimitLease? place = null;
+        Attempt<HttpResponseMessage>? last = null;
+        try
+        {
+            place = await _places.AcquireAsync(1, both.Token);
+            if (!place.IsAcquired) return Crowded();
+
+            var call = new Call(request, cancel);
+            last = await _tries.ExecuteAsync(
+                async waiting => (last = await TryAsync(call, waiting.CancellationToken)).Value, context);
+            if (last.Value.Value is not { } response) return last.Value.Error!;
+
+            var answer = new RegistryResponse(response, place, _wire);
+            place = null;
+            return answer;
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            // The end of the time came while waiting: what the last try found out says more than that.
+            if (place is null) return Crowded();
+            return last?.Error ?? RegistryError.Silent($"{_name}: no answer within {_times.Total.TotalSeconds:0.###} s");
+        }
+        finally
+        {
+            place?.Dispose();
+            ResilienceContextPool.Shared.Return(context);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _wire.Dispose();
+        _places.Dispose();
+        _credentials.Dispose();
+    }
+
+    private RegistryError Crowded() => RegistryError.Down($"{_name}: all of its connections stayed in use");
+
+    private ValueTask<bool> IsWorthAgain(RetryPredicateArguments<Attempt<HttpResponseMessage>> tried)
+    {
+        var attempt = tried.Outcome.Result;
+        if (!attempt.IsWorthAgain) return ValueTask.FromResult(false);
+
+        // A pause that does not fit is not begun: the error and its Retry-After are the client's at once.
+        tried.Context.Properties.TryGetValue(Deadline, out var deadline);
+        return ValueTask.FromResult(_clock.GetUtcNow() + (attempt.Pause ?? _times.Pause) < deadline);
+    }
+
+    private async ValueTask<Attempt<HttpResponseMessage>> TryAsync(Call call, CancellationToken cancel)
+    {
+        Attempt<HttpResponseMessage>? worst = null;
+        foreach (var endpoint in _endpoints)
+        {
+            var attempt = await FromAsync(endpoint, call, cancel);
+            if (attempt.Error is not { Status: 503 or 504 }) return attempt;
+            // One that was really asked says more than one that is left alone.
+            if (worst is null || attempt.IsDead) worst = attempt;
+        }
+        return worst!.Value;
+    }
+
+    private async ValueTask<Attempt<HttpResponseMessage>> FromAsync(Endpoint endpoint, Call call, CancellationToken cancel)
+    {
+        var attempt = await FollowAsync(endpoint, call, cancel);
+        if (!IsRefusedElsewhere(endpoint, attempt)) return attempt;
+
+        // A signed address may have ended between being given out and being used; the registry gives a new one.
+        attempt.Value!.Dispose();
+        attempt = await FollowAsync(endpoint, call, cancel);
+        if (!IsRefusedElsewhere(endpoint, attempt)) return attempt;
+
+        using var refused = attempt.Value!;
+        return Attempt<HttpResponseMessage>.Refused(
+            _wire.Unusable(refused, $"status {(int)refused.StatusCode}, although the registry redirected there"));
+    }
+
+    private static bool IsRefusedElsewhere(Endpoint endpoint, Attempt<HttpResponseMessage> attempt) =>
+        attempt.Value is { StatusCode: HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden } response
+        && !endpoint.Holds(response.RequestMessage!.RequestUri!);
+
+    private async ValueTask<Attempt<HttpResponseMessage>> FollowAsync(Endpoint endpoint, Call call, CancellationToken cancel)
+    {
+        var address = endpoint.At(call.Request.Path);
+        var attempt = await endpoint.TryAsync(
+            bounded => AskOrDieAsync(endpoint, address, call, bounded),
+            _wire.Says(endpoint.Address.Authority, "it failed repeatedly and is left alone for a while"), cancel);
+
+        for (var redirects = 0; attempt.Value is { } response && Redirect.Is(response.StatusCode); redirects++)
+        {
+            using var left = response;
+            if (redirects == MostRedirects) return Unusable(left, $"more than {MostRedirects} redirects");
+            if (Redirect.Target(address, left.Headers.Location, out var next) is { } problem) return Unusable(left, problem);
+
+            address = next!;
+            attempt = endpoint.Holds(address)
+                ? await AskAsync(endpoint, address, call.Request, cancel)
+                : await ExchangeAsync(address, call.Request, Grant.None, cancel);
+        }
+        return attempt;
+    }
+
+    // Within the circuit breaker the end of the time counts as silence, which it is; the client's leaving does not.
+    private async ValueTask<Attempt<HttpResponseMessage>> AskOrDieAsync(Endpoint endpoint, Uri address, Call call, CancellationToken cancel)
+    {
+        try
+        {
+            return await AskAsync(endpoint, address, call.Request, cancel);
+        }
+        catch (OperationCanceledException) when (!call.Caller.IsCancellationRequested)
+        {
+            return Attempt<HttpResponseMessage>.Dead(RegistryError.Silent(_wire.Says(address.Authority, "no answer in time")));
+        }
+    }
+
+    private async Task<Attempt<HttpResponseMessage>> AskAsync(Endpoint endpoint, Uri address, RegistryRequest request, CancellationToken cancel)
+    {
+        var granted = await _authenticator.GrantAsync(endpoint.Address, endpoint.Challenge, request.Repository, null, cancel);
+        if (granted.Value is not { } grant) return granted.As<HttpResponseMessage>();
+
+        var attempt = await ExchangeAsync(address, request, grant, cancel);
+        if (attempt.Value is not { StatusCode: HttpStatusCode.Unauthorized } refusal) return attempt;
+        if (Challenge.Choose(WaysIn(refusal)) is not { } challenge) return attempt;
+
+        endpoint.Challenge = challenge;
+        granted = await _authenticator.GrantAsync(endpoint.Address, challenge, request.Repository, grant, cancel);
+        if (granted.Value is { } renewed && (renewed.Header is null || renewed == grant)) return attempt;
+
+        refusal.Dispose();
+        return granted.Value is null
+            ? granted.As<HttpResponseMessage>()
+            : await ExchangeAsync(address, request, granted.Value, cancel);
+    }
+
+    private async Task<Attempt<HttpResponseMessage>> ExchangeAsync(Uri address, RegistryRequest request, Grant grant, CancellationToken cancel)
+    {
+        using var message = request.ToMessage(address);
+        message.Headers.Authorization = grant.Header;
+        return await _wire.ExchangeAsync(message, request.Kind, cancel);
+    }
+
+    private static HeaderStringValues WaysIn(HttpResponseMessage response) =>
+        response.Headers.NonValidated.TryGetValues("WWW-Authenticate", out var lines) ? lines : default;
+
+    private Attempt<HttpResponseMessage> Unusable(HttpResponseMessage response, string what) =>
+        Attempt<HttpResponseMessage>.Refused(_wire.Unusable(response, what));
+
+    private sealed record Call(RegistryRequest Request, CancellationToken Caller);
+}

@@ -1,0 +1,176 @@
+using System.Globalization;
+using System.Net;
+using Entrepot.Oci;
+using Entrepot.Pull;
+
+namespace Entrepot.Upstream;
+
+/// <summary>A registry over HTTP, as one configured upstream.</summary>
+/// <remarks>Safe for concurrent use. Dispose it when nothing uses it any longer; that ends its connections, those of open bodies too.</remarks>
+public sealed class RegistryUpstream : IUpstream, IDisposable
+{
+    // A page of 10,000 tags of the longest kind is 1.3 MB.
+    private const int TagsLimit = 8 << 20;
+
+    private static readonly string[] Json = ["application/json"];
+
+    private readonly UpstreamOptions _options;
+    private readonly int _manifestLimit;
+    private readonly RegistryTransport _transport;
+    private readonly ReferrerSource _referrers;
+
+    /// <summary>An upstream; nothing is asked of it yet.</summary>
+    /// <param name="options">Where it is and who asks; checked by whoever read them.</param>
+    /// <param name="times">How long it is waited for.</param>
+    /// <param name="manifestLimit">Most bytes of a manifest.</param>
+    /// <param name="counters">Where its answers are counted.</param>
+    /// <param name="clock">What every wait is measured with, but for connecting.</param>
+    public RegistryUpstream(UpstreamOptions options, UpstreamTimes times, int manifestLimit, UpstreamCounters counters, TimeProvider clock)
+        : this(options, times, manifestLimit, counters, clock, proxy: null)
+    {
+    }
+
+    internal RegistryUpstream(
+        UpstreamOptions options, UpstreamTimes times, int manifestLimit, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
+    {
+        (_options, _manifestLimit) = (options, manifestLimit);
+        _transport = new RegistryTransport(options, times, counters, clock, proxy);
+        _referrers = new ReferrerSource(_transport, manifestLimit);
+    }
+
+    /// <inheritdoc/>
+    public string Name => _options.Name;
+
+    /// <inheritdoc/>
+    public TimeSpan TagTtl => _options.TagTtl;
+
+    /// <inheritdoc/>
+    public bool IsDown => _transport.IsDown;
+
+    /// <inheritdoc/>
+    public async Task<Answer<ManifestInfo>> HeadManifestAsync(Reference reference, CancellationToken cancel)
+    {
+        var sent = await _transport.SendAsync(Manifest(HttpMethod.Head, reference), cancel);
+        if (!sent.Has(out var response, out var error)) return error;
+
+        using (response)
+        {
+            return response.Status switch
+            {
+                HttpStatusCode.OK => new ManifestInfo(
+                    response.Digest, response.MediaType, response.IsEncoded ? null : response.Content.ContentLength),
+                // A registry without HEAD: the caller learns by GET.
+                HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented => new ManifestInfo(null, null, null),
+                _ => await response.RefusalAsync(RegistryError.ManifestUnknown, cancel),
+            };
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<Answer<ReceivedManifest>> GetManifestAsync(Reference reference, CancellationToken cancel)
+    {
+        var sent = await _transport.SendAsync(Manifest(HttpMethod.Get, reference), cancel);
+        if (!sent.Has(out var response, out var error)) return error;
+        if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
+
+        var read = await response.ReadAsync(_manifestLimit, cancel);
+        return read.Has(out var content, out error) ? new ReceivedManifest(content, response.MediaType, response.Digest) : error;
+    }
+
+    /// <inheritdoc/>
+    public async Task<Answer<BlobInfo>> HeadBlobAsync(Reference reference, CancellationToken cancel)
+    {
+        var sent = await _transport.SendAsync(Blob(HttpMethod.Head, reference), cancel);
+        if (!sent.Has(out var response, out var error)) return error;
+
+        using (response)
+        {
+            var isSilent = response.Status is HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
+            if (!isSilent && response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.BlobUnknown, cancel);
+            if (!isSilent && !response.IsEncoded && response.Content.ContentLength is { } size) return new BlobInfo(size);
+        }
+
+        // HEAD did not tell; the answer to a GET of one byte does.
+        var opened = await OpenBlobAsync(reference, 0, 1, null, cancel);
+        if (!opened.Has(out var blob, out error)) return error;
+        await using var disposed = blob;
+        return blob.Size is { } known ? new BlobInfo(known) : RegistryError.BadGateway($"{Name}: it does not tell a blob's size");
+    }
+
+    /// <inheritdoc/>
+    public async Task<Answer<UpstreamBlob>> OpenBlobAsync(
+        Reference reference, long offset, long? end, string? validator, CancellationToken cancel)
+    {
+        var request = Blob(HttpMethod.Get, reference);
+        if (offset > 0 || end is not null)
+            request = request with { Range = new ByteRange(offset, end), Validator = validator?.StartsWith('"') == true ? validator : null };
+
+        while (true)
+        {
+            var sent = await _transport.SendAsync(request, cancel);
+            if (!sent.Has(out var response, out var error)) return error;
+
+            if (response.Status == HttpStatusCode.OK) return await OpenWholeAsync(response, cancel);
+            if (request.Range is not { } range || response.Status is not (HttpStatusCode.PartialContent or HttpStatusCode.RequestedRangeNotSatisfiable))
+                return await response.RefusalAsync(RegistryError.BlobUnknown, cancel);
+
+            if (response.Status == HttpStatusCode.PartialContent && !response.IsEncoded && range.Carried(response.Content) is { } carried)
+                return await OpenAsync(response, carried.From!.Value, carried.Length, cancel);
+
+            // It does not do ranges in a way that can be trusted: from the beginning, then, and only once.
+            response.Dispose();
+            request = request with { Range = null, Validator = null };
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<Answer<TagPage>> ListTagsAsync(string repository, int? count, string? last, CancellationToken cancel)
+    {
+        var query = new List<string>();
+        if (count is { } most) query.Add("n=" + most.ToString(CultureInfo.InvariantCulture));
+        if (last is not null) query.Add("last=" + Uri.EscapeDataString(last));
+        var path = $"/v2/{repository}/tags/list{(query.Count > 0 ? "?" : "")}{string.Join('&', query)}";
+
+        var sent = await _transport.SendAsync(new RegistryRequest("tags", HttpMethod.Get, path, repository) { Accept = Json }, cancel);
+        if (!sent.Has(out var response, out var error)) return error;
+        if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.NameUnknown, cancel);
+
+        var hasNext = LinkHeader.Next(response.Header("Link")) is not null;
+        var read = await response.ReadAsync(TagsLimit, cancel);
+        if (!read.Has(out var content, out error)) return error;
+        return TagList.Read(content) is { } tags ? TagList.Page(tags, count, last, hasNext) : response.Unusable("something else than a list of tags");
+    }
+
+    /// <inheritdoc/>
+    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
+        _referrers.ListAsync(subject, artifactType, cancel);
+
+    /// <inheritdoc/>
+    public void Dispose() => _transport.Dispose();
+
+    internal static RegistryRequest Manifest(HttpMethod method, Reference reference) =>
+        new("manifest", method, $"/v2/{reference.Repository}/manifests/{reference.Target}", reference.Repository) { Accept = MediaTypes.Accepted };
+
+    private static RegistryRequest Blob(HttpMethod method, Reference reference) =>
+        new("blob", method, $"/v2/{reference.Repository}/blobs/{reference.Digest}", reference.Repository);
+
+    private static Task<Answer<UpstreamBlob>> OpenWholeAsync(RegistryResponse response, CancellationToken cancel) =>
+        OpenAsync(response, 0, response.IsEncoded ? null : response.Content.ContentLength, cancel);
+
+    private static async Task<Answer<UpstreamBlob>> OpenAsync(RegistryResponse response, long offset, long? size, CancellationToken cancel)
+    {
+        RegistryResponse? unowned = response;
+        try
+        {
+            var opened = await response.OpenAsync(cancel);
+            if (!opened.Has(out var body, out var error)) return error;
+
+            unowned = null;
+            return new UpstreamBlob { Content = body, Offset = offset, Size = size, Validator = response.StrongTag };
+        }
+        finally
+        {
+            unowned?.Dispose();
+        }
+    }
+}

@@ -1,0 +1,170 @@
+using System.Net;
+using System.Reflection;
+using Entrepot.Oci;
+
+namespace Entrepot.Upstream;
+
+/// <summary>Single exchanges with hosts: one request, one answer, each wait bounded, each answer counted. Safe for concurrent use.</summary>
+internal sealed class Wire : IDisposable
+{
+    // Long enough to be worth its handshake, short enough to follow a change in DNS.
+    private static readonly TimeSpan ConnectionLifetime = TimeSpan.FromMinutes(3);
+    private static readonly string Agent = "entrepot/" + typeof(Wire).Assembly
+        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0];
+
+    private readonly HttpMessageInvoker _invoker;
+    private readonly string _upstream;
+    private readonly UpstreamTimes _times;
+    private readonly UpstreamCounters _counters;
+    private readonly TimeProvider _clock;
+
+    /// <param name="upstream">The upstream's name, for messages.</param>
+    /// <param name="times">The bounds.</param>
+    /// <param name="counters">Where answers are counted.</param>
+    /// <param name="clock">What the bounds are measured with.</param>
+    /// <param name="proxy"><see langword="null"/> for what the environment's variables say.</param>
+    public Wire(string upstream, UpstreamTimes times, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
+    {
+        (_upstream, _times, _counters, _clock) = (upstream, times, counters, clock);
+        _invoker = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            ConnectTimeout = times.Connect,
+            PooledConnectionLifetime = ConnectionLifetime,
+            EnableMultipleHttp2Connections = true,
+            ActivityHeadersPropagator = null,
+            Proxy = proxy,
+        });
+    }
+
+    /// <summary>A request as every one is sent: HTTP/2 where TLS offers it, and no content encoding.</summary>
+    public static HttpRequestMessage NewMessage(HttpMethod method, Uri address)
+    {
+        var message = new HttpRequestMessage(method, address)
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        message.Headers.TryAddWithoutValidation("User-Agent", Agent);
+        message.Headers.TryAddWithoutValidation("Accept-Encoding", "identity");
+        return message;
+    }
+
+    /// <summary>Sends a request and waits for the answer's headers; 5xx (but 501) and 429 are failures, all else is for the caller.</summary>
+    public async Task<Attempt<HttpResponseMessage>> ExchangeAsync(HttpRequestMessage message, string kind, CancellationToken cancel)
+    {
+        var host = message.RequestUri!.Authority;
+        using var bound = new CancellationTokenSource(_times.Headers, _clock);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
+        try
+        {
+            var response = await _invoker.SendAsync(message, both.Token);
+            Count(kind, response);
+            return Judge(response, host);
+        }
+        catch (OperationCanceledException e)
+        {
+            _counters.Answered(kind, null);
+            if (cancel.IsCancellationRequested) throw;
+            if (bound.IsCancellationRequested)
+                return Attempt<HttpResponseMessage>.Dead(RegistryError.Silent(Says(host, "no answer in time")));
+            // The handler's own bound on connecting.
+            var what = e.InnerException is TimeoutException ? "no connection in time" : "the request was broken off";
+            return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, what)));
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            _counters.Answered(kind, null);
+            return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, (e.InnerException ?? e).Message)));
+        }
+    }
+
+    /// <summary>An answer's body; its failures are <see cref="IOException"/>s.</summary>
+    /// <param name="response">The answer.</param>
+    /// <param name="owner">What is disposed with the body: the answer, and what belongs to it.</param>
+    /// <param name="cancel">Ends opening.</param>
+    public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, IDisposable owner, CancellationToken cancel)
+    {
+        var encodings = response.Content.Headers.ContentEncoding.Where(encoding => encoding is not "identity").ToArray();
+        var isGzip = encodings is ["gzip" or "x-gzip"];
+        if (encodings.Length > 0 && !isGzip)
+            return Unusable(response, $"the content encoding '{Plain.Line(string.Join(", ", encodings))}', which was not asked for");
+
+        var source = await response.Content.ReadAsStreamAsync(cancel);
+        var body = new BodyStream(source, owner, response.Content.Headers.ContentLength, _upstream, _times.Stall, _counters, _clock);
+        return isGzip ? new GunzipStream(body, _upstream) : body;
+    }
+
+    /// <summary>Reads a small body whole and disposes <paramref name="owner"/>; at most <paramref name="limit"/> bytes, once decoded.</summary>
+    public async Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, int limit, CancellationToken cancel)
+    {
+        using var owned = owner;
+        using var bound = new CancellationTokenSource(_times.Total, _clock);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
+        var host = response.RequestMessage!.RequestUri!.Authority;
+        try
+        {
+            var opened = await OpenBodyAsync(response, owner, both.Token);
+            if (!opened.Has(out var body, out var error)) return error;
+            await using var disposed = body;
+
+            var content = new MemoryStream();
+            var buffer = new byte[16 << 10];
+            int count;
+            while ((count = await body.ReadAsync(buffer, both.Token)) > 0)
+            {
+                if (content.Length + count > limit) return Unusable(response, $"more than the limit of {limit} bytes");
+                content.Write(buffer, 0, count);
+            }
+            return content.ToArray();
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return RegistryError.Silent(Says(host, "its answer did not arrive in time"));
+        }
+        catch (IOException e)
+        {
+            return RegistryError.Down(Says(host, e.Message));
+        }
+    }
+
+    /// <summary>The error for an answer that makes no sense.</summary>
+    public RegistryError Unusable(HttpResponseMessage response, string what) =>
+        RegistryError.BadGateway(Says(response.RequestMessage!.RequestUri!.Authority, $"it sent {what}"));
+
+    /// <summary>A detail that names the upstream, the host and what happened there.</summary>
+    public string Says(string host, string what) => $"{_upstream} ({host}): {Plain.Line(what)}";
+
+    /// <inheritdoc/>
+    public void Dispose() => _invoker.Dispose();
+
+    private Attempt<HttpResponseMessage> Judge(HttpResponseMessage response, string host)
+    {
+        var status = (int)response.StatusCode;
+        if (status is not 429 and (< 500 or 501)) return Attempt<HttpResponseMessage>.Of(response);
+
+        using var disposed = response;
+        var pause = PauseOf(response);
+        return status == 429
+            ? Attempt<HttpResponseMessage>.Refused(RegistryError.TooManyRequests(pause) with { Detail = Says(host, "it answered 429") }, pause)
+            : Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, $"it answered {status}"), pause), pause);
+    }
+
+    private TimeSpan? PauseOf(HttpResponseMessage response)
+    {
+        var after = response.Headers.RetryAfter;
+        var pause = after?.Delta ?? (after?.Date - _clock.GetUtcNow());
+        return pause < TimeSpan.Zero ? TimeSpan.Zero : pause;
+    }
+
+    private void Count(string kind, HttpResponseMessage response)
+    {
+        _counters.Answered(kind, (int)response.StatusCode);
+        var headers = response.Headers.NonValidated;
+        _counters.Limited(
+            headers.TryGetValues("ratelimit-limit", out var limit) ? limit.ToString() : null,
+            headers.TryGetValues("ratelimit-remaining", out var remaining) ? remaining.ToString() : null);
+    }
+}
