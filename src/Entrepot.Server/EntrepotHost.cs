@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Serilog;
+using Log = Entrepot.Server.Telemetry.Log;
 
 namespace Entrepot.Server;
 
@@ -52,6 +53,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly WebApplication _web;
     private readonly ILogger<EntrepotHost> _log;
     private readonly TimeSpan _shutdownTimeout;
+    private int _disposed;
 
     private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
     {
@@ -126,6 +128,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     /// <summary>Ends it without patience. May follow <see cref="StopAsync"/>, which has done all this.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) == 1) return;
         await _web.DisposeAsync();
         await _pulls.DisposeAsync();
         await _fetches.DisposeAsync();
@@ -182,7 +185,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
 
         // In the order in which the listeners were given.
-        var bound = _web.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses
+        var bound = _web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
             .Select(address => new Uri(address)).ToList();
         Registry = bound[..options.Listen.Count];
         Admin = bound[options.Listen.Count];

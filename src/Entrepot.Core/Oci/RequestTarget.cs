@@ -42,7 +42,7 @@ public readonly record struct RequestTarget(TargetKind Kind, Reference Reference
         ReadOnlySpan<char> path, ReadOnlySpan<char> query, ReadOnlySpan<char> host, UpstreamRoutes routes, out RequestTarget target)
     {
         target = default;
-        var namespaced = QueryString.TryFind(query, "ns", out var ns);
+        var namespaced = QueryValues.TryFind(query, "ns", out var ns);
         var upstream = namespaced ? routes.ByName(ns) : routes.ByHost(host);
         if (upstream is null) return RegistryError.NameUnknown with { Detail = "the registry named by ns is not configured here" };
 

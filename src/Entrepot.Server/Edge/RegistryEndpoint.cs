@@ -153,7 +153,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             return;
         }
 
-        var last = QueryString.Find(exchange.Request.QueryString.Value, "last");
+        var last = QueryValues.Find(exchange.Request.QueryString.Value, "last");
         var pulled = count == 0
             ? new Pulled<TagPage>(PullSource.Hit, new TagPage([], false))
             : await pulls.ListTagsAsync(repository, count, last, exchange.Aborted);
@@ -177,7 +177,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
 
     private async Task ReferrersAsync(Exchange exchange, Reference subject)
     {
-        var artifactType = QueryString.Find(exchange.Request.QueryString.Value, "artifactType");
+        var artifactType = QueryValues.Find(exchange.Request.QueryString.Value, "artifactType");
         var pulled = await pulls.ListReferrersAsync(subject, artifactType is "" ? null : artifactType, exchange.Aborted);
         if (pulled.Content is not { } list)
         {
@@ -199,7 +199,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             return;
         }
 
-        var last = QueryString.Find(exchange.Request.QueryString.Value, "last") ?? "";
+        var last = QueryValues.Find(exchange.Request.QueryString.Value, "last") ?? "";
         var (names, hasMore) = pulls.ListRepositories(target.Reference.Upstream, target.IsNamespaced, Math.Min(count ?? CatalogPage, CatalogPage), last);
         exchange.Source = PullSource.Hit;
         if (hasMore && names.Count > 0) LinkNext(exchange, count, names[^1]);
@@ -222,7 +222,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
     private static bool TryCount(Exchange exchange, out int? count)
     {
         count = null;
-        if (QueryString.Find(exchange.Request.QueryString.Value, "n") is not { Length: > 0 } text) return true;
+        if (QueryValues.Find(exchange.Request.QueryString.Value, "n") is not { Length: > 0 } text) return true;
         if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) return false;
         count = number;
         return true;
@@ -233,7 +233,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
     {
         var query = $"last={Uri.EscapeDataString(last)}";
         if (count is not null) query = $"n={count}&{query}";
-        if (QueryString.Find(exchange.Request.QueryString.Value, "ns") is { } ns) query += $"&ns={Uri.EscapeDataString(ns)}";
+        if (QueryValues.Find(exchange.Request.QueryString.Value, "ns") is { } ns) query += $"&ns={Uri.EscapeDataString(ns)}";
         exchange.Set("Link", $"<{exchange.Request.Path}?{query}>; rel=\"next\"");
     }
 

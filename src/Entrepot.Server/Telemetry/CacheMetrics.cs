@@ -62,14 +62,14 @@ internal sealed class CacheMetrics
     /// <summary>Writes everything in Prometheus' text format.</summary>
     public async Task WriteAsync(HttpContext context)
     {
-        context.Response.ContentType = PrometheusConstants.ExporterContentType;
+        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
         using var text = new MemoryStream();
         await _registry.CollectAndExportAsTextAsync(text, context.RequestAborted);
         context.Response.ContentLength = text.Length;
         await context.Response.BodyWriter.WriteAsync(text.GetBuffer().AsMemory(0, (int)text.Length), context.RequestAborted);
     }
 
-    private void ReadWhenScraped(IMetricFactory metrics, string upstream, UpstreamCounters counters)
+    private void ReadWhenScraped(MetricFactory metrics, string upstream, UpstreamCounters counters)
     {
         var requests = metrics.CreateCounter("entrepot_upstream_requests_total", "Requests sent to upstreams, by the status they ended in.", "upstream", "kind", "code");
         var bytes = metrics.CreateCounter("entrepot_upstream_bytes_total", "Body bytes received from upstreams.", "upstream").WithLabels(upstream);

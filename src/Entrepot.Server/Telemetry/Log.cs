@@ -17,8 +17,9 @@ internal static partial class Log
             PullSource.Failed when exchange.Status >= 500 => LogLevel.Warning,
             _ => LogLevel.Debug,
         };
-        if (log.IsEnabled(level))
-            Answered(log, level, exchange.Request.Method, exchange.Request.Path, exchange.Status, exchange.Source, exchange.Sent, exchange.Elapsed.TotalMilliseconds);
+        if (!log.IsEnabled(level)) return;
+        var milliseconds = exchange.Elapsed.TotalMilliseconds;
+        Answered(log, level, exchange.Request.Method, exchange.Request.Path, exchange.Status, exchange.Source, exchange.Sent, milliseconds);
     }
 
     [LoggerMessage(101, LogLevel.Debug, "{Path}: the client left after {Sent} bytes")]
@@ -49,5 +50,5 @@ internal static partial class Log
     public static partial void Stopping(ILogger log, double seconds);
 
     [LoggerMessage(EventId = 100, Message = "{Method} {Path} {Status} {Source} {Sent} bytes in {Milliseconds:0.0} ms")]
-    private static partial void Answered(ILogger log, LogLevel level, string method, string? path, int status, PullSource source, long sent, double milliseconds);
+    private static partial void Answered(ILogger log, LogLevel level, string method, PathString path, int status, PullSource source, long sent, double milliseconds);
 }

@@ -1,7 +1,7 @@
 namespace Entrepot.Oci;
 
 /// <summary>Reads single values out of a query string. Pure.</summary>
-public static class QueryString
+public static class QueryValues
 {
     /// <summary>The first value of a key, decoded; <see langword="null"/> if the key is not there.</summary>
     /// <param name="query">The query as it was sent, with or without the leading <c>?</c>.</param>
