@@ -46,6 +46,10 @@ public static class Misbehave
 
     public static Behaviour UntilClose() => (_, right) => right with { Framing = Framing.UntilClose };
 
+    /// <summary>Answers 200 with these bytes and this validator, whatever range was asked for: something else has the name now.</summary>
+    public static Behaviour Whole(byte[] bytes, string etag) =>
+        (_, right) => (right with { Status = 200, Body = bytes }).Without("Content-Range").With("ETag", etag);
+
     /// <summary>Answers with these bytes, and the headers of the right reply.</summary>
     public static Behaviour Content(ReadOnlyMemory<byte> bytes) => (_, right) => right with { Body = bytes };
 

@@ -16,7 +16,7 @@ internal static class RightAnswers
             .With("ETag", $"\"{manifest.Digest}\"");
     }
 
-    public static Reply Blob(Content content, ReceivedRequest request, string target)
+    public static Reply Blob(Content content, ReceivedRequest request, string target, bool ranges)
     {
         if (!Digest.TryParse(target, out var digest)) return Reply.Error(400, "DIGEST_INVALID");
         if (content.FindBlob(digest) is not { } bytes) return Reply.Error(404, "BLOB_UNKNOWN");
@@ -27,7 +27,7 @@ internal static class RightAnswers
             .With("Docker-Content-Digest", digest.ToString())
             .With("Accept-Ranges", "bytes")
             .With("ETag", etag);
-        if (request.Header("Range") is not { } range) return whole;
+        if (!ranges || request.Header("Range") is not { } range) return whole;
         if (request.Header("If-Range") is { } validator && validator != etag) return whole;
         return Ranged(whole, range);
     }

@@ -47,6 +47,9 @@ public sealed partial class TestRegistry : IAsyncDisposable
     /// <summary>Whether it has the referrers API; without, it answers 404 there.</summary>
     public bool HasReferrers { get; set; } = true;
 
+    /// <summary>Whether it serves parts of blobs; without, it answers 200 with the whole.</summary>
+    public bool HasRanges { get; set; } = true;
+
     /// <summary>The <c>Authorization</c> that every request under /v2/ needs; <see langword="null"/> for none.</summary>
     public string? BasicAuthorization { get; set; }
 
@@ -64,6 +67,12 @@ public sealed partial class TestRegistry : IAsyncDisposable
     {
         lock (_gate) _rules.Add(new Rule(match, behaviour, times));
         return this;
+    }
+
+    /// <summary>Forgets all rules.</summary>
+    public void Behave()
+    {
+        lock (_gate) _rules.Clear();
     }
 
     /// <summary>Challenges every request under /v2/ that has no token.</summary>
@@ -162,7 +171,7 @@ public sealed partial class TestRegistry : IAsyncDisposable
         {
             _ when request.Method is not ("GET" or "HEAD") => Reply.Error(405, "UNSUPPORTED"),
             "manifests" => RightAnswers.Manifest(Content, repository, name),
-            "blobs" => _cdn?.Sign(name, _usesOfSignature) ?? RightAnswers.Blob(Content, request, name),
+            "blobs" => _cdn?.Sign(name, _usesOfSignature) ?? RightAnswers.Blob(Content, request, name, HasRanges),
             "tags" => RightAnswers.Tags(Content, request, repository),
             "referrers" when HasReferrers => RightAnswers.Referrers(Content, request, repository, name),
             _ => Reply.Error(404, "UNKNOWN"),
@@ -199,7 +208,7 @@ public sealed partial class TestRegistry : IAsyncDisposable
             _signed[parts[2]] = left - 1;
         }
 
-        return RightAnswers.Blob(Content, request, parts[3]).Without("Docker-Content-Digest");
+        return RightAnswers.Blob(Content, request, parts[3], HasRanges).Without("Docker-Content-Digest");
     }
 
     [GeneratedRegex("^/v2/(?<repository>.+)/(?<kind>manifests|blobs|tags|referrers)/(?<name>[^/]+)$")]
