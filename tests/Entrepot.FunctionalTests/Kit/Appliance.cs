@@ -155,8 +155,10 @@ internal sealed class Appliance : IAsyncDisposable
     /// <summary>Waits until a blob is in the store.</summary>
     public Task StoredAsync(Digest digest) => UntilAsync(() => Task.FromResult(Store.Has(digest)), () => $"{digest} is not stored");
 
-    // Polling: a file and a scrape offer no signal.
-    private static async Task UntilAsync(Func<Task<bool>> condition, Func<string> failure)
+    /// <summary>Waits for what offers no signal: a file, a scrape, another process's mind.</summary>
+    /// <param name="condition">Asked again and again, for 20 seconds at most.</param>
+    /// <param name="failure">What to say if it never holds.</param>
+    public static async Task UntilAsync(Func<Task<bool>> condition, Func<string> failure)
     {
         var deadline = TimeProvider.System.GetUtcNow() + Patience;
         while (!await condition())

@@ -15,7 +15,5 @@ internal sealed class MetricValues(IReadOnlyDictionary<string, double> series)
             && labels.All(label => pair.Key.Contains(label, StringComparison.Ordinal)))
         .Sum(pair => pair.Value);
 
-    public bool Has(string metric) => series.Keys.Any(key => key == metric || key.StartsWith(metric + "{", StringComparison.Ordinal));
-
     public override string ToString() => string.Join('\n', series.Select(pair => $"{pair.Key} {pair.Value}"));
 }
