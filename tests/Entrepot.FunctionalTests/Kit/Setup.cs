@@ -12,7 +12,7 @@ internal sealed record Setup
         Headers = TimeSpan.FromSeconds(10),
         Total = TimeSpan.FromSeconds(15),
         Pause = TimeSpan.FromMilliseconds(5),
-        Break = TimeSpan.FromMilliseconds(200),
+        Break = TimeSpan.FromMilliseconds(500),
         Stall = TimeSpan.FromSeconds(10),
     };
 
