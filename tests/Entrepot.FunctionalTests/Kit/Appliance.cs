@@ -85,12 +85,13 @@ internal sealed class Appliance : IAsyncDisposable
 
     public Task<Got> GetManifestAsync(string target, string repository = "org/app") => GetAsync($"/v2/{repository}/manifests/{target}");
 
-    /// <summary>Pulls an image as an engine does: tag, then config and layers.</summary>
+    /// <summary>Pulls an image as an engine does: tag, then config and layers; returns when all of it is stored.</summary>
     public async Task PullAsync(TestImage image)
     {
         (await GetManifestAsync(image.Tag, image.Repository)).Is(image.Manifest.Bytes);
         foreach (var blob in image.Layers.Append(image.Config))
             (await GetAsync(PathOf(blob.Digest, image.Repository))).Is(blob.Bytes);
+        foreach (var blob in image.Layers.Append(image.Config)) await StoredAsync(blob.Digest);
     }
 
     public static string PathOf(Digest blob, string repository = "org/app") => $"/v2/{repository}/blobs/{blob}";
@@ -101,7 +102,17 @@ internal sealed class Appliance : IAsyncDisposable
         using var request = new HttpRequestMessage(method, new Uri(Url, path));
         foreach (var (name, value) in headers) request.Headers.TryAddWithoutValidation(name, value);
 
-        using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).WaitAsync(Patience);
+        HttpResponseMessage answer;
+        try
+        {
+            answer = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).WaitAsync(Patience);
+        }
+        catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ResponseEnded || e.InnerException is IOException)
+        {
+            return new Got(0, [], false, Enumerable.Empty<string>().ToLookup(name => name));
+        }
+
+        using var response = answer;
         var received = response.Headers.NonValidated.Concat(response.Content.Headers.NonValidated)
             .SelectMany(header => header.Value, (header, value) => (header.Key, value))
             .ToLookup(header => header.Key, header => header.value, StringComparer.OrdinalIgnoreCase);

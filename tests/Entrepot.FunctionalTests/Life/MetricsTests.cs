@@ -35,7 +35,7 @@ public sealed class MetricsTests
         Assert.Equal(1, metrics.Sum("entrepot_requests_total", "upstream=\"none\"", "source=\"missing\""));
         Assert.Equal(1, metrics.Sum("entrepot_requests_total", "kind=\"tags\""));
         Assert.Equal(1, metrics.Sum("entrepot_requests_total", "kind=\"referrers\""));
-        Assert.Equal(1, metrics.Sum("entrepot_requests_total", "kind=\"other\""));
+        Assert.Equal(1, metrics.Sum("entrepot_requests_total", "kind=\"other\"", "source=\"hit\""));
     }
 
     [Fact]

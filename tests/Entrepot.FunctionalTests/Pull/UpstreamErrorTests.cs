@@ -71,22 +71,25 @@ public sealed class UpstreamErrorTests
         Assert.Equal(3, registry.Log.Count(Ask.Manifest));
     }
 
-    [Fact]
-    public async Task HangBeforeHeaders_OfBlobAndManifest_Is504()
+    [Theory]
+    [InlineData("blob")]
+    [InlineData("tag")]
+    [InlineData("digest")]
+    public async Task HangBeforeHeaders_OfBlobOrManifest_Is504(string what)
     {
         await using var registry = new TestRegistry();
         await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
         var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 42));
         registry.On(Ask.Anything, Misbehave.HangBeforeHeaders(), TestRegistry.Always);
 
-        var answers = await Task.WhenAll(
-            cache.GetBlobAsync(image.Layers[0]),
-            cache.GetManifestAsync("1"),
-            cache.HeadAsync(Appliance.PathOf(image.Config.Digest)));
+        var got = await (what switch
+        {
+            "blob" => cache.GetBlobAsync(image.Layers[0]),
+            "tag" => cache.GetManifestAsync("1"),
+            _ => cache.GetManifestAsync(image.Manifest.Digest.ToString()),
+        });
 
-        Assert.All(answers, answer => Assert.Equal(504, answer.Status));
-        answers[0].IsError(504, "UNAVAILABLE");
-        answers[1].IsError(504, "UNAVAILABLE");
+        got.IsError(504, "UNAVAILABLE");
     }
 
     [Fact]
@@ -132,7 +135,7 @@ public sealed class UpstreamErrorTests
         (await cache.GetManifestAsync(target)).Is(image.Manifest.Bytes);
     }
 
-    public static TheoryData<string> Garbage => ["html", "cut", "gzip", "empty", "longer than allowed"];
+    public static TheoryData<string> Garbage => ["html", "cut", "empty", "longer than allowed"];
 
     [Theory]
     [MemberData(nameof(Garbage))]
@@ -149,7 +152,6 @@ public sealed class UpstreamErrorTests
         {
             "html" => Misbehave.Html(),
             "cut" => Misbehave.Cut(50),
-            "gzip" => Misbehave.Gzip(),
             "empty" => Misbehave.Truncate(0),
             _ => Misbehave.Content(new byte[65 << 10]),
         }, TestRegistry.Always);
