@@ -84,6 +84,7 @@ public sealed class ResumeTests
             .On(Ask.Blob, Misbehave.Whole(Blob.Bytes, "\"other\""));
 
         var first = await cache.GetBlobAsync(Blob);
+        await cache.IdleAsync();
         var later = await cache.GetBlobAsync(Blob);
 
         Assert.False(first.Clean);
@@ -103,6 +104,7 @@ public sealed class ResumeTests
         Assert.False(first.Clean);
         Assert.Empty(cache.Store.Checked());
 
+        await cache.IdleAsync();
         registry.Behave();
         (await cache.GetBlobAsync(Blob)).Is(Blob.Bytes);
     }
@@ -121,6 +123,7 @@ public sealed class ResumeTests
         var got = await cache.GetBlobAsync(Blob);
 
         if (got.Clean) got.Is(Blob.Bytes);
+        await cache.IdleAsync();
         cache.Store.Checked();
         (await cache.GetBlobAsync(Blob)).Is(Blob.Bytes);
     }
@@ -135,6 +138,7 @@ public sealed class ResumeTests
 
         Assert.False((await cache.GetBlobAsync(Blob)).Clean);
 
+        await cache.IdleAsync();
         registry.Behave();
         (await cache.GetBlobAsync(Blob)).Is(Blob.Bytes);
     }

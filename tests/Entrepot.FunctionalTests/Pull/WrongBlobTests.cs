@@ -49,6 +49,7 @@ public sealed class WrongBlobTests
         Assert.All(answers, answer => answer.IsFailure());
         Assert.Empty(cache.Store.Checked());
 
+        await cache.IdleAsync();
         registry.Behave();
         (await cache.GetBlobAsync(blob)).Is(blob.Bytes);
         await cache.StoredAsync(blob.Digest);
@@ -71,6 +72,7 @@ public sealed class WrongBlobTests
         (await cache.GetBlobAsync(blob)).IsFailure();
         Assert.Empty(cache.Store.Checked());
 
+        await cache.IdleAsync();
         registry.Behave();
         (await cache.GetBlobAsync(blob)).Is(blob.Bytes);
     }
