@@ -15,7 +15,7 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
     {
         if (await store.OpenAsync(reference.Digest, cancel) is { } stored)
         {
-            await using (stored) return new(PullSource.Hit, Whole(stored.Size));
+            await using (stored) return new(PullSource.Hit, Whole(stored.Size)) { AsOf = stored.StoredAt };
         }
 
         if (fetches.Find(reference.Digest) is { Size: { } known } fetch)
@@ -32,7 +32,9 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
     {
         while (true)
         {
-            if (await store.OpenAsync(reference.Digest, cancel) is { } stored) return new(PullSource.Hit, Part(stored, range));
+            if (await store.OpenAsync(reference.Digest, cancel) is { } stored)
+                return new(PullSource.Hit, Part(stored, range)) { AsOf = stored.StoredAt };
+
 
             var (fetch, started) = fetches.Join(reference, upstream);
             var source = fetch.IsVerified ? PullSource.Hit : started ? PullSource.Fetched : PullSource.Joined;

@@ -4,7 +4,8 @@ namespace Entrepot.Pull;
 
 /// <summary>Pulls of manifests, by tag and by digest. Safe for concurrent use.</summary>
 /// <remarks>Everything that asks an upstream runs once for all who wait for it, and goes on when they leave.</remarks>
-internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
+internal sealed class ManifestPull(
+    IBlobStore store, ICacheIndex index, FetchTable fetches, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
 {
     private readonly Flights<Reference, Answer<TagRecord>> _tags = new();
     private readonly Flights<Reference, Answer<ManifestInfo>> _heads = new();
@@ -43,11 +44,11 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
         if (headOnly)
         {
             if (isOutage && await MissingPartAsync(record.Digest, cancel) is { } missing) return new(missing);
-            return new(source, new ManifestContent(record.Digest, record.MediaType, record.Size, default), detail);
+            return new(source, new ManifestContent(record.Digest, record.MediaType, record.Size, default), detail) { AsOf = record.ValidatedAt };
         }
 
         var manifest = await ByDigestAsync(tag.At(record.Digest), upstream, cancel, isOutage);
-        return manifest.Source is PullSource.Hit ? manifest with { Source = source, Detail = detail } : manifest;
+        return manifest.Source is PullSource.Hit ? manifest with { Source = source, Detail = detail, AsOf = record.ValidatedAt } : manifest;
     }
 
     private async Task<Pulled<ManifestContent>> ByDigestAsync(Reference reference, IUpstream upstream, CancellationToken cancel, bool isOutage = false)
@@ -57,7 +58,7 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
             if (await LoadAsync(reference.Digest, cancel) is { } stored)
             {
                 var incomplete = isOutage || upstream.IsDown ? MissingPart(stored) : null;
-                return incomplete is null ? new(PullSource.Hit, stored) : new(incomplete);
+                return incomplete is null ? new(PullSource.Hit, stored) { AsOf = stored.StoredAt } : new(incomplete);
             }
 
             var (flight, started) = _manifests.Join(reference.Digest, () => FetchAsync(reference, upstream));
@@ -74,7 +75,7 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
 
     private async Task<Pulled<ManifestContent>> HeadByDigestAsync(Reference reference, IUpstream upstream, CancellationToken cancel)
     {
-        if (await LoadAsync(reference.Digest, cancel) is { } stored) return new(PullSource.Hit, stored);
+        if (await LoadAsync(reference.Digest, cancel) is { } stored) return new(PullSource.Hit, stored) { AsOf = stored.StoredAt };
 
         var (flight, started) = _heads.Join(reference, () => upstream.HeadManifestAsync(reference, stop));
         if (!(await flight.WaitAsync(cancel)).Has(out var info, out var error)) return new(error);
@@ -181,7 +182,7 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
                 done += count;
             }
 
-            return new ManifestContent(digest, mediaType, bytes.Length, bytes);
+            return new ManifestContent(digest, mediaType, bytes.Length, bytes, blob.StoredAt);
         }
     }
 
@@ -190,9 +191,12 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
 
     // An engine that was given a manifest expects the blobs from the same place (design, section 4): an image that is not whole is refused first.
     private RegistryError? MissingPart(ManifestContent content) =>
-        Manifest.TryParse(content.Bytes)?.Blobs.FirstOrDefault(blob => !store.Contains(blob.Digest)) is { } missing
+        Manifest.TryParse(content.Bytes)?.Blobs.FirstOrDefault(blob => !IsHere(blob.Digest)) is { } missing
             ? Incomplete(missing.Digest.ToString())
             : null;
+
+    // Bytes that are verified count, be they durable yet or not.
+    private bool IsHere(Digest digest) => store.Contains(digest) || fetches.Find(digest) is { IsVerified: true };
 
     private static RegistryError Incomplete(string part) => RegistryError.Down($"the upstream is out of reach, and {part} of this image is not stored");
 }
