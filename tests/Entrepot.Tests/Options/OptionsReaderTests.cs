@@ -111,7 +111,7 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("limits: { minRate: 2GB/s }", "entrepot.yaml:1: limits.minRate: '2GB/s' is not allowed; allowed: 1B/s to 1GB/s")]
     [InlineData("shutdownTimeout: 601s", "entrepot.yaml:1: shutdownTimeout: '601s' is not allowed; allowed: 0s to 10m")]
     [InlineData("listen: []", "entrepot.yaml:1: listen: is an empty list; at least one address is needed")]
-    [InlineData("defaultUpstream: dokcer.io", "entrepot.yaml:1: defaultUpstream: 'dokcer.io' is not a configured upstream; did you mean docker.io?; allowed: docker.io, ghcr.io, quay.io, registry.k8s.io, gcr.io, mcr.microsoft.com, public.ecr.aws")]
+    [InlineData("defaultUpstream: dokcer.io", "entrepot.yaml:1: defaultUpstream: 'dokcer.io' is not a configured upstream; allowed: docker.io, ghcr.io, quay.io, registry.k8s.io, gcr.io, mcr.microsoft.com, public.ecr.aws; did you mean docker.io?")]
     public void Read_OneMistake_IsOneLineThatSaysWhatIsAllowed(string yaml, string expected) => Assert.Equal([expected], _fixture.Problems(yaml));
 
     [Theory]
