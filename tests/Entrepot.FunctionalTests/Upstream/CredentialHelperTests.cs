@@ -78,18 +78,28 @@ public sealed class CredentialHelperTests : IDisposable
 
         var asking = source.GetAsync(default);
         var pid = $"{_folder.FullName}/pid";
-        while (!File.Exists(pid)) await Task.Yield();
+        await UntilAsync(() => File.Exists(pid));
         clock.Advance(TimeSpan.FromSeconds(10));
 
         Assert.Contains("did not answer within 10 s", (await asking).Error?.Detail, StringComparison.Ordinal);
         var id = int.Parse(await File.ReadAllTextAsync(pid), System.Globalization.CultureInfo.InvariantCulture);
-        while (Directory.Exists($"/proc/{id}")) await Task.Yield();
+        await UntilAsync(() => !Directory.Exists($"/proc/{id}"));
     }
 
     public void Dispose()
     {
         Environment.SetEnvironmentVariable("PATH", _path);
         _folder.Delete(recursive: true);
+    }
+
+    // Another process gives no other sign of what it has done.
+    private static async Task UntilAsync(Func<bool> isSo)
+    {
+        for (var tries = 0; !isSo(); tries++)
+        {
+            Assert.True(tries < 3000, "the helper did not do it within 30 s");
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
+        }
     }
 
     private async Task<Oci.Answer<Credentials>> GetAsync()

@@ -12,6 +12,7 @@ internal sealed class RawServer : IAsyncDisposable
     private readonly byte[] _answer;
     private readonly bool _isSilentAfterwards;
     private readonly Task _accepting;
+    private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _requests;
 
     public RawServer(string answer, bool isSilentAfterwards = false)
@@ -22,6 +23,9 @@ internal sealed class RawServer : IAsyncDisposable
     }
 
     public Uri Address => new($"http://{_listener.LocalEndpoint}");
+
+    /// <summary>Ends when the first request has arrived.</summary>
+    public Task Asked => _asked.Task;
 
     public int Requests => Volatile.Read(ref _requests);
 
@@ -61,6 +65,7 @@ internal sealed class RawServer : IAsyncDisposable
             }
 
             Interlocked.Increment(ref _requests);
+            _asked.TrySetResult();
             await socket.SendAsync(_answer, _end.Token);
             if (_isSilentAfterwards) await socket.ReceiveAsync(buffer, _end.Token);
             socket.Shutdown(SocketShutdown.Both);

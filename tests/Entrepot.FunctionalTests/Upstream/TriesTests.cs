@@ -99,7 +99,7 @@ public sealed class TriesTests : UpstreamTest
         var registry = ServeRaw("", isSilentAfterwards: true);
         var asking = Connect(registry.Address).GetManifestAsync(SomeTag, leaving.Token);
 
-        while (registry.Requests == 0) await Task.Yield();
+        await registry.Asked;
         await leaving.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asking);
