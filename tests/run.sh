@@ -9,9 +9,10 @@
 # The last line is "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed. Logs: TestResults/.
 #   SOAK=SECONDS       how long the crash test goes on at least (it kills the program 20 times in any case)
 #   CRASH_SEED=NUMBER  repeats the crash test's random choices
+#   PUBLISHED_PROGRAM=PATH  the part "clients" tests this executable instead of publishing src/Entrepot.Server
 set -euo pipefail
 
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
 
 parts=()
 for argument in "$@"; do
@@ -25,7 +26,7 @@ done
 
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 exec < /dev/null
-export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1
 
 readonly packages=(docker-registry docker.io containerd runc skopeo iproute2 util-linux)
 readonly clients=(dockerd skopeo containerd)
@@ -61,7 +62,7 @@ remove_namespace() {
 clean_up() {
   remove_namespace
   remove_policy
-  rm -rf "$work" 2> /dev/null || as_root rm -rf "$work"
+  rm -rf "$work" 2> /dev/null || as_root rm -rf "$work" || echo "Could not remove $work" >&2
 }
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -75,7 +76,7 @@ problem() {
 # ---- packages -------------------------------------------------------------------------------------------------------
 
 install_packages() {
-  local package missing=()
+  local package status missing=()
   for package in "${packages[@]}"; do
     dpkg-query -W -f '${Status}\n' "$package" 2> /dev/null | grep -q 'ok installed' || missing+=("$package")
   done
@@ -85,29 +86,31 @@ install_packages() {
   # No service is to be started by its package.
   if [ ! -e /usr/sbin/policy-rc.d ]; then
     printf '#!/bin/sh\nexit 101\n' > "$work/policy-rc.d"
-    as_root install -m 755 "$work/policy-rc.d" /usr/sbin/policy-rc.d
+    as_root install -m 755 "$work/policy-rc.d" /usr/sbin/policy-rc.d || return
     policy_made=1
   fi
-  as_root apt-get -q -o DPkg::Lock::Timeout=300 update > "$results/apt.log"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends \
-    "${missing[@]}" >> "$results/apt.log"
+  as_root apt-get -q -o DPkg::Lock::Timeout=300 update > "$results/apt.log" &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends \
+      "${missing[@]}" >> "$results/apt.log"
+  status=$?
   remove_policy
+  return "$status"
 }
 
 # ---- runners --------------------------------------------------------------------------------------------------------
 
 # Prints what an attribute of the <Counters> element of a .trx file says.
 counter() {
-  sed -n "s/.*<Counters .*[ ]$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
+  sed -n "s/.*<Counters.* $2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
 }
 
 # Prints "name: reason" of each skipped test of a .trx file, the reason empty if there is none.
 skips() {
   awk '
     function report() { if (name != "") print name ": " reason; name = ""; reason = "" }
-    /<UnitTestResult / { report(); if (/outcome="NotExecuted"/) { match($0, /testName="[^"]*"/); name = substr($0, RSTART + 10, RLENGTH - 11) } }
-    name != "" && /<(Message|StdOut)>/ { text = $0; gsub(/<[^>]*>|^[ \t]+|[ \t]+$/, "", text); if (reason == "") reason = text }
-    END { report() }' "$1"
+    /<UnitTestResult / { if (/outcome="NotExecuted"/) { match($0, /testName="[^"]*"/); name = substr($0, RSTART + 10, RLENGTH - 11) } }
+    name != "" && /<Message>/ { reason = $0; gsub(/<[^>]*>|^[ \t]+|[ \t\r]+$/, "", reason) }
+    /<\/UnitTestResult>/ { report() }' "$1"
 }
 
 # count PROJECT STATUS: adds what a runner wrote to the sums.
@@ -149,24 +152,26 @@ test_project() {
 
 make_namespace() {
   cat > "$work/hosts" << HOSTS
-127.0.0.1 localhost $(hostname)
+127.0.0.1 localhost ${HOSTNAME:-}
 ::1 localhost
 127.0.0.1 registry-1.docker.io auth.docker.io index.docker.io docker.io registry.hub.docker.com production.cloudflare.docker.com
 127.0.0.1 quay.io ghcr.io gcr.io registry.k8s.io mcr.microsoft.com public.ecr.aws
 HOSTS
   echo 'nameserver 127.0.0.1' > "$work/resolv.conf"
-  as_root ip netns add "$namespace"
-  namespace_made=1
-  as_root ip -n "$namespace" link set lo up
+  as_root ip netns add "$namespace" && namespace_made=1 && as_root ip -n "$namespace" link set lo up
 }
 
 # in_namespace COMMAND...: not `ip netns exec`, which mounts another /sys, so that engines would not find their cgroups.
 in_namespace() {
-  as_root nsenter --net="/run/netns/$namespace" unshare --mount --propagation slave bash -c '
+  as_root nsenter --net="/run/netns/$namespace" unshare --mount --propagation slave bash -ec '
     mount --bind "$1/hosts" /etc/hosts
     mount --bind "$1/resolv.conf" /etc/resolv.conf
     shift
     exec "$@"' bash "$work" "$@"
+}
+
+publish() {
+  dotnet publish src/Entrepot.Server -c Release --no-build -v quiet -o "$work/program"
 }
 
 # Prints how often each real client pulled; none at all means that the tests did not test it.
@@ -180,15 +185,11 @@ report_pulls() {
 }
 
 run_clients() {
-  local status=0 root
-  # What goes wrong before the tests begin is one failure with a name, and the line with the counts still comes.
-  (install_packages && dotnet publish src/Entrepot.Server -c Release --no-build -v quiet -o "$work/program") > "$results/prepare.log" 2>&1 || status=$?
-  if [ "$status" != 0 ]; then
-    tail -n 20 "$results/prepare.log"
-    problem "Entrepot.ClientTests: its packages or its program could not be made ready"
-    return
-  fi
-  make_namespace
+  local root program=${PUBLISHED_PROGRAM:-$work/program/entrepot}
+  # What goes wrong before the tests begin is a failure with a name, and the line with the counts still comes.
+  install_packages || { problem "the packages that Entrepot.ClientTests needs"; return; }
+  [ -n "${PUBLISHED_PROGRAM:-}" ] || publish || { problem "the publishing of src/Entrepot.Server"; return; }
+  make_namespace || { problem "the network namespace (root or sudo without a password is needed)"; return; }
   : > "$work/pulls"
   mkdir -p "$work/tmp"
   root=$(dirname "$(readlink -f "$(command -v dotnet)")")
@@ -196,7 +197,7 @@ run_clients() {
   echo "Crash test: CRASH_SEED=$CRASH_SEED"
   test_project Entrepot.ClientTests normal in_namespace env \
     PATH="$PATH:/usr/sbin:/sbin" DOTNET_ROOT="${DOTNET_ROOT:-$root}" DOTNET_CLI_HOME="$work" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 \
-    TMPDIR="$work/tmp" PUBLISHED_PROGRAM="$work/program/entrepot" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
+    TMPDIR="$work/tmp" PUBLISHED_PROGRAM="$program" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
     CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"
   remove_namespace
   [ "$(id -u)" = 0 ] || as_root chown -R "$(id -u):$(id -g)" "$results"
@@ -208,7 +209,8 @@ run_clients() {
 build() {
   mkdir -p artifacts
   # Two runs in one folder build one after the other; the second finds nothing to do.
-  flock artifacts/build.lock dotnet build Cache.sln -c Release -v quiet
+  # --close: the compiler's server process outlives the build and would keep the lock.
+  flock --close artifacts/build.lock dotnet build Cache.sln -c Release -v quiet
 }
 
 if build; then
