@@ -1,7 +1,7 @@
 # The appliance as an image. The base images are arguments, for sites that have their own:
 #   docker build --build-arg SDK_IMAGE=... --build-arg RUNTIME_IMAGE=... -t entrepot .
 #   docker run -d -p 5000:5000 -v entrepot:/var/lib/entrepot entrepot
-# Options come from environment variables (-e ENTREPOT_DEFAULTUPSTREAM=ghcr.io), from flags after the image's name, or
+# Options come from environment variables (as ENTREPOT_STORAGE__ROOT below), from flags after the image's name, or
 # from a file mounted at /etc/entrepot/entrepot.yaml.
 ARG SDK_IMAGE=mcr.microsoft.com/dotnet/sdk:10.0
 ARG RUNTIME_IMAGE=mcr.microsoft.com/dotnet/aspnet:10.0

@@ -40,7 +40,7 @@ problems=()
 mkdir -p "$results"
 
 as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -- "$@"; fi
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi
 }
 
 remove_policy() {
@@ -189,7 +189,7 @@ run_clients() {
   # What goes wrong before the tests begin is a failure with a name, and the line with the counts still comes.
   install_packages || { problem "the packages that Entrepot.ClientTests needs"; return; }
   [ -n "${PUBLISHED_PROGRAM:-}" ] || publish || { problem "the publishing of src/Entrepot.Server"; return; }
-  make_namespace || { problem "the network namespace (root or sudo without a password is needed)"; return; }
+  make_namespace || { problem "the network namespace (root or sudo is needed)"; return; }
   : > "$work/pulls"
   mkdir -p "$work/tmp"
   root=$(dirname "$(readlink -f "$(command -v dotnet)")")

@@ -57,6 +57,19 @@ public sealed class PullTests
     }
 
     [ClientFact]
+    public async Task Containerd_AnotherNamespace_PullsFromThatUpstream()
+    {
+        // One segment: at docker.io it would be library/app, which the upstream does not have.
+        var image = SampleImages.Named("app");
+        await using var scene = await Scene.StartAsync("0s", [image]);
+        var containerd = await scene.StartContainerdAsync();
+
+        await containerd.PullAsync(image, "quay.io");
+
+        await scene.StopUpstreamAndAssertAskedOnceAsync(image, image.Native.Blobs);
+    }
+
+    [ClientFact]
     public async Task ThreeClients_AtOnceOnAColdImage_ShareEachFetch()
     {
         var image = SampleImages.Named("library/five");

@@ -15,6 +15,7 @@ internal static class SampleImages
         new("library/legacy", name => Single(name, Docker())),
         new("library/legacy-list", name => Index(name, ImageFormat.Docker, Docker(), ForeignDocker())),
         new("library/plain", name => Single(name, Oci(Layer.Plain(40, 300 * KiB), Layer.Gzip(41, 50 * KiB)))),
+        new("app", name => Single(name, Oci(Layer.Gzip(50, 10 * KiB)))),
         new("org/app", name => Index(name, ImageFormat.Oci, Five(), Foreign())),
     }.ToDictionary(recipe => recipe.Name, recipe => new Lazy<TestImage>(() => recipe.Make(recipe.Name)));
 

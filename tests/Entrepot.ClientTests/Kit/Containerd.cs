@@ -3,7 +3,7 @@ using Entrepot.ClientTests.Images;
 
 namespace Entrepot.ClientTests.Kit;
 
-/// <summary>A real containerd with a <c>hosts.toml</c> for docker.io; state and socket are its own.</summary>
+/// <summary>A real containerd with a <c>hosts.toml</c> for docker.io and one for quay.io; state and socket are its own.</summary>
 internal sealed class Containerd : IAsyncDisposable
 {
     private readonly Daemon _daemon;
@@ -15,15 +15,19 @@ internal sealed class Containerd : IAsyncDisposable
     /// <summary>Starts a containerd without images.</summary>
     /// <param name="folder">Everything of it lies there.</param>
     /// <param name="logFile">Where its output is appended.</param>
-    /// <param name="mirror">Asked before docker.io itself.</param>
+    /// <param name="mirror">Asked before the registries themselves, which it is told by the parameter <c>ns</c>.</param>
     public static async Task<Containerd> StartAsync(string folder, string logFile, Uri mirror)
     {
-        var hosts = Directory.CreateDirectory(Path.Combine(folder, "hosts", "docker.io")).FullName;
-        await File.WriteAllTextAsync(Path.Combine(hosts, "hosts.toml"), $"""
-            server = "https://registry-1.docker.io"
-            [host."{mirror.GetLeftPart(UriPartial.Authority)}"]
-            capabilities = ["pull", "resolve"]
-            """);
+        foreach (var (registry, server) in new[] { ("docker.io", "registry-1.docker.io"), ("quay.io", "quay.io") })
+        {
+            var hosts = Directory.CreateDirectory(Path.Combine(folder, "hosts", registry)).FullName;
+            await File.WriteAllTextAsync(Path.Combine(hosts, "hosts.toml"), $"""
+                server = "https://{server}"
+                [host."{mirror.GetLeftPart(UriPartial.Authority)}"]
+                capabilities = ["pull", "resolve"]
+                """);
+        }
+
         var config = Path.Combine(folder, "config.toml");
         await File.WriteAllTextAsync(config, $"""
             version = 2
@@ -41,17 +45,17 @@ internal sealed class Containerd : IAsyncDisposable
         return new Containerd(await Daemon.StartAsync(start, logFile, () => AnswersAsync(folder)), folder, logFile);
     }
 
-    /// <summary>Pulls this machine's platform of an image of Docker Hub, and checks every byte it got.</summary>
-    public async Task PullAsync(TestImage image)
+    /// <summary>Pulls this machine's platform of an image, and checks every byte it got.</summary>
+    public async Task PullAsync(TestImage image, string registry = "docker.io")
     {
         // Without unpacking: whether this file system can be a snapshotter's is not what is tested.
-        await RunAsync("content", "fetch", "--hosts-dir", Path.Combine(_folder, "hosts"), $"docker.io/{image}");
+        await RunAsync("content", "fetch", "--hosts-dir", Path.Combine(_folder, "hosts"), $"{registry}/{image}");
         TestRun.CountPull("containerd");
         foreach (var content in image.Native.Blobs.Append(image.Native.Manifest).Append(image.Root))
             Assert.Equal(content.Bytes, await RunAsync("content", "get", content.Digest));
     }
 
-    /// <summary>Removes an image and its content.</summary>
+    /// <summary>Removes an image of Docker Hub and all content.</summary>
     public async Task RemoveAsync(TestImage image)
     {
         await RunAsync("images", "rm", "--sync", $"docker.io/{image}");

@@ -46,6 +46,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         catch
         {
             await daemon.KillAsync();
+            await daemon.DisposeAsync();
             throw;
         }
     }
