@@ -35,6 +35,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/entrepot-tests.XXXXXX")
 namespace=entrepot-tests-$$
 namespace_made=
 policy_made=
+runner=
 passed=0 failed=0 skipped=0
 problems=()
 mkdir -p "$results"
@@ -60,6 +61,7 @@ remove_namespace() {
 }
 
 clean_up() {
+  [ -z "$runner" ] || kill "$runner" 2> /dev/null || true
   remove_namespace
   remove_policy
   rm -rf "$work" 2> /dev/null || as_root rm -rf "$work" || echo "Could not remove $work" >&2
@@ -144,7 +146,11 @@ test_project() {
   echo "== $project"
   "$@" dotnet test "$PWD/tests/$project/bin/Release/net10.0/$project.dll" \
     --logger "console;verbosity=$verbosity" --logger "trx;LogFileName=$results/$project.trx" --results-directory "$results" \
-    --blame-hang-timeout 10m --blame-hang-dump-type none || status=$?
+    --blame-hang-timeout "$((600 + ${SOAK:-0}))s" --blame-hang-dump-type none &
+  # In the background: bash answers a signal while it waits, but not before a command in the foreground has ended.
+  runner=$!
+  wait "$runner" || status=$?
+  runner=
   count "$project" "$status"
 }
 
