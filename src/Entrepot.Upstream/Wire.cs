@@ -74,7 +74,8 @@ internal sealed class Wire : IDisposable
             var what = e.InnerException is TimeoutException ? "no connection in time" : "the request was broken off";
             return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, what)));
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or NotSupportedException)   // the last: a proxy of an unknown scheme
+        // Not supported is a proxy of an unknown scheme in the environment.
+        catch (Exception e) when (e is HttpRequestException or IOException or NotSupportedException)
         {
             _counters.Answered(kind, null);
             return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, (e.InnerException ?? e).Message)));
