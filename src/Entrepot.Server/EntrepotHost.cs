@@ -40,7 +40,7 @@ public sealed class StartupException(string message, Exception? inner = null) : 
 
 /// <summary>The running appliance: the one place where its parts are joined, and the file to read first.</summary>
 /// <remarks>
-/// Parts are owned here and end in the opposite order of their making: listeners, pulls, fetches, upstreams, index, store.
+/// Parts are owned here and end in the opposite order of their making: registry listeners, admin listener, pulls, fetches, upstreams, index, store.
 /// </remarks>
 public sealed class EntrepotHost : IAsyncDisposable
 {
@@ -50,7 +50,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly PullThrough _pulls;
     private readonly List<(RegistryUpstream Upstream, UpstreamCounters Counters)> _upstreams;
     private readonly AdminEndpoint _admin;
-    private readonly WebApplication _web;
+    private readonly WebApplication _registryWeb;
+    private readonly WebApplication _adminWeb;
     private readonly ILogger<EntrepotHost> _log;
     private readonly TimeSpan _shutdownTimeout;
     private int _disposed;
@@ -59,8 +60,9 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         _root = root;
         _index = new RecordedIndex(root);
-        _web = BuildWeb(options, parts);
-        _log = _web.Services.GetRequiredService<ILogger<EntrepotHost>>();
+        _registryWeb = BuildWeb(options.Listen, options, parts);
+        _adminWeb = BuildWeb([options.Admin], options, parts);
+        _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
         var store = new DiskBlobStore(root, _index, digest => Log.FalseFile(_log, digest));
         _fetches = new FetchTable(store, parts.Clock) { Ended = FetchEnded };
@@ -76,7 +78,8 @@ public sealed class EntrepotHost : IAsyncDisposable
         var routes = new UpstreamRoutes(options.Upstreams.Select(one => (one.Name, one.Hosts.AsEnumerable())), options.DefaultUpstream);
         var registry = new RegistryEndpoint(_pulls, routes, metrics, _log, parts.Clock);
         _admin = new AdminEndpoint(metrics);
-        _web.Run(context => context.Features.Get<AdminListener>() is null ? registry.HandleAsync(context) : _admin.HandleAsync(context));
+        _registryWeb.Run(registry.HandleAsync);
+        _adminWeb.Run(_admin.HandleAsync);
 
         _shutdownTimeout = options.ShutdownTimeout;
         Store = Measure(root);
@@ -101,7 +104,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         {
             root = StoreRoot.Open(options.StorageRoot);
             host = new EntrepotHost(options, parts, root);
-            await host.ListenAsync(options, cancel);
+            await host.ListenAsync(cancel);
             return host;
         }
         catch (Exception fault)
@@ -121,7 +124,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _admin.Drain();
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(_shutdownTimeout);
-        await _web.StopAsync(patience.Token);
+        await _registryWeb.StopAsync(patience.Token);
         await DisposeAsync();
     }
 
@@ -129,7 +132,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 1) return;
-        await _web.DisposeAsync();
+        await _registryWeb.DisposeAsync();
+        await _adminWeb.DisposeAsync();
         await _pulls.DisposeAsync();
         await _fetches.DisposeAsync();
         foreach (var (upstream, _) in _upstreams) upstream.Dispose();
@@ -137,7 +141,8 @@ public sealed class EntrepotHost : IAsyncDisposable
         _root.Dispose();
     }
 
-    private static WebApplication BuildWeb(EntrepotOptions options, HostParts parts)
+    // Two servers, so that health can still be asked while the registry's drains.
+    private static WebApplication BuildWeb(IEnumerable<string> addresses, EntrepotOptions options, HostParts parts)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSerilog(parts.Log);
@@ -148,16 +153,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             kestrel.Limits.MaxConcurrentConnections = options.Connections;
             kestrel.Limits.MaxRequestBodySize = 0;   // nothing is pushed here
             kestrel.Limits.MinResponseDataRate = new MinDataRate(options.MinRate, TimeSpan.FromSeconds(5));
-            foreach (var text in options.Listen) kestrel.Listen(Endpoint(text), listen => listen.Protocols = HttpProtocols.Http1);
-            kestrel.Listen(Endpoint(options.Admin), listen =>
-            {
-                listen.Protocols = HttpProtocols.Http1;
-                listen.Use(next => connection =>
-                {
-                    connection.Features.Set(AdminListener.Instance);
-                    return next(connection);
-                });
-            });
+            foreach (var text in addresses) kestrel.Listen(Endpoint(text), listen => listen.Protocols = HttpProtocols.Http1);
         });
         return builder.Build();
     }
@@ -172,34 +168,30 @@ public sealed class EntrepotHost : IAsyncDisposable
         return new StoreUsage(root.Path, blobs, bytes, drive.AvailableFreeSpace, drive.TotalSize);
     }
 
-    private async Task ListenAsync(EntrepotOptions options, CancellationToken cancel)
+    private async Task ListenAsync(CancellationToken cancel)
     {
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
+        Admin = (await BindAsync(_adminWeb, cancel))[0];
+        Registry = await BindAsync(_registryWeb, cancel);
+    }
+
+    private static async Task<IReadOnlyList<Uri>> BindAsync(WebApplication web, CancellationToken cancel)
+    {
         try
         {
-            await _web.StartAsync(cancel);
+            await web.StartAsync(cancel);
         }
         catch (Exception fault) when (fault is IOException or System.Net.Sockets.SocketException)
         {
             throw new StartupException($"cannot listen: {fault.Message}", fault);
         }
 
-        // In the order in which the listeners were given.
-        var bound = _web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
-            .Select(address => new Uri(address)).ToList();
-        Registry = bound[..options.Listen.Count];
-        Admin = bound[options.Listen.Count];
+        return [.. web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address))];
     }
 
     private void FetchEnded(FetchEnd end)
     {
         if (end.Error is { } error) Log.FetchFailed(_log, end.Fault, end.Reference, end.Bytes, error.Detail ?? error.Message);
         else Log.Fetched(_log, end.Reference, end.Bytes);
-    }
-
-    // Marks connections of the admin listener.
-    private sealed class AdminListener
-    {
-        public static AdminListener Instance { get; } = new();
     }
 }

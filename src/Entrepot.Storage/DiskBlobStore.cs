@@ -41,7 +41,7 @@ public sealed class DiskBlobStore : IBlobStore
         try
         {
             var file = File.OpenHandle(_root.BlobPath(digest));
-            if (RandomAccess.GetLength(file) == record.Size) return new FileBlob(new SharedFile(file), record.Size);
+            if (RandomAccess.GetLength(file) == record.Size) return new FileBlob(new SharedFile(file), record.Size, record.StoredAt);
             file.Dispose();
             Drop(digest);
             return null;
@@ -80,7 +80,7 @@ public sealed class DiskBlobStore : IBlobStore
         File.Move(partial.Path, path, overwrite: true);
         Posix.FlushDirectory(folder);
         _named.TryRemove(new(digest, partial));
-        _index.AddBlob(digest, new BlobRecord(size));
+        _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path)));
     }
 
     /// <summary>Removes the file of a writer that gave up, unless a later writer of the same blob has taken its name.</summary>
@@ -111,7 +111,7 @@ public sealed class DiskBlobStore : IBlobStore
                 return false;
             }
 
-            _index.AddBlob(digest, new BlobRecord(size));
+            _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(file)));
             return true;
         }
         finally

@@ -3,11 +3,13 @@ using Entrepot.Pull;
 namespace Entrepot.Storage;
 
 /// <summary>A blob in a file. Reads go to the thread pool, since any of them may wait for the disk (invariant 9).</summary>
-internal sealed class FileBlob(SharedFile file, long size) : Blob
+internal sealed class FileBlob(SharedFile file, long size, DateTimeOffset? storedAt = null) : Blob
 {
     private int _closed;
 
     public override long Size => size;
+
+    public override DateTimeOffset? StoredAt => storedAt;
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancel)
     {

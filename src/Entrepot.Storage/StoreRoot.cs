@@ -38,6 +38,7 @@ public sealed class StoreRoot : IDisposable
     public static StoreRoot Open(string path)
     {
         path = System.IO.Path.GetFullPath(path);
+        if (File.Exists(path)) throw new StoreUnusableException($"cannot store under '{path}': it is a file, and should be a directory");
         try
         {
             Directory.CreateDirectory(path);

@@ -12,7 +12,7 @@ internal sealed record Challenge(string Scheme, string Realm, string Service)
     private static readonly SearchValues<char> Token =
         SearchValues.Create("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
     private static readonly SearchValues<char> Token68 =
-        SearchValues.Create("-._~+/=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+        SearchValues.Create("-._~+/0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
 
     /// <summary>Whether it asks for a token.</summary>
     public bool IsBearer => Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase);
@@ -106,7 +106,7 @@ internal sealed record Challenge(string Scheme, string Realm, string Service)
     {
         var text = rest.TrimStart(" \t");
         Take(ref text, Token68);
-        text = text.TrimStart(" \t");
+        text = text.TrimStart('=').TrimStart(" \t");
         if (text.IsEmpty || text[0] == ',') rest = text;
     }
 }

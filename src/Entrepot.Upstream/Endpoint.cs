@@ -16,11 +16,12 @@ internal sealed class Endpoint
     private readonly CircuitBreakerStateProvider _state = new();
     private readonly ResiliencePipeline<Attempt<HttpResponseMessage>> _breaker;
     private readonly TimeProvider _clock;
-    private long _openUntil;    // UTC ticks
+    private readonly TimeSpan _pause;
+    private long _aloneUntil;    // UTC ticks
 
     public Endpoint(Uri address, TimeSpan pause, TimeProvider clock)
     {
-        (Address, _clock) = (address, clock);
+        (Address, _pause, _clock) = (address, pause, clock);
         _breaker = new ResiliencePipelineBuilder<Attempt<HttpResponseMessage>> { TimeProvider = clock }
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions<Attempt<HttpResponseMessage>>
             {
@@ -30,9 +31,9 @@ internal sealed class Endpoint
                 BreakDuration = pause,
                 StateProvider = _state,
                 ShouldHandle = static tried => ValueTask.FromResult(tried.Outcome.Result.IsDead),
-                OnOpened = opened =>
+                OnOpened = _ =>
                 {
-                    Interlocked.Exchange(ref _openUntil, (clock.GetUtcNow() + opened.BreakDuration).UtcTicks);
+                    LeaveAlone();
                     return default;
                 },
             })
@@ -46,12 +47,8 @@ internal sealed class Endpoint
     public Challenge? Challenge { get; set; }
 
     /// <summary>Whether it would be refused to ask it now: it is left alone, or one request is finding out whether it lives again.</summary>
-    public bool IsDown => _state.CircuitState switch
-    {
-        CircuitState.Open => _clock.GetUtcNow().UtcTicks < Interlocked.Read(ref _openUntil),
-        CircuitState.HalfOpen => true,
-        _ => false,
-    };
+    public bool IsDown =>
+        _state.CircuitState != CircuitState.Closed && _clock.GetUtcNow().UtcTicks < Interlocked.Read(ref _aloneUntil);
 
     /// <summary>Asks, unless the endpoint is found dead; then it is refused at once, with the time after which asking makes sense.</summary>
     public async ValueTask<Attempt<HttpResponseMessage>> TryAsync(
@@ -59,7 +56,13 @@ internal sealed class Endpoint
     {
         try
         {
-            return await _breaker.ExecuteAsync(ask, cancel);
+            return await _breaker.ExecuteAsync(
+                bounded =>
+                {
+                    // This one finds out for all; until it has, or for one more pause, they are refused.
+                    if (_state.CircuitState == CircuitState.HalfOpen) LeaveAlone();
+                    return ask(bounded);
+                }, cancel);
         }
         catch (BrokenCircuitException e)
         {
@@ -73,4 +76,6 @@ internal sealed class Endpoint
 
     /// <summary>The address of something at this endpoint.</summary>
     public Uri At(string path) => new(Address, path);
+
+    private void LeaveAlone() => Interlocked.Exchange(ref _aloneUntil, (_clock.GetUtcNow() + _pause).UtcTicks);
 }

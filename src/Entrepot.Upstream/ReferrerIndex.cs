@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Entrepot.Oci;
 using Entrepot.Pull;
@@ -16,7 +17,7 @@ internal sealed class ReferrerIndex : IDisposable
     public ReferrerIndex(string? artifactType)
     {
         _artifactType = artifactType;
-        _writer = new Utf8JsonWriter(_content);
+        _writer = new Utf8JsonWriter(_content, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         _writer.WriteStartObject();
         _writer.WriteNumber("schemaVersion", 2);
         _writer.WriteString("mediaType", MediaTypes.OciIndex);

@@ -10,8 +10,8 @@ namespace Entrepot.Upstream;
 /// <summary>Gets an answer from one upstream: its addresses, tries again, authentication, redirects, and how many at once.</summary>
 /// <remarks>
 /// A request takes (1) a place among the upstream's connections, then up to three tries, each of which (2) goes through the addresses in order until
-/// one is not dead, (3) answers its challenge, and (4) follows redirects. All together are bounded by <see cref="UpstreamTimes.Total"/>.
-/// Safe for concurrent use.
+/// one is not dead, (3) answers its challenge, and (4) follows redirects. The wait for a place and all tries together are each bounded by
+/// <see cref="UpstreamTimes.Total"/>. Safe for concurrent use.
 /// </remarks>
 internal sealed class RegistryTransport : IDisposable
 {
@@ -60,36 +60,20 @@ internal sealed class RegistryTransport : IDisposable
     /// <summary>Sends a request until it is answered; the caller disposes the answer, of whatever status below 429.</summary>
     public async Task<Answer<RegistryResponse>> SendAsync(RegistryRequest request, CancellationToken cancel)
     {
-        using var bound = new CancellationTokenSource(_times.Total, _clock);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
-        var context = ResilienceContextPool.Shared.Get(both.Token);
-        context.Properties.Set(Deadline, _clock.GetUtcNow() + _times.Total);
-        RateLimitLease? place = null;
-        Attempt<HttpResponseMessage>? last = null;
+        var place = await EnterAsync(cancel);
+        if (place is null) return RegistryError.Down($"{_name}: all of its connections stayed in use");
         try
         {
-            place = await _places.AcquireAsync(1, both.Token);
-            if (!place.IsAcquired) return Crowded();
-
-            var call = new Call(request, cancel);
-            last = await _tries.ExecuteAsync(
-                async waiting => (last = await TryAsync(call, waiting.CancellationToken)).Value, context);
-            if (last.Value.Value is not { } response) return last.Value.Error!;
+            var tried = await TryUntilAsync(request, cancel);
+            if (tried.Value is not { } response) return tried.Error!;
 
             var answer = new RegistryResponse(response, place, _wire);
             place = null;
             return answer;
         }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-        {
-            // The end of the time came while waiting: what the last try found out says more than that.
-            if (place is null) return Crowded();
-            return last?.Error ?? RegistryError.Silent($"{_name}: no answer within {_times.Total.TotalSeconds:0.###} s");
-        }
         finally
         {
             place?.Dispose();
-            ResilienceContextPool.Shared.Return(context);
         }
     }
 
@@ -101,7 +85,46 @@ internal sealed class RegistryTransport : IDisposable
         _credentials.Dispose();
     }
 
-    private RegistryError Crowded() => RegistryError.Down($"{_name}: all of its connections stayed in use");
+    // Bounded apart from the tries: a place that came late must not make a healthy upstream look silent.
+    private async Task<RateLimitLease?> EnterAsync(CancellationToken cancel)
+    {
+        using var bound = new CancellationTokenSource(_times.Total, _clock);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
+        try
+        {
+            var lease = await _places.AcquireAsync(1, both.Token);
+            if (lease.IsAcquired) return lease;
+            lease.Dispose();
+            return null;
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    private async Task<Attempt<HttpResponseMessage>> TryUntilAsync(RegistryRequest request, CancellationToken cancel)
+    {
+        using var bound = new CancellationTokenSource(_times.Total, _clock);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
+        var call = new Call(request, cancel);
+        var last = Attempt<HttpResponseMessage>.Dead(RegistryError.Silent($"{_name}: no answer within {_times.Total.TotalSeconds:0.###} s"));
+        var context = ResilienceContextPool.Shared.Get(both.Token);
+        context.Properties.Set(Deadline, _clock.GetUtcNow() + _times.Total);
+        try
+        {
+            return await _tries.ExecuteAsync(async waiting => last = await TryAsync(call, waiting.CancellationToken), context);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            // The end of the time came while pausing: what the last try found out says more than that.
+            return last;
+        }
+        finally
+        {
+            ResilienceContextPool.Shared.Return(context);
+        }
+    }
 
     private ValueTask<bool> IsWorthAgain(RetryPredicateArguments<Attempt<HttpResponseMessage>> tried)
     {
@@ -189,10 +212,19 @@ internal sealed class RegistryTransport : IDisposable
         if (Challenge.Choose(WaysIn(refusal)) is not { } challenge) return attempt;
 
         endpoint.Challenge = challenge;
-        granted = await _authenticator.GrantAsync(endpoint.Address, challenge, request.Repository, grant, cancel);
-        if (granted.Value is { } renewed && (renewed.Header is null || renewed == grant)) return attempt;
+        var isLast = false;
+        try
+        {
+            granted = await _authenticator.GrantAsync(endpoint.Address, challenge, request.Repository, grant, cancel);
+            // With nothing else to show, the refusal is the answer.
+            isLast = granted.Value is { } renewed && (renewed.Header is null || renewed == grant);
+            if (isLast) return attempt;
+        }
+        finally
+        {
+            if (!isLast) refusal.Dispose();
+        }
 
-        refusal.Dispose();
         return granted.Value is null
             ? granted.As<HttpResponseMessage>()
             : await ExchangeAsync(address, request, granted.Value, cancel);

@@ -7,6 +7,9 @@ public abstract class Blob : IAsyncDisposable
     /// <summary>Bytes of the whole blob, known before they have all arrived.</summary>
     public abstract long Size { get; }
 
+    /// <summary>When it was stored; <see langword="null"/> if it is still on its way.</summary>
+    public virtual DateTimeOffset? StoredAt => null;
+
     /// <summary>Reads some bytes at <paramref name="offset"/>, waiting for bytes that have not arrived.</summary>
     /// <returns>Bytes read; 0 only at <see cref="Size"/>.</returns>
     /// <param name="buffer">Where the bytes go; not empty.</param>

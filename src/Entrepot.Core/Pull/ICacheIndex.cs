@@ -39,7 +39,8 @@ public interface ICacheIndex
 
 /// <summary>What is remembered of a blob.</summary>
 /// <param name="Size">Bytes.</param>
-public sealed record BlobRecord(long Size);
+/// <param name="StoredAt">When they were stored.</param>
+public sealed record BlobRecord(long Size, DateTimeOffset StoredAt);
 
 /// <summary>What a tag means.</summary>
 /// <param name="Digest">The manifest it points to.</param>

@@ -4,11 +4,15 @@ namespace Entrepot.Pull;
 
 /// <summary>Pulls of manifests, by tag and by digest. Safe for concurrent use.</summary>
 /// <remarks>Everything that asks an upstream runs once for all who wait for it, and goes on when they leave.</remarks>
-internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
+internal sealed class ManifestPull(
+    IBlobStore store, ICacheIndex index, FetchTable fetches, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
 {
     private readonly Flights<Reference, Answer<TagRecord>> _tags = new();
     private readonly Flights<Reference, Answer<ManifestInfo>> _heads = new();
     private readonly Flights<Digest, (Reference Leader, Answer<ManifestContent> Answer, bool Stored)> _manifests = new();
+
+    /// <summary>Whether this is how a disk says that it cannot: no reason for a pull to fail.</summary>
+    public static bool IsStoreFault(Exception fault) => fault is IOException or UnauthorizedAccessException;
 
     /// <summary>Gets a manifest, or only what its headers tell.</summary>
     public async Task<Pulled<ManifestContent>> GetAsync(Reference reference, bool headOnly, IUpstream upstream, CancellationToken cancel)
@@ -42,23 +46,19 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
         var isOutage = source is PullSource.Stale;
         if (headOnly)
         {
-            if (isOutage && await MissingPartAsync(record.Digest, cancel) is { } missing) return new(missing);
-            return new(source, new ManifestContent(record.Digest, record.MediaType, record.Size, default), detail);
+            if ((isOutage || upstream.IsDown) && await MissingPartAsync(tag.At(record.Digest), cancel) is { } missing) return new(missing);
+            return new(source, new ManifestContent(record.Digest, record.MediaType, record.Size, default), detail) { AsOf = record.ValidatedAt };
         }
 
         var manifest = await ByDigestAsync(tag.At(record.Digest), upstream, cancel, isOutage);
-        return manifest.Source is PullSource.Hit ? manifest with { Source = source, Detail = detail } : manifest;
+        return manifest.Source is PullSource.Hit ? manifest with { Source = source, Detail = detail, AsOf = record.ValidatedAt } : manifest;
     }
 
     private async Task<Pulled<ManifestContent>> ByDigestAsync(Reference reference, IUpstream upstream, CancellationToken cancel, bool isOutage = false)
     {
         while (true)
         {
-            if (await LoadAsync(reference.Digest, cancel) is { } stored)
-            {
-                var incomplete = isOutage || upstream.IsDown ? MissingPart(stored) : null;
-                return incomplete is null ? new(PullSource.Hit, stored) : new(incomplete);
-            }
+            if (await LoadAsync(reference, cancel) is { } stored) return Hit(stored, isOutage || upstream.IsDown);
 
             var (flight, started) = _manifests.Join(reference.Digest, () => FetchAsync(reference, upstream));
             var (leader, answer, kept) = await flight.WaitAsync(cancel);
@@ -74,7 +74,7 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
 
     private async Task<Pulled<ManifestContent>> HeadByDigestAsync(Reference reference, IUpstream upstream, CancellationToken cancel)
     {
-        if (await LoadAsync(reference.Digest, cancel) is { } stored) return new(PullSource.Hit, stored);
+        if (await LoadAsync(reference, cancel) is { } stored) return Hit(stored, upstream.IsDown);
 
         var (flight, started) = _heads.Join(reference, () => upstream.HeadManifestAsync(reference, stop));
         if (!(await flight.WaitAsync(cancel)).Has(out var info, out var error)) return new(error);
@@ -92,7 +92,7 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
         var answer = await upstream.HeadManifestAsync(tag, stop);
         if (answer.Error is { } error)
         {
-            if (error.Status == 404) await index.RemoveTagAsync(tag, stop);
+            if (error.Status == 404) await KeepAsync(tag, () => index.RemoveTagAsync(tag, stop));
             return error;
         }
 
@@ -109,22 +109,14 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
 
     private async Task<Answer<TagRecord>> RememberAsync(Reference tag, TagRecord record)
     {
-        try
-        {
-            await index.SetTagAsync(tag, record, stop);
-        }
-        catch (Exception fault) when (IsStoreFault(fault))   // what the upstream said is right all the same
-        {
-            storeFailed(tag, fault);
-        }
-
+        await KeepAsync(tag, () => index.SetTagAsync(tag, record, stop));
         return record;
     }
 
     private async Task<(Reference, Answer<ManifestContent>, bool)> FetchAsync(Reference reference, IUpstream upstream)
     {
         // A fetch that ended between the request's miss and this one's start has left its manifest in the store.
-        if (await LoadAsync(reference.Digest, stop) is { } stored) return (reference, stored, true);
+        if (await LoadAsync(reference, stop) is { } stored) return (reference, stored, true);
 
         if (!(await upstream.GetManifestAsync(reference, stop)).Has(out var received, out var missing)) return (reference, missing, false);
         if (!Accept(reference, received, isNamed: true).Has(out var content, out var wrong)) return (reference, wrong, false);
@@ -145,16 +137,21 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
         return new ManifestContent(reference.Digest, mediaType, received.Content.Length, received.Content);
     }
 
-    // Returns whether it is kept; if the store fails, the pull does not.
-    private async Task<bool> KeepAsync(Reference reference, ManifestContent content)
+    private async Task<bool> KeepAsync(Reference reference, ManifestContent content) => await KeepAsync(reference, async () =>
+    {
+        await using var partial = await store.CreateAsync(reference.Digest, stop);
+        await partial.WriteAsync(content.Bytes, stop);
+        await partial.VerifyAsync(stop);
+        await partial.CommitAsync(stop);
+        await index.AddManifestAsync(reference, content.MediaType, stop);
+    });
+
+    // Returns whether it is kept. If the store fails the pull does not: what the upstream said is right all the same.
+    private async Task<bool> KeepAsync(Reference reference, Func<ValueTask> keep)
     {
         try
         {
-            await using var partial = await store.CreateAsync(reference.Digest, stop);
-            await partial.WriteAsync(content.Bytes, stop);
-            if (!await partial.VerifyAsync(stop)) return false;
-            await partial.CommitAsync(stop);
-            await index.AddManifestAsync(reference, content.MediaType, stop);
+            await keep();
             return true;
         }
         catch (Exception fault) when (IsStoreFault(fault))
@@ -164,10 +161,21 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
         }
     }
 
-    private static bool IsStoreFault(Exception fault) => fault is IOException or UnauthorizedAccessException;
+    private async ValueTask<ManifestContent?> LoadAsync(Reference reference, CancellationToken cancel)
+    {
+        try
+        {
+            return await ReadAsync(reference.Digest, cancel);
+        }
+        catch (Exception fault) when (IsStoreFault(fault))   // the upstream is asked instead
+        {
+            storeFailed(reference, fault);
+            return null;
+        }
+    }
 
     // Bytes without a known media type are of a blob, or of a manifest whose record did not survive: not to be served as a manifest.
-    private async ValueTask<ManifestContent?> LoadAsync(Digest digest, CancellationToken cancel)
+    private async ValueTask<ManifestContent?> ReadAsync(Digest digest, CancellationToken cancel)
     {
         if (index.FindMediaType(digest) is not { } mediaType || await store.OpenAsync(digest, cancel) is not { } blob) return null;
 
@@ -181,18 +189,24 @@ internal sealed class ManifestPull(IBlobStore store, ICacheIndex index, TimeProv
                 done += count;
             }
 
-            return new ManifestContent(digest, mediaType, bytes.Length, bytes);
+            return new ManifestContent(digest, mediaType, bytes.Length, bytes, blob.StoredAt);
         }
     }
 
-    private async ValueTask<RegistryError?> MissingPartAsync(Digest digest, CancellationToken cancel) =>
-        await LoadAsync(digest, cancel) is { } stored ? MissingPart(stored) : Incomplete("its manifest");
+    private async ValueTask<RegistryError?> MissingPartAsync(Reference reference, CancellationToken cancel) =>
+        await LoadAsync(reference, cancel) is { } stored ? MissingPart(stored) : Incomplete("its manifest");
 
     // An engine that was given a manifest expects the blobs from the same place (design, section 4): an image that is not whole is refused first.
     private RegistryError? MissingPart(ManifestContent content) =>
-        Manifest.TryParse(content.Bytes)?.Blobs.FirstOrDefault(blob => !store.Contains(blob.Digest)) is { } missing
+        Manifest.TryParse(content.Bytes)?.Blobs.FirstOrDefault(blob => !IsHere(blob.Digest)) is { } missing
             ? Incomplete(missing.Digest.ToString())
             : null;
+
+    // Bytes that are verified count, be they durable yet or not.
+    private bool IsHere(Digest digest) => store.Contains(digest) || fetches.Find(digest) is { IsVerified: true };
+
+    private Pulled<ManifestContent> Hit(ManifestContent stored, bool isOutage) =>
+        isOutage && MissingPart(stored) is { } incomplete ? new(incomplete) : new(PullSource.Hit, stored) { AsOf = stored.StoredAt };
 
     private static RegistryError Incomplete(string part) => RegistryError.Down($"the upstream is out of reach, and {part} of this image is not stored");
 }

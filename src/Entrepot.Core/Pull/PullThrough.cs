@@ -27,7 +27,7 @@ public sealed class PullThrough : IAsyncDisposable
     {
         _index = index;
         _upstreams = upstreams.ToDictionary(upstream => upstream.Name);
-        _manifests = new ManifestPull(store, index, clock, storeFailed, _stop.Token);
+        _manifests = new ManifestPull(store, index, fetches, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
     }
 

@@ -47,6 +47,9 @@ public readonly record struct Pulled<T>(PullSource Source, T? Content, RegistryE
     /// <summary>An error, which tells its source itself.</summary>
     public Pulled(RegistryError error) : this(SourceOf(error), null, error) { }
 
+    /// <summary>When the content was stored or its tag validated; <see langword="null"/> if it comes from the upstream just now.</summary>
+    public DateTimeOffset? AsOf { get; init; }
+
     private static PullSource SourceOf(RegistryError error) => error.Status switch
     {
         404 => PullSource.Missing,
@@ -60,7 +63,8 @@ public readonly record struct Pulled<T>(PullSource Source, T? Content, RegistryE
 /// <param name="MediaType">What it was received as.</param>
 /// <param name="Size">Bytes.</param>
 /// <param name="Bytes">The bytes; empty when only its headers were asked for.</param>
-public sealed record ManifestContent(Digest Digest, string MediaType, long Size, ReadOnlyMemory<byte> Bytes);
+/// <param name="StoredAt">When it was stored; <see langword="null"/> if it has just come.</param>
+public sealed record ManifestContent(Digest Digest, string MediaType, long Size, ReadOnlyMemory<byte> Bytes, DateTimeOffset? StoredAt = null);
 
 /// <summary>A blob to serve, or a part of one.</summary>
 /// <param name="Size">Bytes of the whole.</param>

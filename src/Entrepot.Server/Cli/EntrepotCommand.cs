@@ -30,7 +30,11 @@ internal sealed class EntrepotCommand
     private EntrepotCommand(Surroundings around)
     {
         _around = around;
-        _config = new("--config") { HelpName = "path", Description = $"The options' YAML file. Default: {around.DefaultConfig} if it exists." };
+        _config = new("--config")
+        {
+            HelpName = "path",
+            Description = $"The options' YAML file. Default: {around.DefaultConfig} if it exists.",
+        };
         _format = Choice<LogFormat>("--log-format", "How log lines look. Default: text on a terminal, JSON otherwise.",
             ("text", LogFormat.Text), ("json", LogFormat.Json));
         _level = Choice("--log-level", "The least important line that is logged. Default: information.",
@@ -113,6 +117,7 @@ internal sealed class EntrepotCommand
 
     private static Option<T> Choice<T>(string name, string description, params (string Name, T Value)[] choices)
     {
+        var allowed = string.Join(", ", choices.Select(choice => choice.Name));
         var option = new Option<T>(name)
         {
             Description = description,
@@ -122,7 +127,7 @@ internal sealed class EntrepotCommand
         option.Validators.Add(result =>
         {
             if (result.Tokens.Count == 1 && choices.All(choice => choice.Name != result.Tokens[0].Value))
-                result.AddError($"{name} {Problem.Quote(result.Tokens[0].Value)} is not allowed; allowed: {string.Join(", ", choices.Select(choice => choice.Name))}");
+                result.AddError($"{name} {Problem.Quote(result.Tokens[0].Value)} is not allowed; allowed: {allowed}");
         });
         return option;
     }

@@ -50,7 +50,8 @@ internal static class ServeCommand
         var upstreams = options.Upstreams.Select(upstream => upstream.Name).ToArray();
         if (format == LogFormat.Json)
         {
-            log.Information("Entrepot {Version} listens on {Registry}, admin on {Admin}; stored under {Root}: {Usage}; upstreams {Upstreams}",
+            log.Information(
+                "Entrepot {Version} listens on {Registry}, admin on {Admin}; stored under {Root}: {Usage}; upstreams {Upstreams}",
                 Product.Version, host.Registry, host.Admin, host.Store.Root, Banner.Usage(host.Store), upstreams);
         }
         else

@@ -3,7 +3,9 @@ using System.Runtime.InteropServices;
 namespace Entrepot.Server.Cli;
 
 /// <summary>SIGTERM and SIGINT: the first asks the process to end in order, the second ends it at once.</summary>
-/// <remarks>Safe for concurrent use: signals arrive on threads of their own. The owner disposes it, after which signals act as usual.</remarks>
+/// <remarks>
+/// Safe for concurrent use: signals arrive on threads of their own. The owner disposes it, after which signals act as usual.
+/// </remarks>
 /// <param name="endNow">Called at the second signal, and at any later one.</param>
 internal sealed class StopSignals(Action endNow) : IDisposable
 {

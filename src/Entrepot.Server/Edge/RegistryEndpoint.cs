@@ -108,7 +108,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             return;
         }
 
-        Describe(exchange, manifest.Digest, pulled.Source, pulled.Detail, pulled.Stored);
+        Describe(exchange, manifest.Digest, pulled);
         if (exchange.HasAlready(manifest.Digest)) exchange.NotModified();
         else await exchange.WriteAsync(manifest.MediaType, manifest.Size, manifest.Bytes);
     }
@@ -131,7 +131,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
 
         await using (content)
         {
-            Describe(exchange, reference.Digest, pulled.Source, pulled.Detail, pulled.Stored);
+            Describe(exchange, reference.Digest, pulled);
             exchange.Set("Accept-Ranges", "bytes");
             if (exchange.HasAlready(reference.Digest)) exchange.NotModified();
             else if (content.Span is { } span) await exchange.WriteAsync(content, span);
@@ -211,12 +211,14 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         });
     }
 
-    private static void Describe(Exchange exchange, Digest digest, PullSource source, string? detail, bool stored)
+    private void Describe<T>(Exchange exchange, Digest digest, Pulled<T> pulled) where T : class
     {
-        exchange.Source = source;
+        exchange.Source = pulled.Source;
         exchange.Set("Docker-Content-Digest", digest.ToString());
         exchange.Set("ETag", EntityTags.Of(digest));
-        if (CacheStatus.Of(source, detail, stored) is { } status) exchange.Set("Cache-Status", status);
+        exchange.Set("Cache-Status", CacheStatus.Of(pulled.Source, pulled.Detail, pulled.Stored)!);
+        if (pulled.AsOf is { } since)
+            exchange.Set("Age", Math.Max(0, (long)(clock.GetUtcNow() - since).TotalSeconds).ToString(CultureInfo.InvariantCulture));
     }
 
     private static bool TryCount(Exchange exchange, out int? count)

@@ -27,7 +27,9 @@ internal static class EnvironmentReader
             .Where(pair => !Ignored.Any(name => pair.Key.StartsWith(name, StringComparison.OrdinalIgnoreCase)))
             .Select(pair => (Name: pair.Key, pair.Value, Parts: pair.Key[Prefix.Length..].Split("__")))
             // Lists before their items, and items in the order of their numbers, however the process got them.
-            .OrderBy(variable => string.Join(' ', variable.Parts.Select(part => part.PadLeft(10, '0'))), StringComparer.OrdinalIgnoreCase);
+            .OrderBy(variable => string.Join(' ', variable.Parts.Select(part => part.PadLeft(10, '0'))), StringComparer.OrdinalIgnoreCase)
+            // Two names that differ in case alone are one option: the same one wins at every start.
+            .ThenBy(variable => variable.Name, StringComparer.Ordinal);
 
         foreach (var (name, value, parts) in ours)
         {
@@ -37,7 +39,7 @@ internal static class EnvironmentReader
             else if (RawNode.Put(values, path, Value(origin, value, spec, path)) is RawMap changed)
                 values = changed;
             else
-                problems.Add(new(origin, spec.Path, "its position is past the end of the list; positions count from 0 without gaps"));
+                problems.Add(new(origin, Shown(path), "its position is past the end of the list; positions count from 0 without gaps"));
         }
 
         return values;
@@ -55,7 +57,8 @@ internal static class EnvironmentReader
         if (Match(OptionTable.All, parts) is not var (path, spec, rest)) return null;
         if (spec.Entry.Count == 0) return Item(spec, rest, path);
 
-        if (rest.Length < 2 || Position(rest[0]) is not { } position || Match(spec.Entry, rest.AsSpan(1)) is not var (inner, option, last)) return null;
+        if (rest.Length < 2 || Position(rest[0]) is not { } position) return null;
+        if (Match(spec.Entry, rest.AsSpan(1)) is not var (inner, option, last)) return null;
         return Item(option, last, [.. path, new Step(null, position), .. inner]);
     }
 
@@ -71,8 +74,9 @@ internal static class EnvironmentReader
         foreach (var spec in specs)
         {
             var keys = spec.Path.Split('.');
-            if (keys.Length > parts.Length || !string.Join('.', parts[..keys.Length]).Equals(spec.Path, StringComparison.OrdinalIgnoreCase)) continue;
-            return ([.. keys.Select(key => new Step(key))], spec, parts[keys.Length..].ToArray());
+            if (keys.Length > parts.Length) continue;
+            if (string.Join('.', parts[..keys.Length]).Equals(spec.Path, StringComparison.OrdinalIgnoreCase))
+                return ([.. keys.Select(key => new Step(key))], spec, parts[keys.Length..].ToArray());
         }
 
         return null;
@@ -80,6 +84,9 @@ internal static class EnvironmentReader
 
     private static int? Position(string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var position) ? position : null;
+
+    private static string Shown(Step[] path) =>
+        string.Concat(path.Select(step => step.Key is { } key ? $".{key}" : $"[{step.Position}]")).TrimStart('.');
 
     private static string Hint(string name) =>
         NearMiss.Hint(name, OptionTable.All.Where(spec => spec.Entry.Count == 0).Select(NameOf));

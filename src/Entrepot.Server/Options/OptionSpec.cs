@@ -37,7 +37,8 @@ internal sealed record OptionSpec<TTarget>(string Path, string Kind, string Allo
         TryRead(spec, node, path, problems, parse, out var value) ? set(target, value) : target;
 
     /// <summary>How an option with several values is applied; none of them is set if one is bad.</summary>
-    public static Applier Many<T>(TryParse<T> parse, Func<TTarget, IReadOnlyList<T>, TTarget> set) => (spec, target, node, path, problems) =>
+    public static Applier Many<T>(
+        TryParse<T> parse, Func<TTarget, IReadOnlyList<T>, TTarget> set) => (spec, target, node, path, problems) =>
     {
         if (node is not RawList list)
         {

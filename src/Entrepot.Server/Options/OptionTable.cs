@@ -91,7 +91,8 @@ internal static class OptionTable
 
         new Top("limits.manifest", "size", "64KiB to 64MiB", "8MiB",
             "Most bytes of a manifest; a larger one is refused. Registries allow 4 MiB.")
-        { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(64 << 10, 64 << 20), (to, value) => to with { ManifestLimit = (int)value }) },
+        { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(64 << 10, 64 << 20),
+            (to, value) => to with { ManifestLimit = (int)value }) },
 
         new Top("upstreams", "entry", "a list of upstreams, each with a name", "the well-known public registries",
             "The registries that content comes from. Well-known ones that are not listed stay as they are.")

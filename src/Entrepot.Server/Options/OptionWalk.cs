@@ -19,10 +19,11 @@ internal static class OptionWalk
         foreach (var (key, node) in map.Entries)
         {
             var path = group + key;
-            if (specs.FirstOrDefault(spec => spec.Path == path) is { } spec)
+            // A dot within a key would be a second spelling of a level.
+            if (!key.Contains('.') && specs.FirstOrDefault(spec => spec.Path == path) is { } spec)
                 target = node is RawNull ? target : spec.Apply(spec, target, node, prefix + path, problems);
             else if (!IsGroup(specs, path))
-                problems.Add(new(node.Origin, prefix + Shown(path), "is unknown" + NearMiss.Hint(key, KeysOf(specs, group))));
+                problems.Add(new(node.Origin, prefix + group + Problem.Key(key), "is unknown" + NearMiss.Hint(key, KeysOf(specs, group))));
             else if (node is RawMap inner)
                 target = Group(specs, inner, target, path + '.', prefix, problems);
             else if (node is not RawNull)
@@ -40,6 +41,4 @@ internal static class OptionWalk
         .Where(spec => spec.Path.StartsWith(group, StringComparison.Ordinal))
         .Select(spec => spec.Path[group.Length..].Split('.')[0])
         .Distinct();
-
-    private static string Shown(string path) => Problem.Quote(path)[1..^1];
 }

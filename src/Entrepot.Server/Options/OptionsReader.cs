@@ -77,7 +77,9 @@ internal static class OptionsReader
         {
             if (!flags.TryGetValue(spec.Path, out var texts)) continue;
             var origin = $"flag --{spec.Path}";
-            RawNode value = spec.IsList ? EnvironmentReader.CommaSeparated(origin, string.Join(',', texts)) : new RawScalar(origin, texts[^1]);
+            RawNode value = spec.IsList
+                ? EnvironmentReader.CommaSeparated(origin, string.Join(',', texts))
+                : new RawScalar(origin, texts[^1]);
             Step[] path = [.. spec.Path.Split('.').Select(key => new Step(key))];
             values = (RawMap)RawNode.Put(values, path, value)!;
         }
@@ -95,7 +97,8 @@ internal static class OptionsReader
         {
             if (!Parsers.TryParseEndpoint(text, out var endpoint)) continue;
             if (taken.Find(other => Overlap(other.Endpoint, endpoint)) is { Text: { } earlier })
-                problems.Add(new(OriginOf(values, path), path, $"'{text}' takes the same port as '{earlier}' of listen; each needs its own"));
+                problems.Add(new(OriginOf(values, path), path,
+                    $"'{text}' takes the same port as '{earlier}' of listen; each needs its own"));
             else
                 taken.Add((endpoint, text));
         }
@@ -115,7 +118,8 @@ internal static class OptionsReader
         var names = options.Upstreams.Select(upstream => upstream.Name).ToList();
         if (names.Contains(options.DefaultUpstream)) return;
         problems.Add(new(OriginOf(values, "defaultUpstream"), "defaultUpstream",
-            $"{Problem.Quote(options.DefaultUpstream)} is not a configured upstream{NearMiss.Hint(options.DefaultUpstream, names)}; allowed: {string.Join(", ", names)}"));
+            $"{Problem.Quote(options.DefaultUpstream)} is not a configured upstream; allowed: {string.Join(", ", names)}"
+            + NearMiss.Hint(options.DefaultUpstream, names)));
     }
 
     private static string OriginOf(RawMap values, string key) => values.Find(key)?.Origin ?? "default";

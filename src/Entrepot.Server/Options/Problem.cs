@@ -11,11 +11,18 @@ internal sealed record Problem(string Origin, string Path, string Text)
     public override string ToString() => Path.Length == 0 ? $"{Origin}: {Text}" : $"{Origin}: {Path}: {Text}";
 
     /// <summary>A text that somebody wrote, quoted so that it stays on one line and gives away no password.</summary>
-    public static string Quote(string text)
+    public static string Quote(string text) =>
+        MayHoldPassword(text) ? "the value (not shown: it may hold a password)" : $"'{OneLine(text)}'";
+
+    /// <summary>A key that somebody wrote, to be part of a path; as careful as <see cref="Quote"/>.</summary>
+    public static string Key(string text) => MayHoldPassword(text) ? "(a key that may hold a password)" : OneLine(text);
+
+    // A URL with credentials is refused, so it may well end up here.
+    private static bool MayHoldPassword(string text) => text.Contains('@');
+
+    private static string OneLine(string text)
     {
-        // A URL with credentials is refused, so it may well end up here.
-        if (text.Contains('@')) return "the value (not shown: it may hold a password)";
         var line = string.Concat(text.Take(MaxShown).Select(c => char.IsControl(c) ? '?' : c));
-        return text.Length > MaxShown ? $"'{line}…'" : $"'{line}'";
+        return text.Length > MaxShown ? line + '…' : line;
     }
 }

@@ -65,7 +65,8 @@ internal sealed class RawList(string origin, IReadOnlyList<RawNode> items) : Raw
     public override string Kind => "a list";
 
     /// <summary>This list with one item replaced, or added at its end.</summary>
-    public RawList With(int position, RawNode item) => new(Origin, [.. items.Take(position), item, .. items.Skip(position + 1)]);
+    public RawList With(int position, RawNode item) =>
+        new(Origin, [.. items.Take(position), item, .. items.Skip(position + 1)]);
 }
 
 /// <summary>Values by key, in the order they were written; a key is there once.</summary>

@@ -52,7 +52,8 @@ internal static class UpstreamList
         if (hasPassword && !hasName) Refuse(password!, "password", "needs a username");
         if (hasFile && !hasName) Refuse(file!, "passwordFile", "needs a username");
         if (hasName && !hasPassword && !hasFile) Refuse(name!, "username", "needs password or passwordFile");
-        if (hasName && map.Has("dockerConfig", out var config)) Refuse(config, "dockerConfig", "cannot be together with username; give one of them");
+        if (hasName && map.Has("dockerConfig", out var config))
+            Refuse(config, "dockerConfig", "cannot be together with username; give one of them");
 
         void Refuse(RawNode node, string key, string what) => problems.Add(new(node.Origin, $"{path}.{key}", what));
     }

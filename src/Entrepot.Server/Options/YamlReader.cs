@@ -85,7 +85,8 @@ internal sealed class YamlReader
         var alias = _parser.Consume<AnchorAlias>();
         return _anchors.TryGetValue(alias.Value.Value, out var node)
             ? node
-            : throw new YamlException(alias.Start, alias.End, "the text after * names no anchor above; put a text that begins with * in quotes");
+            : throw new YamlException(alias.Start, alias.End,
+                "the text after * names no anchor above; put a text that begins with * in quotes");
     }
 
     private RawNode Plain(string? origin)
@@ -115,7 +116,8 @@ internal sealed class YamlReader
             // A value is looked for on its key's line, also when it goes on below.
             var value = Node(At(key));
             if (lines.TryAdd(key.Value, At(key))) entries.Add(new(key.Value, value));
-            else _problems.Add(new(At(key), "", $"the key {Problem.Quote(key.Value)} is given twice; it was given before at {lines[key.Value]}"));
+            else _problems.Add(new(At(key), "",
+                $"the key {Problem.Quote(key.Value)} is given twice; it was given before at {lines[key.Value]}"));
         }
 
         return new RawMap(origin, entries);

@@ -50,6 +50,9 @@ internal sealed class CacheMetrics
         foreach (var (name, counters) in upstreams) ReadWhenScraped(metrics, name, counters);
     }
 
+    /// <summary>The name of a source, as the label has it.</summary>
+    public static string NameOf(PullSource source) => Sources[(int)source];
+
     /// <summary>Counts a request at its end.</summary>
     public void Answered(Exchange exchange)
     {

@@ -19,7 +19,8 @@ internal static partial class Log
         };
         if (!log.IsEnabled(level)) return;
         var milliseconds = exchange.Elapsed.TotalMilliseconds;
-        Answered(log, level, exchange.Request.Method, exchange.Request.Path, exchange.Status, exchange.Source, exchange.Sent, milliseconds);
+        var source = CacheMetrics.NameOf(exchange.Source);
+        Answered(log, level, exchange.Request.Method, exchange.Request.Path, exchange.Status, source, exchange.Sent, milliseconds);
     }
 
     [LoggerMessage(101, LogLevel.Debug, "{Path}: the client left after {Sent} bytes")]
@@ -50,5 +51,5 @@ internal static partial class Log
     public static partial void Stopping(ILogger log, double seconds);
 
     [LoggerMessage(EventId = 100, Message = "{Method} {Path} {Status} {Source} {Sent} bytes in {Milliseconds:0.0} ms")]
-    private static partial void Answered(ILogger log, LogLevel level, string method, PathString path, int status, PullSource source, long sent, double milliseconds);
+    private static partial void Answered(ILogger log, LogLevel level, string method, PathString path, int status, string source, long sent, double milliseconds);
 }

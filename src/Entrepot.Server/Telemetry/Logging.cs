@@ -34,7 +34,10 @@ internal static class Logging
             .MinimumLevel.Is(level)
             // Kestrel and the hosting say at Information what our own lines say better.
             .MinimumLevel.Override("Microsoft", level > LogEventLevel.Warning ? level : LogEventLevel.Warning)
-            .WriteTo.Sink(new WriterSink(formatter, output))
+            // A host that cannot start is told in one line by whoever asked it to.
+            .MinimumLevel.Override("Microsoft.Extensions.Hosting", LogEventLevel.Fatal)
+            // A reader of the log that stops reading costs lines, never responses.
+            .WriteTo.Async(sink => sink.Sink(new WriterSink(formatter, output)), bufferSize: 10_000, blockWhenFull: false)
             .CreateLogger();
     }
 

@@ -52,8 +52,8 @@ public sealed class EnvironmentReaderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("ENTREPOT_LISTEN__1", "127.0.0.1:1", "environment ENTREPOT_LISTEN__1: listen: its position is past the end")]
-    [InlineData("ENTREPOT_UPSTREAMS__3__NAME", "a", "environment ENTREPOT_UPSTREAMS__3__NAME: name: its position is past the end")]
+    [InlineData("ENTREPOT_LISTEN__1", "127.0.0.1:1", "environment ENTREPOT_LISTEN__1: listen[1]: its position is past the end")]
+    [InlineData("ENTREPOT_UPSTREAMS__3__NAME", "a", "environment ENTREPOT_UPSTREAMS__3__NAME: upstreams[3].name: its position is past the end")]
     [InlineData("ENTREPOT_UPSTREAMS__0__USERNAME", "a", "environment ENTREPOT_UPSTREAMS__0__USERNAME: upstreams[0].")]
     [InlineData("ENTREPOT_LISTEN", "127.0.0.1:1,", "environment ENTREPOT_LISTEN: listen[1]: an empty value")]
     [InlineData("ENTREPOT_LIMITS__CONNECTIONS", "many", "environment ENTREPOT_LIMITS__CONNECTIONS: limits.connections: 'many'")]

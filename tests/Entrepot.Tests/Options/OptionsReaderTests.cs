@@ -103,6 +103,9 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("upstreams: [{ name: a, negativeTtl: 1s }]", "entrepot.yaml:1: upstreams[0].negativeTtl: is unknown")]
     [InlineData("Listen: []", "entrepot.yaml:1: Listen: is unknown; did you mean listen?")]
     [InlineData("upstreams: [{ name: a, tagTTL: 1s }]", "entrepot.yaml:1: upstreams[0].tagTTL: is unknown; did you mean tagTtl?")]
+    [InlineData("storage.root: /x", "entrepot.yaml:1: storage.root: is unknown")]
+    [InlineData("'a\tb': c", "entrepot.yaml:1: a?b: is unknown")]
+    [InlineData("'https://u:p@h': c", "entrepot.yaml:1: (a key that may hold a password): is unknown")]
     [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root")]
     [InlineData("limits: []", "entrepot.yaml:1: limits: is a list where a group of options belongs; allowed: minRate, connections, manifest")]
     [InlineData("storage: { root: [a] }", "entrepot.yaml:1: storage.root: is a list where a single value belongs; allowed: the path of a directory on one file system")]
@@ -111,7 +114,7 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("limits: { minRate: 2GB/s }", "entrepot.yaml:1: limits.minRate: '2GB/s' is not allowed; allowed: 1B/s to 1GB/s")]
     [InlineData("shutdownTimeout: 601s", "entrepot.yaml:1: shutdownTimeout: '601s' is not allowed; allowed: 0s to 10m")]
     [InlineData("listen: []", "entrepot.yaml:1: listen: is an empty list; at least one address is needed")]
-    [InlineData("defaultUpstream: dokcer.io", "entrepot.yaml:1: defaultUpstream: 'dokcer.io' is not a configured upstream; did you mean docker.io?; allowed: docker.io, ghcr.io, quay.io, registry.k8s.io, gcr.io, mcr.microsoft.com, public.ecr.aws")]
+    [InlineData("defaultUpstream: dokcer.io", "entrepot.yaml:1: defaultUpstream: 'dokcer.io' is not a configured upstream; allowed: docker.io, ghcr.io, quay.io, registry.k8s.io, gcr.io, mcr.microsoft.com, public.ecr.aws; did you mean docker.io?")]
     public void Read_OneMistake_IsOneLineThatSaysWhatIsAllowed(string yaml, string expected) => Assert.Equal([expected], _fixture.Problems(yaml));
 
     [Theory]

@@ -1,0 +1,28 @@
+namespace Entrepot.ClientTests.Kit;
+
+/// <summary>The tests' own HTTP client: no proxy, no redirects, no decompression, so that it sees what was sent.</summary>
+internal static class Http
+{
+    public static HttpClient Client { get; } = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseProxy = false,
+        UseCookies = false,
+        ConnectTimeout = TimeSpan.FromSeconds(10),
+    })
+    { Timeout = TimeSpan.FromMinutes(2) };
+
+    /// <summary>Whether an address answers 200 now; refused connections are a no.</summary>
+    public static async Task<bool> AnswersAsync(Uri address)
+    {
+        try
+        {
+            using var answer = await Client.GetAsync(address);
+            return answer.StatusCode == System.Net.HttpStatusCode.OK;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+}

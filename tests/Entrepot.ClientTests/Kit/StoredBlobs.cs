@@ -1,0 +1,30 @@
+using System.Security.Cryptography;
+using System.Text.RegularExpressions;
+
+namespace Entrepot.ClientTests.Kit;
+
+/// <summary>What lies in a store's blob folder while no process uses it.</summary>
+internal static partial class StoredBlobs
+{
+    /// <summary>Hashes every file.</summary>
+    /// <returns>The digests of the files, all of which have the right name.</returns>
+    public static IReadOnlySet<string> Verify(string folder)
+    {
+        var digests = new HashSet<string>();
+        foreach (var path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
+        {
+            var name = Path.GetRelativePath(folder, path);
+            var match = BlobName().Match(name);
+            Assert.True(match.Success, $"{name} is not the name of a blob");
+
+            using var file = File.OpenRead(path);
+            Assert.True(match.Groups["hex"].Value == Convert.ToHexStringLower(SHA256.HashData(file)), $"{name} holds other bytes, {file.Length} of them");
+            digests.Add("sha256:" + match.Groups["hex"].Value);
+        }
+
+        return digests;
+    }
+
+    [GeneratedRegex("^sha256/(?<two>[0-9a-f]{2})/(?<hex>\\k<two>[0-9a-f]{62})$")]
+    private static partial Regex BlobName();
+}

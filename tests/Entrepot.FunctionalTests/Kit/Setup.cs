@@ -1,0 +1,41 @@
+using Entrepot.Server.Options;
+using Entrepot.Upstream;
+
+namespace Entrepot.FunctionalTests.Kit;
+
+/// <summary>How an <see cref="Appliance"/> differs from the usual.</summary>
+internal sealed record Setup
+{
+    /// <summary>Waits that no honest test reaches, with short pauses between tries.</summary>
+    public static UpstreamTimes Patient { get; } = new()
+    {
+        Headers = TimeSpan.FromSeconds(10),
+        Total = TimeSpan.FromSeconds(15),
+        Pause = TimeSpan.FromMilliseconds(5),
+        Break = TimeSpan.FromMilliseconds(500),
+        Stall = TimeSpan.FromSeconds(10),
+    };
+
+    /// <summary>For upstreams that hang.</summary>
+    public static UpstreamTimes Impatient { get; } = Patient with
+    {
+        Headers = TimeSpan.FromMilliseconds(300),
+        Total = TimeSpan.FromSeconds(2),
+        Stall = TimeSpan.FromMilliseconds(300),
+    };
+
+    public TimeSpan TagTtl { get; init; } = TimeSpan.FromMinutes(1);
+
+    public UpstreamTimes Times { get; init; } = Patient;
+
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>Changes the first upstream.</summary>
+    public Func<UpstreamOptions, UpstreamOptions> Upstream { get; init; } = options => options;
+
+    /// <summary>Upstreams besides <c>docker.io</c>.</summary>
+    public IReadOnlyList<UpstreamOptions> More { get; init; } = [];
+
+    /// <summary>Changes anything else.</summary>
+    public Func<EntrepotOptions, EntrepotOptions> Options { get; init; } = options => options;
+}

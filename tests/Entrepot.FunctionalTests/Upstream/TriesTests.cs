@@ -1,0 +1,216 @@
+using System.Diagnostics;
+using Entrepot.Upstream;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Entrepot.FunctionalTests.Upstream;
+
+public sealed class TriesTests : UpstreamTest
+{
+    [Fact]
+    public async Task Request_TwoFailuresThenContent_Succeeds()
+    {
+        var failures = 2;
+        var registry = await ServeAsync(context => SendAsync(context, failures-- > 0 ? 500 : 200, "content"));
+
+        var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.NotNull(answer.Value);
+        Assert.Equal(3, registry.Requests.Count);
+        Assert.Contains(new UpstreamRequests("manifest", "500", 2), Counters.Requests);
+    }
+
+    [Fact]
+    public async Task Request_OnlyFailures_IsDownAfterThreeTries()
+    {
+        var registry = await ServeAsync(context => SendAsync(context, 503));
+
+        var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.Equal(503, answer.Error?.Status);
+        Assert.Contains("it answered 503", answer.Error?.Detail, StringComparison.Ordinal);
+        Assert.Equal(3, registry.Requests.Count);
+    }
+
+    [Theory]
+    [InlineData(503, "3600", 3600)]
+    [InlineData(429, "3600", 3600)]
+    [InlineData(429, null, null)]
+    public async Task Request_RetryAfterDoesNotFit_IsToldAtOnce(int status, string? after, int? seconds)
+    {
+        var registry = await ServeAsync(context =>
+        {
+            context.Response.Headers.RetryAfter = after;
+            return SendAsync(context, status);
+        });
+
+        var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.Equal(status, answer.Error?.Status);
+        Assert.Equal(seconds, answer.Error?.RetryAfter?.TotalSeconds);
+        Assert.Single(registry.Requests);
+    }
+
+    [Fact]
+    public async Task Request_RetryAfterFits_IsWaitedForAndTriedAgain()
+    {
+        var limits = 1;
+        var registry = await ServeAsync(context =>
+        {
+            context.Response.Headers.RetryAfter = "1";
+            return SendAsync(context, limits-- > 0 ? 429 : 200, "content");
+        });
+        var begin = Stopwatch.GetTimestamp();
+
+        var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.NotNull(answer.Value);
+        Assert.Equal(2, registry.Requests.Count);
+        Assert.True(Stopwatch.GetElapsedTime(begin) > TimeSpan.FromMilliseconds(900));
+    }
+
+    [Fact]
+    public async Task Request_NobodyListens_IsDown()
+    {
+        var answer = await Connect(Nowhere()).GetManifestAsync(SomeTag, default);
+
+        Assert.Equal(503, answer.Error?.Status);
+        Assert.Contains("Connection refused", answer.Error?.Detail, StringComparison.Ordinal);
+        Assert.Equal([new UpstreamRequests("manifest", "error", 3)], Counters.Requests);
+    }
+
+    [Fact]
+    public async Task Request_UpstreamHangs_IsSilentWithinTheTotal()
+    {
+        var registry = ServeRaw("", isSilentAfterwards: true);
+        var times = Times with { Headers = TimeSpan.FromMilliseconds(100), Total = TimeSpan.FromMilliseconds(250) };
+        var begin = Stopwatch.GetTimestamp();
+
+        var answer = await Connect(new UpstreamOptions { Name = "test", Urls = [registry.Address] }, times).GetManifestAsync(SomeTag, default);
+
+        Assert.Equal(504, answer.Error?.Status);
+        Assert.InRange(registry.Requests, 2, 3);
+        Assert.True(Stopwatch.GetElapsedTime(begin) < TimeSpan.FromSeconds(20));
+    }
+
+    [Fact]
+    public async Task Request_CallerLeaves_IsCancelled()
+    {
+        using var leaving = new CancellationTokenSource();
+        var registry = ServeRaw("", isSilentAfterwards: true);
+        var asking = Connect(registry.Address).GetManifestAsync(SomeTag, leaving.Token);
+
+        await registry.Asked;
+        await leaving.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asking);
+    }
+
+    [Fact]
+    public async Task Request_FirstAddressDead_GoesToTheNext()
+    {
+        var broken = await ServeAsync(context => SendAsync(context, 500));
+        var good = await ServeAsync(context => SendAsync(context, 200, "content"));
+
+        var answer = await Connect(Nowhere(), broken.Address, good.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.NotNull(answer.Value);
+        Assert.Single(broken.Requests);
+        Assert.Single(good.Requests);
+    }
+
+    [Fact]
+    public async Task Request_FirstAddressSaysNo_IsItsAnswer()
+    {
+        var first = await ServeAsync(context => SendAsync(context, 404));
+        var second = await ServeAsync(context => SendAsync(context, 200, "content"));
+
+        var answer = await Connect(first.Address, second.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.Equal("MANIFEST_UNKNOWN", answer.Error?.Code);
+        Assert.Empty(second.Requests);
+    }
+
+    [Fact]
+    public async Task IsDown_AfterFailuresInARow_RefusesAtOnceUntilTheBreakEnds()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UnixEpoch);
+        var status = 503;
+        var registry = await ServeAsync(context => SendAsync(context, status, "content"));
+        var upstream = Connect(new UpstreamOptions { Name = "test", Urls = [registry.Address] }, Times with { Pause = TimeSpan.Zero }, clock);
+
+        await upstream.GetManifestAsync(SomeTag, default);
+        Assert.False(upstream.IsDown);
+        await upstream.GetManifestAsync(SomeTag, default);
+        Assert.True(upstream.IsDown);
+        var asked = registry.Requests.Count;
+        clock.Advance(TimeSpan.FromSeconds(3));
+        var refused = await upstream.GetManifestAsync(SomeTag, default);
+
+        Assert.Equal(503, refused.Error?.Status);
+        Assert.Equal(TimeSpan.FromSeconds(7), refused.Error?.RetryAfter);
+        Assert.Equal(asked, registry.Requests.Count);
+
+        clock.Advance(TimeSpan.FromSeconds(7));
+        status = 200;
+        Assert.False(upstream.IsDown);
+        Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
+        Assert.False(upstream.IsDown);
+    }
+
+    [Fact]
+    public async Task IsDown_OneOfTwoAddressesLives_IsFalseAndTheDeadOneIsLeftAlone()
+    {
+        var dead = await ServeAsync(context => SendAsync(context, 503));
+        var good = await ServeAsync(context => SendAsync(context, 200, "content"));
+        var upstream = Connect(dead.Address, good.Address);
+
+        for (var i = 0; i < 8; i++) Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
+
+        Assert.False(upstream.IsDown);
+        Assert.Equal(4, dead.Requests.Count);
+    }
+
+    [Fact]
+    public async Task Request_AllConnectionsInUse_WaitsForOne()
+    {
+        var registry = await ServeAsync(context => SendAsync(context, 200, "blob"));
+        var upstream = Connect(new UpstreamOptions { Name = "test", Urls = [registry.Address], Connections = 1 });
+        var first = (await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default)).Value!;
+
+        var second = upstream.OpenBlobAsync(SomeBlob, 0, null, null, default);
+        Assert.False(second.IsCompleted);
+        Assert.Single(registry.Requests);
+        await first.DisposeAsync();
+
+        Assert.Equal("blob", await ReadAsync((await second).Value));
+    }
+
+    [Fact]
+    public async Task Request_ConnectionsStayInUse_IsToldAfterTheTotal()
+    {
+        var registry = await ServeAsync(context => SendAsync(context, 200, "blob"));
+        var upstream = Connect(
+            new UpstreamOptions { Name = "test", Urls = [registry.Address], Connections = 1 }, Times with { Total = TimeSpan.FromMilliseconds(200) });
+        await using var first = (await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default)).Value!;
+
+        var second = await upstream.GetManifestAsync(SomeTag, default);
+
+        Assert.Equal(503, second.Error?.Status);
+        Assert.Contains("connections", second.Error?.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Request_RateLimitHeaders_AreRemembered()
+    {
+        var registry = await ServeAsync(context =>
+        {
+            context.Response.Headers["ratelimit-limit"] = "100;w=21600";
+            context.Response.Headers["ratelimit-remaining"] = "99;w=21600";
+            return SendAsync(context, 200, "content");
+        });
+
+        await Connect(registry.Address).HeadManifestAsync(SomeTag, default);
+
+        Assert.Equal((100L, 99L), (Counters.Limit, Counters.Remaining));
+    }
+}

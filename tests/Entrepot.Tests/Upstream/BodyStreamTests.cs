@@ -1,0 +1,147 @@
+using System.IO.Compression;
+using Entrepot.Upstream;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Entrepot.Tests.Upstream;
+
+public sealed class BodyStreamTests : IDisposable
+{
+    private readonly FakeTimeProvider _clock = new();
+    private readonly UpstreamCounters _counters = new();
+    private readonly Owner _owner = new();
+    private readonly SlowStream _source = new();
+
+    [Fact]
+    public async Task ReadAsync_NothingArrivesForTheBound_SaysSo()
+    {
+        await using var body = New(_source, null);
+        var reading = body.ReadAsync(new byte[10]).AsTask();
+
+        _clock.Advance(TimeSpan.FromSeconds(14));
+        Assert.False(reading.IsCompleted);
+        _clock.Advance(TimeSpan.FromSeconds(1));
+
+        var error = await Assert.ThrowsAsync<IOException>(() => reading);
+        Assert.Contains("docker.io sent nothing for 15 s", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ReadAsync_ABytePerBound_GoesOn()
+    {
+        await using var body = New(_source, null);
+        for (var i = 0; i < 5; i++)
+        {
+            var reading = body.ReadAsync(new byte[10]).AsTask();
+            _clock.Advance(TimeSpan.FromSeconds(14));
+            _source.Arrive(1);
+            Assert.Equal(1, await reading);
+        }
+
+        _clock.Advance(TimeSpan.FromMinutes(1));   // a reader that is slow itself
+        _source.Arrive(1);
+        Assert.Equal(1, await body.ReadAsync(new byte[10]));
+        Assert.Equal(6, _counters.Bytes);
+    }
+
+    [Fact]
+    public async Task ReadAsync_ReaderLeaves_IsCancelledAndNotAFailure()
+    {
+        await using var body = New(_source, null);
+        using var leaving = new CancellationTokenSource();
+        var reading = body.ReadAsync(new byte[10], leaving.Token).AsTask();
+
+        await leaving.CancelAsync();
+
+        var error = await Assert.ThrowsAsync<OperationCanceledException>(() => reading);
+        Assert.Equal(leaving.Token, error.CancellationToken);
+    }
+
+    [Fact]
+    public async Task ReadAsync_EndsBeforeItsLength_Throws()
+    {
+        await using var body = New(new MemoryStream(new byte[7]), 10);
+        Assert.Equal(7, await body.ReadAsync(new byte[10]));
+
+        var error = await Assert.ThrowsAsync<IOException>(() => body.ReadAsync(new byte[10]).AsTask());
+
+        Assert.Contains("3 bytes before", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ReadAsync_OtherExceptionOfTheSource_BecomesIOException()
+    {
+        await using var body = New(_source, null);
+        var reading = body.ReadAsync(new byte[10]).AsTask();
+
+        _source.Break(new ObjectDisposedException("connection"));
+
+        await Assert.ThrowsAsync<IOException>(() => reading);
+    }
+
+    [Fact]
+    public async Task DisposeAsync_GivesItsPlaceBack()
+    {
+        var body = New(_source, null);
+        Assert.False(_owner.IsDisposed);
+
+        await body.DisposeAsync();
+
+        Assert.True(_owner.IsDisposed);
+    }
+
+    [Fact]
+    public async Task Gunzip_DecodesAndCountsWhatCameOverTheWire()
+    {
+        var content = new byte[100_000];
+        var packed = Gzip(content);
+
+        await using var body = new GunzipStream(New(new MemoryStream(packed), packed.Length), "docker.io");
+        using var unpacked = new MemoryStream();
+        await body.CopyToAsync(unpacked);
+
+        Assert.Equal(content, unpacked.ToArray());
+        Assert.Equal(packed.Length, _counters.Bytes);
+    }
+
+    [Fact]
+    public async Task Gunzip_Garbage_Throws()
+    {
+        await using var body = new GunzipStream(New(new MemoryStream("this is no gzip"u8.ToArray()), null), "docker.io");
+
+        await Assert.ThrowsAsync<IOException>(() => body.ReadAsync(new byte[10]).AsTask());
+    }
+
+    public void Dispose() => _source.Dispose();
+
+    private BodyStream New(Stream source, long? length) =>
+        new(source, _owner, length, "docker.io", TimeSpan.FromSeconds(15), _counters, _clock);
+
+    private static byte[] Gzip(byte[] content)
+    {
+        using var packed = new MemoryStream();
+        using (var encoder = new GZipStream(packed, CompressionLevel.Fastest)) encoder.Write(content);
+        return packed.ToArray();
+    }
+
+    private sealed class Owner : IDisposable
+    {
+        public bool IsDisposed { get; private set; }
+        public void Dispose() => IsDisposed = true;
+    }
+
+    private sealed class SlowStream : ForwardStream
+    {
+        private TaskCompletionSource<int> _next = new();
+
+        public void Arrive(int count) => _next.SetResult(count);
+
+        public void Break(Exception error) => _next.SetException(error);
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var count = await _next.Task.WaitAsync(cancellationToken);
+            _next = new TaskCompletionSource<int>();
+            return count;
+        }
+    }
+}

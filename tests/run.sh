@@ -1,0 +1,238 @@
+#!/usr/bin/env bash
+# tests/run.sh [unit|functional|clients]...
+#
+# Installs what the tests need, builds, and runs all tests, or the named parts. Needs the .NET SDK that global.json names,
+# Debian or Ubuntu, and root or sudo for the packages and for the part "clients", in which real container engines pull
+# through the published program in a network namespace that has loopback only: an engine whose mirror fails would
+# otherwise turn to the real registry, and the test would pass.
+#
+# The last line is "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed. Logs: TestResults/.
+#   SOAK=SECONDS       how long the crash test goes on at least (it kills the program 20 times in any case)
+#   CRASH_SEED=NUMBER  repeats the crash test's random choices
+#   PUBLISHED_PROGRAM=PATH  the part "clients" tests this executable instead of publishing src/Entrepot.Server
+set -euo pipefail
+
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
+
+parts=()
+for argument in "$@"; do
+  case $argument in
+    unit | functional | clients) parts+=("$argument") ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+  esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=(unit functional clients)
+
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+exec < /dev/null
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1
+
+readonly packages=(docker-registry docker.io containerd runc skopeo iproute2 util-linux)
+readonly clients=(dockerd skopeo containerd)
+results=$PWD/TestResults/$(date +%Y%m%d-%H%M%S)-$$
+work=$(mktemp -d "${TMPDIR:-/tmp}/entrepot-tests.XXXXXX")
+namespace=entrepot-tests-$$
+namespace_made=
+policy_made=
+runner=
+passed=0 failed=0 skipped=0
+problems=()
+mkdir -p "$results"
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi
+}
+
+remove_policy() {
+  [ -z "$policy_made" ] || as_root rm -f /usr/sbin/policy-rc.d
+  policy_made=
+}
+
+# Everything that still runs in the namespace is ours; the mounts of its processes end with them.
+remove_namespace() {
+  [ -n "$namespace_made" ] || return 0
+  local pids
+  pids=$(as_root ip netns pids "$namespace" || true)
+  # shellcheck disable=SC2086 # a list of numbers
+  [ -z "$pids" ] || as_root kill -KILL $pids 2> /dev/null || true
+  as_root ip netns delete "$namespace" || true
+  namespace_made=
+}
+
+clean_up() {
+  [ -z "$runner" ] || kill "$runner" 2> /dev/null || true
+  remove_namespace
+  remove_policy
+  rm -rf "$work" 2> /dev/null || as_root rm -rf "$work" || echo "Could not remove $work" >&2
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+problem() {
+  problems+=("$1")
+  echo "FAILED: $1" >&2
+}
+
+# ---- packages -------------------------------------------------------------------------------------------------------
+
+install_packages() {
+  local package status missing=()
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f '${Status}\n' "$package" 2> /dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+
+  echo "Installing ${missing[*]}"
+  # No service is to be started by its package.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$work/policy-rc.d"
+    as_root install -m 755 "$work/policy-rc.d" /usr/sbin/policy-rc.d || return
+    policy_made=1
+  fi
+  as_root apt-get -q -o DPkg::Lock::Timeout=300 update > "$results/apt.log" &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends \
+      "${missing[@]}" >> "$results/apt.log"
+  status=$?
+  remove_policy
+  return "$status"
+}
+
+# ---- runners --------------------------------------------------------------------------------------------------------
+
+# Prints what an attribute of the <Counters> element of a .trx file says.
+counter() {
+  sed -n "s/.*<Counters.* $2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
+}
+
+# Prints "name: reason" of each skipped test of a .trx file, the reason empty if there is none.
+skips() {
+  awk '
+    function report() { if (name != "") print name ": " reason; name = ""; reason = "" }
+    /<UnitTestResult / { if (/outcome="NotExecuted"/) { match($0, /testName="[^"]*"/); name = substr($0, RSTART + 10, RLENGTH - 11) } }
+    name != "" && /<Message>/ { reason = $0; gsub(/<[^>]*>|^[ \t]+|[ \t\r]+$/, "", reason) }
+    /<\/UnitTestResult>/ { report() }' "$1"
+}
+
+# count PROJECT STATUS: adds what a runner wrote to the sums.
+count() {
+  local trx=$results/$1.trx total pass fail skip line
+  total=$(counter "$trx" total 2> /dev/null || true)
+  pass=$(counter "$trx" passed 2> /dev/null || true)
+  fail=$(counter "$trx" failed 2> /dev/null || true)
+  if [ -z "$total" ] || [ "$total" = 0 ]; then
+    problem "$1 ended without counts (exit status $2)"
+    return
+  fi
+
+  # The file's own counters leave skipped tests out of notExecuted.
+  skip=$((total - pass - fail))
+  passed=$((passed + pass)) failed=$((failed + fail)) skipped=$((skipped + skip))
+  [ "$fail" = 0 ] || problem "$1: $fail failed"
+  [ "$2" = 0 ] || [ "$fail" != 0 ] || problem "$1: exit status $2 although no test failed"
+  while IFS= read -r line; do
+    echo "SKIPPED: $line"
+    [ -n "${line#*: }" ] || problem "$1: a test was skipped without a reason"
+  done < <(skips "$trx")
+  [ "$(skips "$trx" | wc -l)" = "$skip" ] || problem "$1: $skip skipped, but not as many reasons"
+}
+
+# test_project PROJECT VERBOSITY [COMMAND...]: runs a built test project, by way of COMMAND if there is one.
+test_project() {
+  local project=$1 verbosity=$2 status=0
+  shift 2
+  echo
+  echo "== $project"
+  "$@" dotnet test "$PWD/tests/$project/bin/Release/net10.0/$project.dll" \
+    --logger "console;verbosity=$verbosity" --logger "trx;LogFileName=$results/$project.trx" --results-directory "$results" \
+    --blame-hang-timeout "$((600 + ${SOAK:-0}))s" --blame-hang-dump-type none &
+  # In the background: bash answers a signal while it waits, but not before a command in the foreground has ended.
+  runner=$!
+  wait "$runner" || status=$?
+  runner=
+  count "$project" "$status"
+}
+
+# ---- clients --------------------------------------------------------------------------------------------------------
+
+make_namespace() {
+  cat > "$work/hosts" << HOSTS
+127.0.0.1 localhost ${HOSTNAME:-}
+::1 localhost
+127.0.0.1 registry-1.docker.io auth.docker.io index.docker.io docker.io registry.hub.docker.com production.cloudflare.docker.com
+127.0.0.1 quay.io ghcr.io gcr.io registry.k8s.io mcr.microsoft.com public.ecr.aws
+HOSTS
+  echo 'nameserver 127.0.0.1' > "$work/resolv.conf"
+  as_root ip netns add "$namespace" && namespace_made=1 && as_root ip -n "$namespace" link set lo up
+}
+
+# in_namespace COMMAND...: not `ip netns exec`, which mounts another /sys, so that engines would not find their cgroups.
+in_namespace() {
+  as_root nsenter --net="/run/netns/$namespace" unshare --mount --propagation slave bash -ec '
+    mount --bind "$1/hosts" /etc/hosts
+    mount --bind "$1/resolv.conf" /etc/resolv.conf
+    shift
+    exec "$@"' bash "$work" "$@"
+}
+
+publish() {
+  dotnet publish src/Entrepot.Server -c Release --no-build -v quiet -o "$work/program"
+}
+
+# Prints how often each real client pulled; none at all means that the tests did not test it.
+report_pulls() {
+  local client number
+  for client in "${clients[@]}"; do
+    number=$(grep -cx "$client" "$work/pulls" || true)
+    echo "$client: ${number:-0} pulls"
+    [ "${number:-0}" -gt 0 ] || problem "$client pulled nothing"
+  done
+}
+
+run_clients() {
+  local root program=${PUBLISHED_PROGRAM:-$work/program/entrepot}
+  # What goes wrong before the tests begin is a failure with a name, and the line with the counts still comes.
+  install_packages || { problem "the packages that Entrepot.ClientTests needs"; return; }
+  [ -n "${PUBLISHED_PROGRAM:-}" ] || publish || { problem "the publishing of src/Entrepot.Server"; return; }
+  make_namespace || { problem "the network namespace (root or sudo is needed)"; return; }
+  : > "$work/pulls"
+  mkdir -p "$work/tmp"
+  root=$(dirname "$(readlink -f "$(command -v dotnet)")")
+  CRASH_SEED=${CRASH_SEED:-$((RANDOM * 32768 + RANDOM))}
+  echo "Crash test: CRASH_SEED=$CRASH_SEED"
+  test_project Entrepot.ClientTests normal in_namespace env \
+    PATH="$PATH:/usr/sbin:/sbin" DOTNET_ROOT="${DOTNET_ROOT:-$root}" DOTNET_CLI_HOME="$work" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 \
+    TMPDIR="$work/tmp" PUBLISHED_PROGRAM="$program" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
+    CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"
+  remove_namespace
+  [ "$(id -u)" = 0 ] || as_root chown -R "$(id -u):$(id -g)" "$results"
+  report_pulls
+}
+
+# ---- all ------------------------------------------------------------------------------------------------------------
+
+build() {
+  mkdir -p artifacts
+  # Two runs in one folder build one after the other; the second finds nothing to do.
+  # --close: the compiler's server process outlives the build and would keep the lock.
+  flock --close artifacts/build.lock dotnet build Cache.sln -c Release -v quiet
+}
+
+if build; then
+  for part in "${parts[@]}"; do
+    case $part in
+      unit) test_project Entrepot.Tests minimal ;;
+      functional) test_project Entrepot.FunctionalTests minimal ;;
+      clients) run_clients ;;
+    esac
+  done
+else
+  problem "the build"
+fi
+
+echo
+echo "Logs: ${results#"$PWD"/}"
+for name in "${problems[@]+"${problems[@]}"}"; do echo "FAILED: $name"; done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ ${#problems[@]} = 0 ]
