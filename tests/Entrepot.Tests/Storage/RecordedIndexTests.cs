@@ -113,13 +113,13 @@ public sealed class RecordedIndexTests : IDisposable
         var length = new FileInfo(Log).Length;
 
         await index.SetTagAsync(Tag, Meaning(1) with { ValidatedAt = Then.AddHours(1) }, default);
+        Assert.Equal(length, new FileInfo(Log).Length);
         await index.AddManifestAsync(Tag.At(Digest.Of("m"u8)), MediaTypes.OciManifest, default);
         var withManifest = new FileInfo(Log).Length;
         await index.AddManifestAsync(Tag.At(Digest.Of("m"u8)), MediaTypes.OciManifest, default);
         await index.RemoveTagAsync(PullKit.Of("unknown"), default);
 
         Assert.Equal(Then.AddHours(1), index.FindTag(Tag)!.ValidatedAt);
-        Assert.True(length < withManifest);
         Assert.Equal(withManifest, new FileInfo(Log).Length);
     }
 
