@@ -19,14 +19,15 @@ public sealed class PullThrough : IAsyncDisposable
     /// <param name="store">Bytes at rest.</param>
     /// <param name="index">What is remembered.</param>
     /// <param name="fetches">Blobs on their way.</param>
-    /// <param name="upstreams">Where they come from, each name once.</param>
+    /// <param name="upstreams">Where they come from, each name once. Those that are offline are never asked anything.</param>
     /// <param name="clock">The time.</param>
     /// <param name="storeFailed">Told when a manifest or a tag could not be kept, though it was served; must return at once.</param>
     public PullThrough(
         IBlobStore store, ICacheIndex index, FetchTable fetches, IEnumerable<IUpstream> upstreams, TimeProvider clock, Action<Reference, Exception> storeFailed)
     {
         _index = index;
-        _upstreams = upstreams.ToDictionary(upstream => upstream.Name);
+        _upstreams = upstreams.ToDictionary(
+            upstream => upstream.Name, upstream => upstream.Freshness.Offline ? new OfflineUpstream(upstream.Name, upstream.Freshness) : upstream);
         _manifests = new ManifestPull(store, index, fetches, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
     }

@@ -23,7 +23,7 @@ internal sealed class Appliance : IAsyncDisposable
     {
         _setup = setup;
         _root = Directory.CreateTempSubdirectory("entrepot-");
-        var first = setup.Upstream(new UpstreamOptions { Name = "docker.io", Urls = [upstream.Url], TagTtl = setup.TagTtl });
+        var first = setup.Upstream(new UpstreamOptions { Name = "docker.io", Urls = [upstream.Url], Freshness = new() { TagTtl = setup.TagTtl } });
         _options = setup.Options(new EntrepotOptions
         {
             Listen = ["127.0.0.1:0"],
