@@ -22,6 +22,14 @@ internal sealed class ManifestPull(
         return headOnly ? await HeadByDigestAsync(reference, upstream, cancel) : await ByDigestAsync(reference, upstream, cancel);
     }
 
+    /// <summary>Waits until nothing runs any longer, not even for those who have left. Those who could begin something have ended before.</summary>
+    public async Task EndedAsync()
+    {
+        await _tags.EndedAsync();   // first: they may begin one of the others
+        await _heads.EndedAsync();
+        await _manifests.EndedAsync();
+    }
+
     private async Task<Pulled<ManifestContent>> ByTagAsync(Reference tag, bool headOnly, IUpstream upstream, CancellationToken cancel)
     {
         var (known, decision) = Decide(tag, upstream);

@@ -5,7 +5,7 @@ namespace Entrepot.Pull;
 /// <summary>The use case: what a client asks for, from the store or through it from an upstream.</summary>
 /// <remarks>
 /// Safe for concurrent use. A caller's cancellation ends its own wait and nothing else (invariant 6). Disposal ends what still runs for nobody
-/// in particular. References are of configured upstreams.
+/// in particular, and waits for it: the index and the store may go afterwards. References are of configured upstreams.
 /// </remarks>
 public sealed class PullThrough : IAsyncDisposable
 {
@@ -80,6 +80,7 @@ public sealed class PullThrough : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
+        await _manifests.EndedAsync();
         _stop.Dispose();
     }
 

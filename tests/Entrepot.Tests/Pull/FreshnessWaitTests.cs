@@ -146,6 +146,24 @@ public sealed class FreshnessWaitTests : IAsyncLifetime
         Assert.Single(_upstream.Requests);
     }
 
+    [Fact]
+    public async Task DisposeAsync_RevalidationThatNobodyWaitsFor_EndsBeforeIt()
+    {
+        var pulls = new PullThrough(new MemoryBlobStore(), _index, Fetches, [_upstream], _clock, (_, fault) => Assert.Fail(fault.ToString()));
+        _upstream.HeadManifest = (_, _) => _answer.Task;
+        using var left = new CancellationTokenSource();
+        var pull = pulls.GetManifestAsync(Tag, headOnly: false, left.Token);
+        await left.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pull.Soon());
+
+        var disposed = pulls.DisposeAsync().AsTask();
+        Assert.False(disposed.IsCompleted);
+        _answer.SetResult(Info(One));
+        await disposed.Soon();
+
+        Assert.Equal(_clock.GetUtcNow(), _index.FindTag(Tag)!.ValidatedAt);
+    }
+
     private static ManifestInfo Info(byte[] manifest) => new(Digest.Of(manifest), MediaTypes.OciManifest, manifest.Length);
 
     private Task<Pulled<ManifestContent>> PullAsync() => Pulls.GetManifestAsync(Tag, headOnly: false, default).Soon();
