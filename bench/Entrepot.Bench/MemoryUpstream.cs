@@ -10,7 +10,7 @@ internal sealed class MemoryUpstream(byte[] content) : IUpstream
 
     public string Name => "memory";
 
-    public TimeSpan TagTtl => Timeout.InfiniteTimeSpan;
+    public FreshnessRules Freshness { get; } = new() { TagTtl = Timeout.InfiniteTimeSpan };
 
     public bool IsDown => false;
 

@@ -66,8 +66,9 @@ public sealed class EntrepotHost : IAsyncDisposable
 
         var store = new DiskBlobStore(root, _index, digest => Log.FalseFile(_log, digest));
         _fetches = new FetchTable(store, parts.Clock) { Ended = FetchEnded };
-        _upstreams = [.. options.Upstreams.Select(upstream =>
+        _upstreams = [.. options.Upstreams.Select(listed =>
         {
+            var upstream = options.Offline ? listed with { Freshness = listed.Freshness with { Offline = true } } : listed;
             var counters = new UpstreamCounters();
             return (new RegistryUpstream(upstream, parts.Times, options.ManifestLimit, counters, parts.Clock), counters);
         })];

@@ -42,7 +42,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     public string Name => _options.Name;
 
     /// <inheritdoc/>
-    public TimeSpan TagTtl => _options.TagTtl;
+    public FreshnessRules Freshness => _options.Freshness;
 
     /// <inheritdoc/>
     public bool IsDown => _transport.IsDown;

@@ -1,3 +1,5 @@
+using Entrepot.Pull;
+
 namespace Entrepot.Upstream;
 
 /// <summary>One registry that content comes from. Immutable; read once at start and checked there.</summary>
@@ -35,9 +37,8 @@ public sealed record UpstreamOptions
     /// <value>Host names. Default: none; the upstream's own registrable domain needs no entry.</value>
     public IReadOnlyList<string> TokenRealms { get; init; } = [];
 
-    /// <summary>How long a tag stays fresh after the upstream was asked.</summary>
-    /// <value>0 s or more; <see cref="Timeout.InfiniteTimeSpan"/> is unlimited. Default 1 minute.</value>
-    public TimeSpan TagTtl { get; init; } = TimeSpan.FromMinutes(1);
+    /// <summary>How long what it says holds, and what is served when it does not say.</summary>
+    public FreshnessRules Freshness { get; init; } = new();
 
     /// <summary>Most requests that run at this upstream at once; further ones wait.</summary>
     /// <value>1 to 1024. Default 64: more than one machine's disk keeps up with, less than what registries block.</value>

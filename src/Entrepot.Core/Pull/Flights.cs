@@ -25,6 +25,14 @@ internal sealed class Flights<TKey, TResult> where TKey : notnull
         }
     }
 
+    /// <summary>Waits until all that runs now has ended, well or not.</summary>
+    public async Task EndedAsync()
+    {
+        Task[] running;
+        lock (_gate) running = [.. _running.Values];
+        await Task.WhenAll(running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);   // each failure is its waiters'
+    }
+
     private async Task<TResult> RunAsync(TKey key, Func<Task<TResult>> work)
     {
         try

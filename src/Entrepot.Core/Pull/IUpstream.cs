@@ -13,8 +13,8 @@ public interface IUpstream
     /// <summary>The name that clients know, e.g. <c>docker.io</c>.</summary>
     string Name { get; }
 
-    /// <summary>How long a tag stays fresh after the upstream was asked.</summary>
-    TimeSpan TagTtl { get; }
+    /// <summary>How long what it says holds, and what is served when it does not say.</summary>
+    FreshnessRules Freshness { get; }
 
     /// <summary>Whether it was found to be out of reach just now, so that asking would be refused at once.</summary>
     bool IsDown { get; }

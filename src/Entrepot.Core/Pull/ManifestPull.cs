@@ -7,9 +7,10 @@ namespace Entrepot.Pull;
 internal sealed class ManifestPull(
     IBlobStore store, ICacheIndex index, FetchTable fetches, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
 {
-    private readonly Flights<Reference, Answer<TagRecord>> _tags = new();
+    private readonly Flights<Reference, Resolved> _tags = new();
     private readonly Flights<Reference, Answer<ManifestInfo>> _heads = new();
     private readonly Flights<Digest, (Reference Leader, Answer<ManifestContent> Answer, bool Stored)> _manifests = new();
+    private readonly Refusals _refusals = new();
 
     /// <summary>Whether this is how a disk says that it cannot: no reason for a pull to fail.</summary>
     public static bool IsStoreFault(Exception fault) => fault is IOException or UnauthorizedAccessException;
@@ -21,44 +22,87 @@ internal sealed class ManifestPull(
         return headOnly ? await HeadByDigestAsync(reference, upstream, cancel) : await ByDigestAsync(reference, upstream, cancel);
     }
 
+    /// <summary>Waits until nothing runs any longer, not even for those who have left. Those who could begin something have ended before.</summary>
+    public async Task EndedAsync()
+    {
+        await _tags.EndedAsync();   // first: they may begin one of the others
+        await _heads.EndedAsync();
+        await _manifests.EndedAsync();
+    }
+
     private async Task<Pulled<ManifestContent>> ByTagAsync(Reference tag, bool headOnly, IUpstream upstream, CancellationToken cancel)
     {
-        var known = index.FindTag(tag);
-        if (known is not null && Freshness.IsFresh(known, upstream.TagTtl, clock.GetUtcNow()))
-            return await FromRecordAsync(tag, known, PullSource.Hit, null, headOnly, upstream, cancel);
+        var (known, decision) = Decide(tag, upstream);
+        if (decision.Action is not TagAction.Ask) return await DoAsync(decision);
 
         var (flight, started) = _tags.Join(tag, () => ResolveAsync(tag, upstream));
-        if ((await flight.WaitAsync(cancel)).Has(out var record, out var error))
+        var resolved = await WithinAsync(flight, decision.Patience, cancel);
+        if (resolved is null)
         {
-            var source = !started ? PullSource.Joined : known?.Digest == record.Digest ? PullSource.Revalidated : PullSource.Fetched;
-            return await FromRecordAsync(tag, record, source, null, headOnly, upstream, cancel);
+            var stale = await DoAsync(Freshness.AfterAsking(known, null, upstream.Freshness, clock.GetUtcNow()));
+            if (stale.Error is null) return stale;
+
+            // An image that is not whole cannot be served without its upstream: worth the wait.
+            resolved = await flight.WaitAsync(cancel);
         }
 
-        // What is known is better than an outage; what the upstream said no to is not served.
-        return known is not null && error.IsOutage
-            ? await FromRecordAsync(tag, known, PullSource.Stale, Freshness.WhyStale(error), headOnly, upstream, cancel)
-            : new(error);
+        if (!resolved.Answer.Has(out var record, out var error))
+            return await DoAsync(Freshness.AfterAsking(known, error, upstream.Freshness, clock.GetUtcNow()));
+
+        var source = !started || !resolved.Asked ? PullSource.Joined
+            : known?.Digest == record.Digest ? PullSource.Revalidated
+            : PullSource.Fetched;
+        return await FromRecordAsync(tag, record, source, default, headOnly, upstream, cancel);
+
+        async Task<Pulled<ManifestContent>> DoAsync(TagDecision decided) => decided.Action switch
+        {
+            TagAction.Hit => await FromRecordAsync(tag, known!, PullSource.Hit, decided, headOnly, upstream, cancel),
+            TagAction.Stale => await FromRecordAsync(tag, known!, PullSource.Stale, decided, headOnly, upstream, cancel),
+            _ => new(decided.Error!),
+        };
+    }
+
+    // The record first: it must not be younger than the time that it is compared with.
+    private (TagRecord? Known, TagDecision Decision) Decide(Reference tag, IUpstream upstream)
+    {
+        var (known, refusal) = (index.FindTag(tag), _refusals.Find(tag));
+        return (known, Freshness.BeforeAsking(tag.Tag, known, refusal, upstream.Freshness, clock.GetUtcNow()));
+    }
+
+    // Returns null if the work takes longer; it goes on.
+    private async Task<Resolved?> WithinAsync(Task<Resolved> flight, TimeSpan patience, CancellationToken cancel)
+    {
+        try
+        {
+            return await flight.WaitAsync(patience, clock, cancel);
+        }
+        catch (TimeoutException)
+        {
+            return flight.IsCompleted ? await flight : null;
+        }
     }
 
     private async Task<Pulled<ManifestContent>> FromRecordAsync(
-        Reference tag, TagRecord record, PullSource source, string? detail, bool headOnly, IUpstream upstream, CancellationToken cancel)
+        Reference tag, TagRecord record, PullSource source, TagDecision decision, bool headOnly, IUpstream upstream, CancellationToken cancel)
     {
-        var isOutage = source is PullSource.Stale;
+        var reference = tag.At(record.Digest);
+        if ((source is PullSource.Stale || upstream.IsDown) && await MissingPartAsync(reference, cancel) is { } missing)
+            return new(decision.Error is { } error && Freshness.IsDenial(error) ? error : missing);
         if (headOnly)
-        {
-            if ((isOutage || upstream.IsDown) && await MissingPartAsync(tag.At(record.Digest), cancel) is { } missing) return new(missing);
-            return new(source, new ManifestContent(record.Digest, record.MediaType, record.Size, default), detail) { AsOf = record.ValidatedAt };
-        }
+            return new(source, new ManifestContent(record.Digest, record.MediaType, record.Size, default), decision.Why) { AsOf = record.ValidatedAt };
 
-        var manifest = await ByDigestAsync(tag.At(record.Digest), upstream, cancel, isOutage);
-        return manifest.Source is PullSource.Hit ? manifest with { Source = source, Detail = detail, AsOf = record.ValidatedAt } : manifest;
+        var manifest = await ByDigestAsync(reference, upstream, cancel);
+        return manifest.Source is PullSource.Hit
+            ? manifest with { Source = source, Detail = decision.Why, Stored = source is PullSource.Fetched, AsOf = record.ValidatedAt }
+            : manifest;
     }
 
-    private async Task<Pulled<ManifestContent>> ByDigestAsync(Reference reference, IUpstream upstream, CancellationToken cancel, bool isOutage = false)
+    private async Task<Pulled<ManifestContent>> ByDigestAsync(Reference reference, IUpstream upstream, CancellationToken cancel)
     {
         while (true)
         {
-            if (await LoadAsync(reference, cancel) is { } stored) return Hit(stored, isOutage || upstream.IsDown);
+            if (await LoadAsync(reference, cancel) is { } stored) return Hit(stored, upstream.IsDown);
+            if (Gone(reference, upstream) is { } gone) return new(gone);
 
             var (flight, started) = _manifests.Join(reference.Digest, () => FetchAsync(reference, upstream));
             var (leader, answer, kept) = await flight.WaitAsync(cancel);
@@ -75,8 +119,9 @@ internal sealed class ManifestPull(
     private async Task<Pulled<ManifestContent>> HeadByDigestAsync(Reference reference, IUpstream upstream, CancellationToken cancel)
     {
         if (await LoadAsync(reference, cancel) is { } stored) return Hit(stored, upstream.IsDown);
+        if (Gone(reference, upstream) is { } gone) return new(gone);
 
-        var (flight, started) = _heads.Join(reference, () => upstream.HeadManifestAsync(reference, stop));
+        var (flight, started) = _heads.Join(reference, async () => Note(reference, await upstream.HeadManifestAsync(reference, stop)));
         if (!(await flight.WaitAsync(cancel)).Has(out var info, out var error)) return new(error);
         if (info.Digest is { } told && told != reference.Digest)
             return new(RegistryError.BadGateway($"asked for {reference.Digest}, the upstream answered with {told}"));
@@ -86,31 +131,46 @@ internal sealed class ManifestPull(
             : await ByDigestAsync(reference, upstream, cancel);
     }
 
-    // Asks the upstream what a tag means. What it says is durable before anybody is told.
-    private async Task<Answer<TagRecord>> ResolveAsync(Reference tag, IUpstream upstream)
-    {
-        var answer = await upstream.HeadManifestAsync(tag, stop);
-        if (answer.Error is { } error)
-        {
-            if (error.Status == 404) await KeepAsync(tag, () => index.RemoveTagAsync(tag, stop));
-            return error;
-        }
+    private RegistryError? Gone(Reference reference, IUpstream upstream) =>
+        _refusals.Find(reference) is { } refusal && Freshness.IsGone(refusal, upstream.Freshness, clock.GetUtcNow()) ? refusal.Error : null;
 
-        if (answer.Value is { Digest: { } digest, MediaType: var mediaType, Size: { } size } && MediaTypes.IsUsable(mediaType))
-            return await RememberAsync(tag, new TagRecord(digest, mediaType, size, clock.GetUtcNow()));
+    private Answer<T> Note<T>(Reference reference, Answer<T> answer) where T : class
+    {
+        if (answer.Error is not { } error) _refusals.Remove(reference);
+        else if (!error.IsOutage) _refusals.Add(reference, new Refusal(error, clock.GetUtcNow()));
+        return answer;
+    }
+
+    // Finds out what a tag means. What the upstream says is durable before anybody is told.
+    private async Task<Resolved> ResolveAsync(Reference tag, IUpstream upstream)
+    {
+        // A flight that ended between the request's look and this one's start has the answer.
+        var (known, decision) = Decide(tag, upstream);
+        if (decision.Action is not TagAction.Ask) return new(decision.Error is { } refused ? refused : known!, Asked: false);
+
+        var answer = await AskAsync(tag, known, upstream);
+        if (answer.Has(out var record, out var error)) await KeepAsync(tag, () => index.SetTagAsync(tag, record, stop));
+        else if (error.Status == 404) await KeepAsync(tag, () => index.RemoveTagAsync(tag, stop));
+        return new(Note(tag, answer), Asked: true);
+    }
+
+    private async Task<Answer<TagRecord>> AskAsync(Reference tag, TagRecord? known, IUpstream upstream)
+    {
+        if (!(await upstream.HeadManifestAsync(tag, stop)).Has(out var info, out var error)) return error;
+        if (info is { Digest: { } digest, MediaType: var mediaType, Size: { } size } && MediaTypes.IsUsable(mediaType))
+        {
+            // A tag that moved is only worth having with what it moved to; until that has come, the old one is.
+            if (known is not null && known.Digest != digest && (await ByDigestAsync(tag.At(digest), upstream, stop)).Error is { } failed)
+                return failed.Status == 404 ? RegistryError.BadGateway($"the tag points to {digest}, which the upstream does not have") : failed;
+            return new TagRecord(digest, mediaType, size, clock.GetUtcNow());
+        }
 
         // An upstream whose HEAD does not tell the digest is asked for the manifest itself.
         if (!(await upstream.GetManifestAsync(tag, stop)).Has(out var received, out var missing)) return missing;
         var name = received.Digest ?? Digest.Of(received.Content.Span);
         if (!Accept(tag.At(name), received, isNamed: false).Has(out var content, out var wrong)) return wrong;
         await KeepAsync(tag.At(name), content);
-        return await RememberAsync(tag, new TagRecord(content.Digest, content.MediaType, content.Size, clock.GetUtcNow()));
-    }
-
-    private async Task<Answer<TagRecord>> RememberAsync(Reference tag, TagRecord record)
-    {
-        await KeepAsync(tag, () => index.SetTagAsync(tag, record, stop));
-        return record;
+        return new TagRecord(content.Digest, content.MediaType, content.Size, clock.GetUtcNow());
     }
 
     private async Task<(Reference, Answer<ManifestContent>, bool)> FetchAsync(Reference reference, IUpstream upstream)
@@ -118,7 +178,8 @@ internal sealed class ManifestPull(
         // A fetch that ended between the request's miss and this one's start has left its manifest in the store.
         if (await LoadAsync(reference, stop) is { } stored) return (reference, stored, true);
 
-        if (!(await upstream.GetManifestAsync(reference, stop)).Has(out var received, out var missing)) return (reference, missing, false);
+        var answer = Note(reference, await upstream.GetManifestAsync(reference, stop));
+        if (!answer.Has(out var received, out var missing)) return (reference, missing, false);
         if (!Accept(reference, received, isNamed: true).Has(out var content, out var wrong)) return (reference, wrong, false);
         return (reference, content, await KeepAsync(reference, content));
     }
@@ -209,4 +270,7 @@ internal sealed class ManifestPull(
         isOutage && MissingPart(stored) is { } incomplete ? new(incomplete) : new(PullSource.Hit, stored) { AsOf = stored.StoredAt };
 
     private static RegistryError Incomplete(string part) => RegistryError.Down($"the upstream is out of reach, and {part} of this image is not stored");
+
+    // What asking for a tag brought, or what another request's asking had brought just before.
+    private sealed record Resolved(Answer<TagRecord> Answer, bool Asked);
 }

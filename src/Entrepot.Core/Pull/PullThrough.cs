@@ -5,7 +5,7 @@ namespace Entrepot.Pull;
 /// <summary>The use case: what a client asks for, from the store or through it from an upstream.</summary>
 /// <remarks>
 /// Safe for concurrent use. A caller's cancellation ends its own wait and nothing else (invariant 6). Disposal ends what still runs for nobody
-/// in particular. References are of configured upstreams.
+/// in particular, and waits for it: the index and the store may go afterwards. References are of configured upstreams.
 /// </remarks>
 public sealed class PullThrough : IAsyncDisposable
 {
@@ -19,14 +19,15 @@ public sealed class PullThrough : IAsyncDisposable
     /// <param name="store">Bytes at rest.</param>
     /// <param name="index">What is remembered.</param>
     /// <param name="fetches">Blobs on their way.</param>
-    /// <param name="upstreams">Where they come from, each name once.</param>
+    /// <param name="upstreams">Where they come from, each name once. Those that are offline are never asked anything.</param>
     /// <param name="clock">The time.</param>
     /// <param name="storeFailed">Told when a manifest or a tag could not be kept, though it was served; must return at once.</param>
     public PullThrough(
         IBlobStore store, ICacheIndex index, FetchTable fetches, IEnumerable<IUpstream> upstreams, TimeProvider clock, Action<Reference, Exception> storeFailed)
     {
         _index = index;
-        _upstreams = upstreams.ToDictionary(upstream => upstream.Name);
+        _upstreams = upstreams.ToDictionary(
+            upstream => upstream.Name, upstream => upstream.Freshness.Offline ? new OfflineUpstream(upstream.Name, upstream.Freshness) : upstream);
         _manifests = new ManifestPull(store, index, fetches, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
     }
@@ -79,6 +80,7 @@ public sealed class PullThrough : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
+        await _manifests.EndedAsync();
         _stop.Dispose();
     }
 

@@ -1,3 +1,4 @@
+using Entrepot.Pull;
 using Entrepot.Upstream;
 
 namespace Entrepot.Server.Options;
@@ -12,6 +13,9 @@ public sealed record EntrepotOptions
     /// <summary>Where health and metrics listen.</summary>
     /// <value>An <c>address:port</c>. Default <c>127.0.0.1:5001</c>: it is not for everybody.</value>
     public string Admin { get; init; } = "127.0.0.1:5001";
+
+    /// <summary>Whether no upstream is ever contacted, whatever its own <see cref="FreshnessRules.Offline"/> says.</summary>
+    public bool Offline { get; init; }
 
     /// <summary>The upstream of a request that names none.</summary>
     /// <value>The name of a configured upstream. Default <c>docker.io</c>.</value>

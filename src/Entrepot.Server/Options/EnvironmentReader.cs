@@ -34,7 +34,7 @@ internal static class EnvironmentReader
         foreach (var (name, value, parts) in ours)
         {
             var origin = $"environment {name}";
-            if (Resolve(parts) is not var (path, spec))
+            if (Resolve(OptionTable.All, parts) is not var (path, spec))
                 warnings.Add($"{origin} is not an option and is ignored{Hint(name)}");
             else if (RawNode.Put(values, path, Value(origin, value, spec, path)) is RawMap changed)
                 values = changed;
@@ -52,14 +52,13 @@ internal static class EnvironmentReader
     internal static RawList CommaSeparated(string origin, string text) =>
         new(origin, [.. text.Split(',', StringSplitOptions.TrimEntries).Select(item => new RawScalar(origin, item))]);
 
-    private static (Step[] Path, OptionSpec Spec)? Resolve(ReadOnlySpan<string> parts)
+    private static (Step[] Path, OptionSpec Spec)? Resolve(IEnumerable<OptionSpec> specs, ReadOnlySpan<string> parts)
     {
-        if (Match(OptionTable.All, parts) is not var (path, spec, rest)) return null;
+        if (Match(specs, parts) is not var (path, spec, rest)) return null;
         if (spec.Entry.Count == 0) return Item(spec, rest, path);
 
         if (rest.Length < 2 || Position(rest[0]) is not { } position) return null;
-        if (Match(spec.Entry, rest.AsSpan(1)) is not var (inner, option, last)) return null;
-        return Item(option, last, [.. path, new Step(null, position), .. inner]);
+        return Resolve(spec.Entry, rest.AsSpan(1)) is var (inner, option) ? ([.. path, new Step(null, position), .. inner], option) : null;
     }
 
     private static (Step[] Path, OptionSpec Spec)? Item(OptionSpec spec, string[] rest, Step[] path)

@@ -1,5 +1,7 @@
+using Entrepot.Pull;
 using Entrepot.Upstream;
 using Entry = Entrepot.Server.Options.OptionSpec<Entrepot.Upstream.UpstreamOptions>;
+using Rule = Entrepot.Server.Options.OptionSpec<Entrepot.Pull.TagRule>;
 using Top = Entrepot.Server.Options.OptionSpec<Entrepot.Server.Options.EntrepotOptions>;
 
 namespace Entrepot.Server.Options;
@@ -12,6 +14,18 @@ internal static class OptionTable
 
     // Ten years: long enough for anybody, short enough to be added to any date.
     private static readonly TimeSpan LongestTtl = TimeSpan.FromHours(87_600);
+
+    /// <summary>The options of one entry of an upstream's <c>tags</c>; their paths begin at the entry.</summary>
+    public static IReadOnlyList<OptionSpec<TagRule>> Tag { get; } =
+    [
+        new Rule("match", "pattern", "a tag's letters, digits, '_', '.' and '-', with '*' for any text and '?' for any one character, at most 128", "none",
+            "Which tags it is about; the pattern is of the whole tag. Required, and given once.")
+        { Apply = Rule.One<string>(Parsers.TryParseTagPattern, (to, value) => to with { Match = value }) },
+
+        new Rule("tagTtl", "duration", "0s to 87600h, or unlimited", "none",
+            "How long these tags stay fresh. Required. Unlimited suits tags that never move.")
+        { Apply = Rule.One<TimeSpan>(TryParseTtl, (to, value) => to with { TagTtl = value }) },
+    ];
 
     /// <summary>The options of one upstream; their paths begin at the entry.</summary>
     public static IReadOnlyList<OptionSpec<UpstreamOptions>> Upstream { get; } =
@@ -50,7 +64,34 @@ internal static class OptionTable
 
         new Entry("tagTtl", "duration", "0s to 87600h, or unlimited", "1m",
             "How long a tag stays fresh after the upstream was asked.")
-        { Apply = Entry.One<TimeSpan>(TryParseTtl, (to, value) => to with { TagTtl = value }) },
+        { Apply = Entry.One<TimeSpan>(TryParseTtl, (to, value) => to with { Freshness = to.Freshness with { TagTtl = value } }) },
+
+        new Entry("tags", "entry", "a list of at most 100 entries, each with match and tagTtl", "none",
+            "Tags that stay fresh for another time than tagTtl; the first entry that matches applies.")
+        { IsList = true, Entry = Tag, Apply = TagRuleList.Apply },
+
+        new Entry("revalidateWait", "duration", "0s to 10m, or unlimited", "2s",
+            "How long a request for a known tag waits for the upstream before it is served stale, while asking goes on. "
+            + "A healthy registry answers in a tenth of the default, and no engine minds it.")
+        { Apply = Entry.One<TimeSpan>(TryParseWait, (to, value) => to with { Freshness = to.Freshness with { RevalidateWait = value } }) },
+
+        new Entry("staleIfError", "duration", "0s to 87600h, or unlimited", "unlimited",
+            "How long after it was last validated a tag is served whose upstream is unreachable, silent, failing or limiting. "
+            + "By default an old tag is better than none.")
+        { Apply = Entry.One<TimeSpan>(TryParseTtl, (to, value) => to with { Freshness = to.Freshness with { StaleIfError = value } }) },
+
+        new Entry("negativeTtl", "duration", "0s to 1h", "10s",
+            "How long the upstream's answer holds that there is no such tag or manifest. By default what is pushed after a failed pull is soon seen.")
+        { Apply = Entry.One(new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(TimeSpan.Zero, TimeSpan.FromHours(1)),
+            (to, value) => to with { Freshness = to.Freshness with { NegativeTtl = value } }) },
+
+        new Entry("serveWhenDenied", "switch", "true or false", "false",
+            "Whether known tags are served although the upstream answers 401 or 403. By default who loses access upstream loses it here.")
+        { Apply = Entry.One<bool>(Parsers.TryParseSwitch, (to, value) => to with { Freshness = to.Freshness with { ServeWhenDenied = value } }) },
+
+        new Entry("offline", "switch", "true or false", "false",
+            "Whether this upstream is never contacted: what is stored is served, whatever its age, and nothing else.")
+        { Apply = Entry.One<bool>(Parsers.TryParseSwitch, (to, value) => to with { Freshness = to.Freshness with { Offline = value } }) },
 
         new Entry("connections", "count", "1 to 1024", "64",
             "Most requests that run at this upstream at once; further ones wait.")
@@ -67,6 +108,10 @@ internal static class OptionTable
         new Top("admin", "address", Address, "127.0.0.1:5001",
             "Where health and metrics listen; port 0 takes a free one.")
         { Apply = Top.One<string>(Parsers.TryParseListen, (to, value) => to with { Admin = value }) },
+
+        new Top("offline", "switch", "true or false", "false",
+            "Whether no upstream is ever contacted, as if each had offline: true.")
+        { Apply = Top.One<bool>(Parsers.TryParseSwitch, (to, value) => to with { Offline = value }) },
 
         new Top("defaultUpstream", "name", "the name of a configured upstream", "docker.io",
             "The upstream of a request that names none.")
@@ -98,6 +143,9 @@ internal static class OptionTable
             "The registries that content comes from. Well-known ones that are not listed stay as they are.")
         { IsList = true, Entry = Upstream, Apply = UpstreamList.Apply },
     ];
+
+    private static bool TryParseWait(string text, out TimeSpan wait) =>
+        Quantity.TryParseDurationOrUnlimited(text, out wait) && wait <= TimeSpan.FromMinutes(10);
 
     private static bool TryParseTtl(string text, out TimeSpan ttl) =>
         Quantity.TryParseDurationOrUnlimited(text, out ttl) && ttl <= LongestTtl;

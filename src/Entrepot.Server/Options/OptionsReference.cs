@@ -34,6 +34,16 @@ internal static class OptionsReference
 
         """;
 
+    private const string Tags = """
+
+        ### Tags of an upstream
+
+        `tags` is a list of patterns of tags that stay fresh for another time than `tagTtl`, e.g. `tags: [{ match: "v*", tagTtl: unlimited }]`.
+        A tag is held against them in their order.
+
+
+        """;
+
     /// <summary>The whole page as Markdown, ending in a newline.</summary>
     public static string Markdown()
     {
@@ -41,6 +51,8 @@ internal static class OptionsReference
         Table(page, OptionTable.All);
         page.Append(Upstreams);
         Table(page, OptionTable.Upstream);
+        page.Append(Tags);
+        Table(page, OptionTable.Tag);
         return page.ToString();
     }
 

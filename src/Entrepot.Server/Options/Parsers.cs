@@ -11,6 +11,7 @@ internal delegate bool TryParse<T>(string text, out T value);
 internal static class Parsers
 {
     private const int MaxHost = 253;   // of a DNS name
+    private const int MaxTag = 128;
 
     /// <summary>A parser that also demands a range, both ends included.</summary>
     public static TryParse<T> Within<T>(this TryParse<T> parse, T least, T most) where T : IComparable<T> =>
@@ -19,6 +20,20 @@ internal static class Parsers
     /// <summary>A count: digits only.</summary>
     public static bool TryParseCount(string text, out int count) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out count);
+
+    /// <summary><c>true</c> or <c>false</c>.</summary>
+    public static bool TryParseSwitch(string text, out bool value)
+    {
+        value = text == "true";
+        return text is "true" or "false";
+    }
+
+    /// <summary>A tag (OCI distribution specification 1.1) in which <c>*</c> and <c>?</c> may stand for other characters.</summary>
+    public static bool TryParseTagPattern(string text, out string value)
+    {
+        value = text;
+        return text.Length is > 0 and <= MaxTag && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-' or '*' or '?');
+    }
 
     /// <summary>Any text that is not empty and has no control characters.</summary>
     public static bool TryParseText(string text, out string value)

@@ -14,7 +14,7 @@ internal sealed class Appliance : IAsyncDisposable
     private static readonly TimeSpan PollEvery = TimeSpan.FromMilliseconds(10);
 
     private readonly Setup _setup;
-    private readonly EntrepotOptions _options;
+    private EntrepotOptions _options;
     private readonly DirectoryInfo _root;
     private readonly HttpClient _client = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false });
     private EntrepotHost? _host;
@@ -23,7 +23,7 @@ internal sealed class Appliance : IAsyncDisposable
     {
         _setup = setup;
         _root = Directory.CreateTempSubdirectory("entrepot-");
-        var first = setup.Upstream(new UpstreamOptions { Name = "docker.io", Urls = [upstream.Url], TagTtl = setup.TagTtl });
+        var first = setup.Upstream(new UpstreamOptions { Name = "docker.io", Urls = [upstream.Url], Freshness = new() { TagTtl = setup.TagTtl } });
         _options = setup.Options(new EntrepotOptions
         {
             Listen = ["127.0.0.1:0"],
@@ -64,9 +64,11 @@ internal sealed class Appliance : IAsyncDisposable
     }
 
     /// <summary>Ends the server and starts one on the same store; its address is another.</summary>
-    public async Task RestartAsync()
+    /// <param name="change">What it is told anew; nothing by default.</param>
+    public async Task RestartAsync(Func<EntrepotOptions, EntrepotOptions>? change = null)
     {
         await StopAsync();
+        if (change is not null) _options = change(_options);
         await StartAgainAsync();
     }
 

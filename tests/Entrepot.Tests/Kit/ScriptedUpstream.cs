@@ -17,7 +17,10 @@ internal sealed class ScriptedUpstream(string name = "docker.io") : IUpstream
 
     public string Name => name;
 
-    public TimeSpan TagTtl { get; set; } = TimeSpan.FromMinutes(1);
+    /// <summary>Patient, so that no timer decides what is served.</summary>
+    public FreshnessRules Freshness { get; set; } = new() { RevalidateWait = Timeout.InfiniteTimeSpan };
+
+    public TimeSpan TagTtl => Freshness.TagTtl;
 
     public bool IsDown { get; set; }
 

@@ -20,7 +20,7 @@ public sealed class EnvironmentReaderTests : IDisposable
 
         Assert.Empty(result.Problems);
         var hub = result.Options.Upstreams[0];
-        Assert.Equal(("docker.io", "me", "a,b", TimeSpan.FromMinutes(5)), (hub.Name, hub.Username, hub.Password, hub.TagTtl));
+        Assert.Equal(("docker.io", "me", "a,b", TimeSpan.FromMinutes(5)), (hub.Name, hub.Username, hub.Password, hub.Freshness.TagTtl));
     }
 
     [Fact]
@@ -49,6 +49,18 @@ public sealed class EnvironmentReaderTests : IDisposable
             ("ENTREPOT_UPSTREAMS__0__HOSTS", "x,y"), ("ENTREPOT_UPSTREAMS__0__HOSTS__1", "z"));
 
         Assert.Equal(["x", "z"], result.Options.Upstreams[^1].Hosts);
+    }
+
+    [Fact]
+    public void Overlay_EntriesInsideAnUpstream_AreGivenByPosition()
+    {
+        var result = _fixture.Read("upstreams: [{ name: a.example, tags: [{ match: v*, tagTtl: 1m }] }]",
+            ("ENTREPOT_UPSTREAMS__0__TAGS__0__TAGTTL", "2m"),
+            ("ENTREPOT_UPSTREAMS__0__TAGS__1__MATCH", "latest"), ("ENTREPOT_UPSTREAMS__0__TAGS__1__TAGTTL", "unlimited"));
+
+        Assert.Empty(result.Problems);
+        Assert.Empty(result.Warnings);
+        Assert.Equal([new("v*", TimeSpan.FromMinutes(2)), new("latest", Timeout.InfiniteTimeSpan)], result.Options.Upstreams[^1].Freshness.Tags);
     }
 
     [Theory]

@@ -26,10 +26,11 @@ public sealed class OptionTableTests
     {
         var blank = new UpstreamOptions { Name = "", Urls = [] };
 
-        Assert.Equal(["name", "hosts", "username", "password", "passwordFile", "dockerConfig", "tokenRealms"],
+        Assert.Equal(["name", "hosts", "username", "password", "passwordFile", "dockerConfig", "tokenRealms", "tags"],
             OptionTable.Upstream.Where(spec => spec.Default == "none").Select(spec => spec.Path));
         Assert.Empty(blank.Hosts);
         Assert.Empty(blank.TokenRealms);
+        Assert.Empty(blank.Freshness.Tags);
         Assert.Null(blank.Username ?? blank.Password ?? blank.PasswordFile ?? blank.DockerConfig);
     }
 
@@ -62,7 +63,8 @@ public sealed class OptionTableTests
 
         Assert.Empty(result.Problems);
         Assert.Equal("someone", result.Options.Upstreams[0].Username);
-        Assert.Equal(("registry.example.com", Timeout.InfiniteTimeSpan), (result.Options.Upstreams[^1].Name, result.Options.Upstreams[^1].TagTtl));
+        Assert.Equal(["latest", "*-rc?"], result.Options.Upstreams[^1].Freshness.Tags.Select(rule => rule.Match));
+        Assert.Equal(("registry.example.com", Timeout.InfiniteTimeSpan), (result.Options.Upstreams[^1].Name, result.Options.Upstreams[^1].Freshness.TagTtl));
     }
 
     [Fact]

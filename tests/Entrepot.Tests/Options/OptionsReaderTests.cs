@@ -96,11 +96,11 @@ public sealed class OptionsReaderTests : IDisposable
 
     [Theory]
     [InlineData("metrics: null", "entrepot.yaml:1: metrics: is unknown")]
-    [InlineData("offline: false", "entrepot.yaml:1: offline: is unknown")]
+    [InlineData("offline: never", "entrepot.yaml:1: offline: 'never' is not allowed; allowed: true or false")]
     [InlineData("memoryCache: 64MiB", "entrepot.yaml:1: memoryCache: is unknown")]
     [InlineData("scrub: { every: 168h }", "entrepot.yaml:1: scrub: is unknown")]
     [InlineData("storage: { minFree: 1GiB }", "entrepot.yaml:1: storage.minFree: is unknown")]
-    [InlineData("upstreams: [{ name: a, negativeTtl: 1s }]", "entrepot.yaml:1: upstreams[0].negativeTtl: is unknown")]
+    [InlineData("upstreams: [{ name: a, rateLimitReserve: 10 }]", "entrepot.yaml:1: upstreams[0].rateLimitReserve: is unknown")]
     [InlineData("Listen: []", "entrepot.yaml:1: Listen: is unknown; did you mean listen?")]
     [InlineData("upstreams: [{ name: a, tagTTL: 1s }]", "entrepot.yaml:1: upstreams[0].tagTTL: is unknown; did you mean tagTtl?")]
     [InlineData("storage.root: /x", "entrepot.yaml:1: storage.root: is unknown")]

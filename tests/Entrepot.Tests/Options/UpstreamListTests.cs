@@ -42,6 +42,12 @@ public sealed class UpstreamListTests : IDisposable
                 dockerConfig: /root/.docker/config.json
                 tokenRealms: [Login.example]
                 tagTtl: unlimited
+                tags: [{ match: "v*", tagTtl: 90s }, { match: latest, tagTtl: unlimited }]
+                revalidateWait: 500ms
+                staleIfError: 24h
+                negativeTtl: 1m
+                serveWhenDenied: true
+                offline: true
                 connections: 3
             """);
 
@@ -53,7 +59,16 @@ public sealed class UpstreamListTests : IDisposable
             Hosts = ["mirror.example", "mirror.example:5000"],
             DockerConfig = "/root/.docker/config.json",
             TokenRealms = ["login.example"],
-            TagTtl = Timeout.InfiniteTimeSpan,
+            Freshness = new()
+            {
+                TagTtl = Timeout.InfiniteTimeSpan,
+                Tags = [new("v*", TimeSpan.FromSeconds(90)), new("latest", Timeout.InfiniteTimeSpan)],
+                RevalidateWait = TimeSpan.FromMilliseconds(500),
+                StaleIfError = TimeSpan.FromHours(24),
+                NegativeTtl = TimeSpan.FromMinutes(1),
+                ServeWhenDenied = true,
+                Offline = true,
+            },
             Connections = 3,
         }, result.Options.Upstreams[^1], strict: true);
     }
@@ -75,6 +90,20 @@ public sealed class UpstreamListTests : IDisposable
     [InlineData("{ name: a, urls: 'https://a' }", "upstreams[0].urls: is a single value where a list belongs")]
     [InlineData("{ name: a, urls: ['https://a/v2/'] }", "upstreams[0].urls[0]: 'https://a/v2/' is not allowed")]
     [InlineData("{ name: a, tagTtl: 87601h }", "upstreams[0].tagTtl: '87601h' is not allowed; allowed: 0s to 87600h, or unlimited")]
+    [InlineData("{ name: a, revalidateWait: 601s }", "upstreams[0].revalidateWait: '601s' is not allowed; allowed: 0s to 10m, or unlimited")]
+    [InlineData("{ name: a, staleIfError: -1s }", "upstreams[0].staleIfError: '-1s' is not allowed; allowed: 0s to 87600h, or unlimited")]
+    [InlineData("{ name: a, negativeTtl: unlimited }", "upstreams[0].negativeTtl: 'unlimited' is not allowed; allowed: 0s to 1h")]
+    [InlineData("{ name: a, serveWhenDenied: yes }", "upstreams[0].serveWhenDenied: 'yes' is not allowed; allowed: true or false")]
+    [InlineData("{ name: a, offline: [] }", "upstreams[0].offline: is a list where a single value belongs")]
+    [InlineData("{ name: a, tags: v* }", "upstreams[0].tags: is a single value where a list belongs")]
+    [InlineData("{ name: a, tags: [v*] }", "upstreams[0].tags[0]: is a single value where a group of options belongs")]
+    [InlineData("{ name: a, tags: [~] }", "upstreams[0].tags[0]: is empty")]
+    [InlineData("{ name: a, tags: [{ tagTtl: 1m }] }", "upstreams[0].tags[0].match: is missing")]
+    [InlineData("{ name: a, tags: [{ match: v* }] }", "upstreams[0].tags[0].tagTtl: is missing")]
+    [InlineData("{ name: a, tags: [{ match: 'v[1]', tagTtl: 1m }] }", "upstreams[0].tags[0].match: 'v[1]' is not allowed")]
+    [InlineData("{ name: a, tags: [{ match: v*, tagTtl: never }] }", "upstreams[0].tags[0].tagTtl: 'never' is not allowed")]
+    [InlineData("{ name: a, tags: [{ match: v*, tagTtl: 1m, ttl: 1m }] }", "upstreams[0].tags[0].ttl: is unknown")]
+    [InlineData("{ name: a, tags: [{ match: v*, tagTtl: 1m }, { match: v*, tagTtl: 2m }] }", "upstreams[0].tags[1].match: 'v*' is given twice")]
     [InlineData("{ name: a, connections: 1025 }", "upstreams[0].connections: '1025' is not allowed; allowed: 1 to 1024")]
     [InlineData("{ name: a, tokenRealms: ['https://b'] }", "upstreams[0].tokenRealms[0]: 'https://b' is not allowed")]
     [InlineData("{ name: a }, { name: A }", "upstreams[1].name: 'a' is given twice")]
@@ -83,6 +112,15 @@ public sealed class UpstreamListTests : IDisposable
     [InlineData("docker.io", "upstreams[0]: is a single value where a group of options belongs")]
     public void Apply_Mistake_IsRefusedOnce(string entries, string expected) =>
         Assert.StartsWith($"entrepot.yaml:1: {expected}", Assert.Single(_fixture.Problems($"upstreams: [{entries}]")), StringComparison.Ordinal);
+
+    [Fact]
+    public void Apply_TooManyTagRules_AreRefused()
+    {
+        var rules = string.Join(", ", Enumerable.Range(0, 101).Select(i => $"{{ match: v{i}, tagTtl: 1m }}"));
+
+        Assert.StartsWith("entrepot.yaml:1: upstreams[0].tags: has 101 entries; allowed: a list of at most 100 entries",
+            Assert.Single(_fixture.Problems($"upstreams: [{{ name: a, tags: [{rules}] }}]")), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Apply_NotAList_IsRefused() =>

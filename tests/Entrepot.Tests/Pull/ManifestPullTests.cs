@@ -82,6 +82,7 @@ public sealed class ManifestPullTests : IAsyncLifetime
 
         Assert.Equal(PullSource.Missing, (await _kit.ManifestAsync(Tag)).Source);
         Assert.Null(_kit.Index.FindTag(Tag));
+        _kit.Clock.Now += Upstream.Freshness.NegativeTtl;
         Upstream.HeadManifest = (_, _) => ScriptedUpstream.Say<ManifestInfo>(RegistryError.Down("scripted"));
         Assert.Equal(503, (await _kit.ManifestAsync(Tag)).Error!.Status);
     }
