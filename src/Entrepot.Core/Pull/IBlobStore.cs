@@ -16,6 +16,9 @@ public interface IBlobStore
     /// <summary>Whether a blob of this name is there. It may still turn out to be false when it is opened. Cheap.</summary>
     bool Contains(Digest digest);
 
+    /// <summary>Marks a blob as just used: it leaves later than those that are not. Unknown ones are ignored. Cheap.</summary>
+    void Touch(Digest digest, DateTimeOffset now);
+
     /// <summary>Begins a blob. Nobody can open it in the store before it is committed.</summary>
     /// <exception cref="IOException">The disk refuses.</exception>
     ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel);

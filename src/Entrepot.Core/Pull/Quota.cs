@@ -203,6 +203,9 @@ public enum EvictionReason
     /// <summary>The root would exceed its limit.</summary>
     Quota,
 
+    /// <summary>It was not what its name says.</summary>
+    Corrupt,
+
     /// <summary>The limit holds, but the file system would have less free than it is to keep.</summary>
     Space,
 }
