@@ -20,7 +20,7 @@ public sealed class DiskBlobStore : IBlobStore
     private readonly TimeProvider _clock;
     private readonly Action<Digest> _falseFile;
     private readonly ConcurrentDictionary<Digest, Lazy<Task<bool>>> _checks = new();
-    private readonly ConcurrentDictionary<Digest, DiskPartial> _named = new();   // who owns the name in partial/
+    private readonly ConcurrentDictionary<string, bool> _taken = new();   // names in partial/ that a writer has now
 
     /// <summary>A store under a root.</summary>
     /// <param name="root">The directory; its owner disposes it after the last use of this store.</param>
@@ -73,14 +73,20 @@ public sealed class DiskBlobStore : IBlobStore
         // Or its removal would take the new file along.
         if (_space.Leaving(digest) is { } leaving) await leaving.WaitAsync(cancel);
 
+        // Each writer has a file and a name of its own, also beside another one of the same blob: none can publish or remove what is not its own.
         var path = Path.Combine(_root.Partial, digest.Hex);
-
-        // A new file, never the old one's pages: readers may still be served from those.
-        File.Delete(path);
-        var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-        var partial = new DiskPartial(this, _space, digest, path, new SharedFile(handle));
-        _named[digest] = partial;
-        return partial;
+        for (var other = 2; !_taken.TryAdd(path, true); other++) path = Path.Combine(_root.Partial, $"{digest.Hex}.{other}");
+        try
+        {
+            File.Delete(path);
+            var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            return new DiskPartial(this, _space, digest, path, new SharedFile(handle));
+        }
+        catch
+        {
+            _taken.TryRemove(path, out _);
+            throw;
+        }
     }
 
     /// <summary>Gives a whole, verified, flushed file its name. Called by its writer, once.</summary>
@@ -96,15 +102,24 @@ public sealed class DiskBlobStore : IBlobStore
 
         File.Move(partial.Path, path, overwrite: true);
         Posix.FlushDirectory(folder);
-        _named.TryRemove(new(digest, partial));
+        _taken.TryRemove(partial.Path, out _);
         _space.Admit(digest, size, reserved);
         _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path), _clock.GetUtcNow()));
     }
 
-    /// <summary>Removes the file of a writer that gave up, unless a later writer of the same blob has taken its name.</summary>
-    internal void Discard(DiskPartial partial, Digest digest)
+    /// <summary>Removes the file of a writer that gave up.</summary>
+    internal void Discard(DiskPartial partial)
     {
-        if (_named.TryRemove(new(digest, partial))) File.Delete(partial.Path);
+        try
+        {
+            File.Delete(partial.Path);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // It stays until the next writer of that name, or the next start, removes it.
+        }
+
+        _taken.TryRemove(partial.Path, out _);
     }
 
     private Task<bool> CheckAsync(Digest digest)
@@ -129,8 +144,13 @@ public sealed class DiskBlobStore : IBlobStore
                 return false;
             }
 
+            _space.Adopt(digest, size);
             _index.AddBlob(digest, Found(file, size));
             return true;
+        }
+        catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return false;
         }
         finally
         {

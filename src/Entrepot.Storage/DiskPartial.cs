@@ -67,7 +67,7 @@ internal sealed class DiskPartial(DiskBlobStore store, DiskSpace space, Digest d
     {
         if (!_isPublished)
         {
-            store.Discard(this, digest);
+            store.Discard(this);
             space.Release(_reserved, Length);
         }
 

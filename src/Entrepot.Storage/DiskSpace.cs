@@ -107,6 +107,15 @@ public sealed class DiskSpace
         Interlocked.Add(ref _written, -size);
     }
 
+    /// <summary>A file turned out to be a blob that was there before.</summary>
+    internal void Adopt(Digest digest, long size)
+    {
+        lock (_gate)
+        {
+            if (!_quota.Contains(digest)) _quota.Adopt(digest, Quota.OnDisk(size));
+        }
+    }
+
     /// <summary>A blob was used.</summary>
     internal void Touch(Digest digest)
     {
