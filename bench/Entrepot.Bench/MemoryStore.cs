@@ -12,11 +12,17 @@ internal sealed class MemoryStore(int capacity) : IBlobStore
 
     public ValueTask<Blob?> OpenAsync(Digest digest, CancellationToken cancel) => default;
 
+    public void Touch(Digest digest, DateTimeOffset now)
+    {
+    }
+
     public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel) => new(new Partial(_bytes));
 
     private sealed class Partial(byte[] bytes) : IPartialBlob
     {
         public long Length { get; private set; }
+
+        public ValueTask<bool> ReserveAsync(long size, CancellationToken cancel) => new(true);
 
         public ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
         {

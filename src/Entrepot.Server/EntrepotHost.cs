@@ -44,8 +44,11 @@ public sealed class StartupException(string message, Exception? inner = null) : 
 /// </remarks>
 public sealed class EntrepotHost : IAsyncDisposable
 {
+    private static readonly TimeSpan HousekeepingEvery = TimeSpan.FromSeconds(10);
+
     private readonly StoreRoot _root;
     private readonly RecordedIndex _index;
+    private readonly DiskSpace _space;
     private readonly FetchTable _fetches;
     private readonly PullThrough _pulls;
     private readonly List<(RegistryUpstream Upstream, UpstreamCounters Counters)> _upstreams;
@@ -54,6 +57,9 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly WebApplication _adminWeb;
     private readonly ILogger<EntrepotHost> _log;
     private readonly TimeSpan _shutdownTimeout;
+    private readonly CancellationTokenSource _ending = new();
+    private readonly TimeProvider _clock;
+    private Task _housekeeping = Task.CompletedTask;
     private int _disposed;
 
     private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
@@ -64,7 +70,11 @@ public sealed class EntrepotHost : IAsyncDisposable
         _adminWeb = BuildWeb([options.Admin], options, parts);
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
-        var store = new DiskBlobStore(root, _index, digest => Log.FalseFile(_log, digest));
+        _space = new DiskSpace(root, _index, options.Quota.Resolve(root.TotalBytes()), options.MinFreeBytes)
+        {
+            Evicted = (blobs, bytes) => Log.Evicted(_log, blobs, bytes),
+        };
+        var store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
         _fetches = new FetchTable(store, parts.Clock) { Ended = FetchEnded };
         _upstreams = [.. options.Upstreams.Select(listed =>
         {
@@ -75,14 +85,14 @@ public sealed class EntrepotHost : IAsyncDisposable
         _pulls = new PullThrough(
             store, _index, _fetches, _upstreams.Select(one => one.Upstream), parts.Clock, (reference, fault) => Log.NotKept(_log, fault, reference));
 
-        var metrics = new CacheMetrics(_fetches, [.. _upstreams.Select(one => (one.Upstream.Name, one.Counters))]);
+        var metrics = new CacheMetrics(_fetches, _space, [.. _upstreams.Select(one => (one.Upstream.Name, one.Counters))]);
         var routes = new UpstreamRoutes(options.Upstreams.Select(one => (one.Name, one.Hosts.AsEnumerable())), options.DefaultUpstream);
         var registry = new RegistryEndpoint(_pulls, routes, metrics, _log, parts.Clock);
         _admin = new AdminEndpoint(metrics);
         _registryWeb.Run(registry.HandleAsync);
         _adminWeb.Run(_admin.HandleAsync);
 
-        _shutdownTimeout = options.ShutdownTimeout;
+        (_shutdownTimeout, _clock) = (options.ShutdownTimeout, parts.Clock);
         Store = Measure(root);
     }
 
@@ -106,6 +116,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             root = StoreRoot.Open(options.StorageRoot);
             host = new EntrepotHost(options, parts, root);
             await host.ListenAsync(cancel);
+            host._housekeeping = Task.Run(host.KeepHouseAsync, CancellationToken.None);
             return host;
         }
         catch (Exception fault)
@@ -115,6 +126,14 @@ public sealed class EntrepotHost : IAsyncDisposable
             if (fault is StoreUnusableException unusable) throw new StartupException(unusable.Message, unusable);
             throw;
         }
+    }
+
+    /// <summary>Takes over what may change while it runs: the quota. A smaller one evicts down to it before this returns.</summary>
+    public void Reload(EntrepotOptions options)
+    {
+        var limit = options.Quota.Resolve(_root.TotalBytes());
+        _space.SetLimit(limit);
+        Log.Reloaded(_log, limit);
     }
 
     /// <summary>Ends it in order: no new requests, running responses have <c>shutdownTimeout</c> to end, then everything else.</summary>
@@ -135,6 +154,9 @@ public sealed class EntrepotHost : IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) == 1) return;
         await _registryWeb.DisposeAsync();
         await _adminWeb.DisposeAsync();
+        await _ending.CancelAsync();
+        await _housekeeping;
+        _ending.Dispose();
         await _pulls.DisposeAsync();
         await _fetches.DisposeAsync();
         foreach (var (upstream, _) in _upstreams) upstream.Dispose();
@@ -164,9 +186,8 @@ public sealed class EntrepotHost : IAsyncDisposable
 
     private static StoreUsage Measure(StoreRoot root)
     {
-        var (blobs, bytes) = root.Measure();
-        var drive = new DriveInfo(root.Path);
-        return new StoreUsage(root.Path, blobs, bytes, drive.AvailableFreeSpace, drive.TotalSize);
+        var (blobs, bytes) = root.Blobs().Aggregate((Count: 0, Bytes: 0L), (sum, blob) => (sum.Count + 1, sum.Bytes + blob.Size));
+        return new StoreUsage(root.Path, blobs, bytes, root.FreeBytes(), root.TotalBytes());
     }
 
     private async Task ListenAsync(CancellationToken cancel)
@@ -188,6 +209,24 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
 
         return [.. web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address))];
+    }
+
+    // Finds out what is there, then how much the rest takes, again and again: it grows slowly and is of no blob.
+    private async Task KeepHouseAsync()
+    {
+        try
+        {
+            await _space.MeasureAsync(_ending.Token);
+            using var timer = new PeriodicTimer(HousekeepingEvery, _clock);
+            while (await timer.WaitForNextTickAsync(_ending.Token)) _space.MeasureOverhead();
+        }
+        catch (OperationCanceledException)
+        {
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            Log.StoreUnmeasured(_log, fault);
+        }
     }
 
     private void FetchEnded(FetchEnd end)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Storage;
 
@@ -15,6 +16,8 @@ public sealed class DiskBlobStore : IBlobStore
 
     private readonly StoreRoot _root;
     private readonly ICacheIndex _index;
+    private readonly DiskSpace _space;
+    private readonly TimeProvider _clock;
     private readonly Action<Digest> _falseFile;
     private readonly ConcurrentDictionary<Digest, Lazy<Task<bool>>> _checks = new();
     private readonly ConcurrentDictionary<string, bool> _taken = new();   // names in partial/ that a writer has now
@@ -22,8 +25,11 @@ public sealed class DiskBlobStore : IBlobStore
     /// <summary>A store under a root.</summary>
     /// <param name="root">The directory; its owner disposes it after the last use of this store.</param>
     /// <param name="index">What is remembered of the files.</param>
+    /// <param name="space">The room under the root.</param>
+    /// <param name="clock">The time.</param>
     /// <param name="falseFile">Told of a file that was not what its name says and has been removed; must return at once.</param>
-    public DiskBlobStore(StoreRoot root, ICacheIndex index, Action<Digest> falseFile) => (_root, _index, _falseFile) = (root, index, falseFile);
+    public DiskBlobStore(StoreRoot root, ICacheIndex index, DiskSpace space, TimeProvider clock, Action<Digest> falseFile) =>
+        (_root, _index, _space, _clock, _falseFile) = (root, index, space, clock, falseFile);
 
     /// <inheritdoc/>
     public bool Contains(Digest digest) => _index.FindBlob(digest) is not null || File.Exists(_root.BlobPath(digest));
@@ -33,29 +39,40 @@ public sealed class DiskBlobStore : IBlobStore
     {
         if (_index.FindBlob(digest) is not { } record)
         {
-            if (!File.Exists(_root.BlobPath(digest)) || !await CheckAsync(digest).WaitAsync(cancel)) return null;
-            record = _index.FindBlob(digest);
-            if (record is null) return null;
+            if (_space.Leaving(digest) is not null || !File.Exists(_root.BlobPath(digest)) || !await CheckAsync(digest).WaitAsync(cancel)) return null;
+            if (_index.FindBlob(digest) is not { } found) return null;
+            record = found;
         }
 
         try
         {
             var file = File.OpenHandle(_root.BlobPath(digest));
             if (RandomAccess.GetLength(file) == record.Size) return new FileBlob(new SharedFile(file), record.Size, record.StoredAt);
+            var size = RandomAccess.GetLength(file);
             file.Dispose();
-            Drop(digest);
+            Drop(digest, size);
             return null;
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
         {
             _index.RemoveBlob(digest);
+            _space.Remove(digest);
             return null;
         }
     }
 
     /// <inheritdoc/>
-    public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel)
+    public void Touch(Digest digest, DateTimeOffset now)
     {
+        if (_index.Touch(digest, now)) _space.Touch(digest);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel)
+    {
+        // Or its removal would take the new file along.
+        if (_space.Leaving(digest) is { } leaving) await leaving.WaitAsync(cancel);
+
         // Each writer has a file and a name of its own, also beside another one of the same blob: none can publish or remove what is not its own.
         var path = Path.Combine(_root.Partial, digest.Hex);
         for (var other = 2; !_taken.TryAdd(path, true); other++) path = Path.Combine(_root.Partial, $"{digest.Hex}.{other}");
@@ -63,7 +80,7 @@ public sealed class DiskBlobStore : IBlobStore
         {
             File.Delete(path);
             var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-            return new(new DiskPartial(this, digest, path, new SharedFile(handle)));
+            return new DiskPartial(this, _space, digest, path, new SharedFile(handle));
         }
         catch
         {
@@ -73,7 +90,7 @@ public sealed class DiskBlobStore : IBlobStore
     }
 
     /// <summary>Gives a whole, verified, flushed file its name. Called by its writer, once.</summary>
-    internal void Publish(DiskPartial partial, Digest digest, long size)
+    internal void Publish(DiskPartial partial, Digest digest, long size, long reserved)
     {
         var path = _root.BlobPath(digest);
         var folder = Path.GetDirectoryName(path)!;
@@ -86,7 +103,8 @@ public sealed class DiskBlobStore : IBlobStore
         File.Move(partial.Path, path, overwrite: true);
         Posix.FlushDirectory(folder);
         _taken.TryRemove(partial.Path, out _);
-        _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path)));
+        _space.Admit(digest, size, reserved);
+        _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path), _clock.GetUtcNow()));
     }
 
     /// <summary>Removes the file of a writer that gave up.</summary>
@@ -122,11 +140,12 @@ public sealed class DiskBlobStore : IBlobStore
 
             if (Digest.FromHash(hash.GetHashAndReset()) != digest)
             {
-                Drop(digest);
+                Drop(digest, size);
                 return false;
             }
 
-            _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(file)));
+            _space.Adopt(digest, size);
+            _index.AddBlob(digest, Found(file, size));
             return true;
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
@@ -139,10 +158,18 @@ public sealed class DiskBlobStore : IBlobStore
         }
     }
 
-    private void Drop(Digest digest)
+    // Nobody remembers when it was last used; that is not before it was written.
+    private static BlobRecord Found(SafeFileHandle file, long size)
+    {
+        var writtenAt = File.GetLastWriteTimeUtc(file);
+        return new BlobRecord(size, writtenAt, writtenAt);
+    }
+
+    private void Drop(Digest digest, long size)
     {
         _index.RemoveBlob(digest);
         File.Delete(_root.BlobPath(digest));
+        _space.Remove(digest, EvictionReason.Corrupt, size);
         _falseFile(digest);
     }
 }

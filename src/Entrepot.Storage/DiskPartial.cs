@@ -5,9 +5,13 @@ using Entrepot.Pull;
 namespace Entrepot.Storage;
 
 /// <summary>A blob being written to a file under <c>partial/</c>, hashed from memory as it grows.</summary>
-internal sealed class DiskPartial(DiskBlobStore store, Digest digest, string path, SharedFile file) : IPartialBlob
+internal sealed class DiskPartial(DiskBlobStore store, DiskSpace space, Digest digest, string path, SharedFile file) : IPartialBlob
 {
+    // What a blob of unknown size sets aside at a time: few steps for a large one, little too much for a small one.
+    private const long Step = 16 << 20;
+
     private readonly IncrementalHash _hash = digest.NewHash();
+    private long _reserved;   // bytes on disk
     private bool? _isRight;
     private bool _isPublished;
 
@@ -16,15 +20,28 @@ internal sealed class DiskPartial(DiskBlobStore store, Digest digest, string pat
 
     public long Length { get; private set; }
 
+    public async ValueTask<bool> ReserveAsync(long size, CancellationToken cancel)
+    {
+        var missing = Quota.OnDisk(size) - _reserved;
+        if (missing <= 0) return true;
+        if (!await space.TryReserveAsync(missing, cancel)) return false;
+        _reserved += missing;
+        return true;
+    }
+
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel)
     {
         if (_isRight is not null) throw new InvalidOperationException("a verified blob does not grow");
+
+        var length = Length + bytes.Length;
+        if (length > _reserved && !await ReserveAsync(Math.Max(length, Length + Step), cancel)) throw new IOException($"there is no room for more than {Length} bytes");
 
         // The write goes to the thread pool, so both run at once.
         var write = RandomAccess.WriteAsync(file.Handle, bytes, Length, cancel);
         _hash.AppendData(bytes.Span);
         await write;
-        Length += bytes.Length;
+        Length = length;
+        space.Wrote(bytes.Length);
     }
 
     public Blob OpenReader(long size) => new FileBlob(file.Share(), size);
@@ -40,7 +57,7 @@ internal sealed class DiskPartial(DiskBlobStore store, Digest digest, string pat
             () =>
             {
                 RandomAccess.FlushToDisk(file.Handle);
-                store.Publish(this, digest, Length);
+                store.Publish(this, digest, Length, _reserved);
                 _isPublished = true;
             },
             cancel);
@@ -48,7 +65,12 @@ internal sealed class DiskPartial(DiskBlobStore store, Digest digest, string pat
 
     public ValueTask DisposeAsync()
     {
-        if (!_isPublished) store.Discard(this);
+        if (!_isPublished)
+        {
+            store.Discard(this);
+            space.Release(_reserved, Length);
+        }
+
         _hash.Dispose();
         file.Release();
         return default;

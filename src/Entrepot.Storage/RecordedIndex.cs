@@ -34,10 +34,18 @@ public sealed class RecordedIndex : ICacheIndex, IAsyncDisposable
     public int Spoilt => _log.Spoilt;
 
     /// <inheritdoc/>
-    public BlobRecord? FindBlob(Digest digest) => _blobs.GetValueOrDefault(digest);
+    public BlobRecord? FindBlob(Digest digest) => _blobs.TryGetValue(digest, out var record) ? record : null;
 
     /// <inheritdoc/>
     public void AddBlob(Digest digest, BlobRecord record) => _blobs[digest] = record;
+
+    /// <inheritdoc/>
+    public bool Touch(Digest digest, DateTimeOffset now)
+    {
+        if (!_blobs.TryGetValue(digest, out var record)) return false;
+        _blobs.TryUpdate(digest, record with { LastAccess = now }, record);
+        return true;
+    }
 
     /// <inheritdoc/>
     public void RemoveBlob(Digest digest) => _blobs.TryRemove(digest, out _);

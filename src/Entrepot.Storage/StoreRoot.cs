@@ -1,5 +1,6 @@
 using System.Globalization;
 using Entrepot.Oci;
+using Entrepot.Pull;
 
 namespace Entrepot.Storage;
 
@@ -68,18 +69,46 @@ public sealed class StoreRoot : IDisposable
         }
     }
 
-    /// <summary>Blobs under the root and their bytes, as their names and sizes tell.</summary>
-    public (int Blobs, long Bytes) Measure()
+    /// <summary>The files that have a blob's name at a blob's place, with their sizes in bytes; whether their bytes are right is not looked at.</summary>
+    public IEnumerable<(Digest Digest, long Size, DateTimeOffset WrittenAt)> Blobs()
     {
-        var (blobs, bytes) = (0, 0L);
-        foreach (var file in new DirectoryInfo(System.IO.Path.Combine(Path, "blobs")).EnumerateFiles("*", SearchOption.AllDirectories))
+        foreach (var folder in (string[])["sha256", "sha512"])
         {
-            if (!Digest.TryParse($"{file.Directory!.Parent?.Name}:{file.Name}", out _)) continue;
-            blobs++;
-            bytes += file.Length;
+            foreach (var file in new DirectoryInfo(System.IO.Path.Combine(Path, "blobs", folder)).EnumerateFiles("*", SearchOption.AllDirectories))
+            {
+                if (Digest.TryParse($"{folder}:{file.Name}", out var digest) && BlobPath(digest) == file.FullName)
+                    yield return (digest, file.Length, file.LastWriteTimeUtc);
+            }
         }
+    }
 
-        return (blobs, bytes);
+    /// <summary>Bytes free on the file system, for this process.</summary>
+    public long FreeBytes() => new DriveInfo(Path).AvailableFreeSpace;
+
+    /// <summary>Bytes of the file system, free or not.</summary>
+    public long TotalBytes() => new DriveInfo(Path).TotalSize;
+
+    /// <summary>Bytes on disk of everything under the root but blobs and what is arriving: index, records, directories.</summary>
+    internal long MeasureOverhead()
+    {
+        var directories = new DirectoryInfo(System.IO.Path.Combine(Path, "blobs")).EnumerateDirectories("*", SearchOption.AllDirectories).Count();
+        var files = new DirectoryInfo(Path).EnumerateDirectories()
+            .Where(folder => folder.Name is not ("blobs" or "partial"))
+            .SelectMany(folder => folder.EnumerateFiles("*", SearchOption.AllDirectories));
+        return directories * Quota.BlockSize + files.Sum(SizeOf);
+    }
+
+    // A checkpoint may be removed between its being listed and being looked at.
+    private static long SizeOf(FileInfo file)
+    {
+        try
+        {
+            return Quota.OnDisk(file.Length);
+        }
+        catch (FileNotFoundException)
+        {
+            return 0;
+        }
     }
 
     /// <inheritdoc/>

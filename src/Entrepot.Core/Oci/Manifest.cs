@@ -12,7 +12,8 @@ public sealed record Descriptor(Digest Digest, string MediaType, long Size);
 /// <remarks>Unknown manifests are served all the same: what is not understood is only not followed.</remarks>
 /// <param name="MediaType">The <c>mediaType</c> field, or what the other fields show it to be.</param>
 /// <param name="Blobs">Config and layers: what an engine fetches as blobs to have this image.</param>
-public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs)
+/// <param name="Manifests">An index's manifests, of which an engine fetches those for its platform.</param>
+public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs, IReadOnlyList<Descriptor> Manifests)
 {
     /// <summary>Reads a manifest.</summary>
     /// <returns><see langword="null"/> if it is not a JSON object, so that no registry would call it a manifest.</returns>
@@ -32,23 +33,27 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs)
 
     private static Manifest Read(JsonElement root)
     {
-        var isIndex = root.TryGetProperty("manifests", out _);
+        var isIndex = root.TryGetProperty("manifests", out var children);
+        var manifests = new List<Descriptor>();
+        if (isIndex && children.ValueKind is JsonValueKind.Array)
+            foreach (var child in children.EnumerateArray()) Add(manifests, child);
+
         var blobs = new List<Descriptor>();
         if (root.TryGetProperty("config", out var config)) Add(blobs, config);
         if (root.TryGetProperty("layers", out var layers) && layers.ValueKind is JsonValueKind.Array)
             foreach (var layer in layers.EnumerateArray()) Add(blobs, layer);
 
         var declared = Text(root, "mediaType");
-        return new Manifest(declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest, blobs);
+        return new Manifest(declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest, blobs, manifests);
     }
 
     // Layers with addresses of their own ("foreign" layers) are fetched from there, not from a registry.
-    private static void Add(List<Descriptor> blobs, JsonElement element)
+    private static void Add(List<Descriptor> descriptors, JsonElement element)
     {
         if (element.ValueKind is not JsonValueKind.Object || element.TryGetProperty("urls", out _)) return;
         if (!Digest.TryParse(Text(element, "digest"), out var digest)) return;
         var size = element.TryGetProperty("size", out var number) && number.ValueKind is JsonValueKind.Number && number.TryGetInt64(out var bytes) ? bytes : 0;
-        blobs.Add(new Descriptor(digest, Text(element, "mediaType"), size));
+        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size));
     }
 
     private static string Text(JsonElement element, string name) =>

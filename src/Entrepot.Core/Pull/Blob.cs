@@ -18,6 +18,21 @@ public abstract class Blob : IAsyncDisposable
     /// <exception cref="IOException">The bytes cannot be had; what was read before must not be completed cleanly.</exception>
     public abstract ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancel);
 
+    /// <summary>Reads all of it: for manifests, whose size is bounded.</summary>
+    /// <exception cref="IOException">The bytes cannot be had.</exception>
+    internal async ValueTask<byte[]> ReadAllAsync(CancellationToken cancel)
+    {
+        var bytes = new byte[Size];
+        for (var done = 0; done < bytes.Length;)
+        {
+            var count = await ReadAsync(bytes.AsMemory(done), done, cancel);
+            if (count == 0) throw new IOException($"the blob ends at {done} of {Size} bytes");
+            done += count;
+        }
+
+        return bytes;
+    }
+
     /// <inheritdoc/>
     public abstract ValueTask DisposeAsync();
 }

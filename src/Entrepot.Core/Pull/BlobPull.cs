@@ -66,7 +66,11 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
         var content = Part(blob, range);
         if (content.Span is not { } span || blob.Size == 0) return new(source, content, stored: true);
 
-        if (!fetch.IsVerified && FetchPlan.IsFar(span.From, fetch.Arrived))
+        var passing = fetch.IsPassing;
+        if (passing && span.From == 0 && fetch.Arrived <= PassingPartial.WindowBytes)
+            return new(PullSource.Bypass, content with { Blob = new BypassBlob(blob, reference, upstream) }, Bypassed);
+
+        if (passing || (!fetch.IsVerified && FetchPlan.IsFar(span.From, fetch.Arrived)))
         {
             await blob.DisposeAsync();
             return await PassAsync(reference, range, blob.Size, upstream, cancel);

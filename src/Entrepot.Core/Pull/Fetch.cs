@@ -22,6 +22,7 @@ public sealed class Fetch
     private Phase _phase = Phase.Arriving;
     private RegistryError? _error;
     private bool _storeFailed;
+    private bool _passing;
     private long? _size;
     private int _followers;
     private bool _running = true;                               // the run has not left yet
@@ -41,6 +42,9 @@ public sealed class Fetch
 
     /// <summary>Whether all bytes are there and right, be they durable yet or not.</summary>
     public bool IsVerified { get { lock (_gate) return _phase is Phase.Verified or Phase.Ended; } }
+
+    /// <summary>Whether its bytes are not kept: they pass through a window, and only readers of the whole can follow.</summary>
+    public bool IsPassing { get { lock (_gate) return _passing; } }
 
     /// <summary>Followers now reading.</summary>
     public int Followers { get { lock (_gate) return _followers; } }
@@ -136,6 +140,21 @@ public sealed class Fetch
     internal void Begin(IPartialBlob partial)
     {
         lock (_gate) _generations.Add(partial);
+    }
+
+    /// <summary>The blob will not be kept. Called before its size is announced, so that nobody follows yet.</summary>
+    /// <returns>What was begun to keep it in, which nobody has read; the caller disposes it.</returns>
+    internal IPartialBlob? Pass(PassingPartial partial)
+    {
+        lock (_gate)
+        {
+            Debug.Assert(_size is null && _generations.Count <= 1);
+            var begun = _generations.FirstOrDefault();
+            _passing = true;
+            _generations.Clear();
+            _generations.Add(partial);
+            return begun;
+        }
     }
 
     internal void Announce(long size)

@@ -49,12 +49,16 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
             if (await FillAsync(cancel) is { } error) return Ended(error);
 
             fetch.Verify();
-            await _partial.CommitAsync(cancel);
+            if (!fetch.IsPassing) await _partial.CommitAsync(cancel);
             return Ended(null);
         }
         catch (OperationCanceledException)
         {
             return Ended(RegistryError.Down("the cache is being stopped"));
+        }
+        catch (NobodyReadsException)
+        {
+            return Ended(RegistryError.Down("the blob is not kept, and nobody reads it any longer"));
         }
         catch (Exception fault)   // Every failure reaches the followers; none is lost in this task.
         {
@@ -109,13 +113,19 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
             case Continuation.AskFromStart:
                 return (true, RegistryError.BadGateway("the blob changed at the upstream while it was fetched"));
             case Continuation.Compare:
+                if (fetch.IsPassing && offset > 0) return (false, RegistryError.BadGateway("the upstream does not go on where its connection broke"));
                 fetch.Distrust();
                 if (source.Size is { } size && (fetch.Size is { } announced ? size != announced : size < _partial.Length)) await DivergeAsync(-1, size, cancel);
                 break;
         }
 
         _validator = source.Validator;
-        if (source.Size is { } whole && fetch.Size is null) fetch.Announce(whole);
+        if (source.Size is { } whole && fetch.Size is null)
+        {
+            await MakeRoomAsync(whole, cancel);
+            fetch.Announce(whole);
+        }
+
         var fault = await PumpAsync(source, cancel);
 
         // A comparison that was cut short confirms nothing behind the cut, so it begins again.
@@ -124,6 +134,16 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
 
         if (fetch.Size is null && !unconfirmed) fetch.Announce(_partial.Length);
         return (unconfirmed, fetch.Arrived == fetch.Size ? null : RegistryError.BadGateway("the blob ended before its announced size"));
+    }
+
+    // What does not fit passes through; nothing is evicted for it.
+    private async Task MakeRoomAsync(long size, CancellationToken cancel)
+    {
+        if (await _partial.ReserveAsync(size, cancel)) return;
+
+        var passing = new PassingPartial(_digest, size);
+        _partial = passing;
+        if (fetch.Pass(passing) is { } begun) await begun.DisposeAsync();
     }
 
     // Returns the upstream's fault; the store's are thrown.
@@ -228,6 +248,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
         var partial = await store.CreateAsync(_digest, cancel);
         try
         {
+            if (size is { } whole && !await partial.ReserveAsync(whole, cancel)) throw new IOException("there is no room for the blob once more, after it changed");
             await CopyAsync(_partial, partial, Math.Max(0, difference), cancel);
         }
         catch

@@ -16,6 +16,9 @@ public interface IBlobStore
     /// <summary>Whether a blob of this name is there. It may still turn out to be false when it is opened. Cheap.</summary>
     bool Contains(Digest digest);
 
+    /// <summary>Marks a blob as just used: it leaves later than those that are not. Unknown ones are ignored. Cheap.</summary>
+    void Touch(Digest digest, DateTimeOffset now);
+
     /// <summary>Begins a blob. Nobody can open it in the store before it is committed.</summary>
     /// <exception cref="IOException">The disk refuses.</exception>
     ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel);
@@ -23,7 +26,7 @@ public interface IBlobStore
 
 /// <summary>A blob being written: one writer, any number of readers. Disposal without commit discards it.</summary>
 /// <remarks>
-/// <see cref="WriteAsync"/>, <see cref="VerifyAsync"/> and <see cref="CommitAsync"/> are called by one owner, one after the other;
+/// <see cref="ReserveAsync"/>, <see cref="WriteAsync"/>, <see cref="VerifyAsync"/> and <see cref="CommitAsync"/> are called by one owner, one after the other;
 /// <see cref="OpenReader"/> is safe beside them. Its readers outlive it.
 /// </remarks>
 public interface IPartialBlob : IAsyncDisposable
@@ -31,7 +34,13 @@ public interface IPartialBlob : IAsyncDisposable
     /// <summary>Bytes written so far, from the start, without gaps.</summary>
     long Length { get; }
 
+    /// <summary>Sets room aside for a blob of <paramref name="size"/> bytes, before the first of them is written (invariant 4).</summary>
+    /// <remarks>Others may have to leave for it, and have left when this completes. Without it, or past it, room is set aside as the blob grows.</remarks>
+    /// <returns><see langword="false"/>, with nothing changed and nobody evicted, if it cannot fit.</returns>
+    ValueTask<bool> ReserveAsync(long size, CancellationToken cancel);
+
     /// <summary>Appends bytes; when it completes, readers can read them.</summary>
+    /// <exception cref="IOException">The disk refuses, or there is no room.</exception>
     ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel);
 
     /// <summary>Opens a reader, which may be asked only for bytes that have been written; the caller disposes it.</summary>

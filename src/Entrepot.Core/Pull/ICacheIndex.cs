@@ -15,6 +15,10 @@ public interface ICacheIndex
     /// <summary>Remembers a blob whose bytes are in the store, durable and verified.</summary>
     void AddBlob(Digest digest, BlobRecord record);
 
+    /// <summary>Remembers when a blob was last used; unlike the rest of its record, that may be lost.</summary>
+    /// <returns>Whether the blob is known.</returns>
+    bool Touch(Digest digest, DateTimeOffset now);
+
     /// <summary>Forgets a blob; unknown ones are ignored.</summary>
     void RemoveBlob(Digest digest);
 
@@ -40,7 +44,8 @@ public interface ICacheIndex
 /// <summary>What is remembered of a blob.</summary>
 /// <param name="Size">Bytes.</param>
 /// <param name="StoredAt">When they were stored.</param>
-public sealed record BlobRecord(long Size, DateTimeOffset StoredAt);
+/// <param name="LastAccess">When they were last used.</param>
+public readonly record struct BlobRecord(long Size, DateTimeOffset StoredAt, DateTimeOffset LastAccess);
 
 /// <summary>What a tag means.</summary>
 /// <param name="Digest">The manifest it points to.</param>

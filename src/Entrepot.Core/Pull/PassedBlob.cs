@@ -11,6 +11,7 @@ internal sealed class PassedBlob : Blob
     private readonly UpstreamBlob _source;
     private readonly Digest _digest;
     private readonly IncrementalHash? _hash;
+    private readonly bool _ownsHash;
     private readonly long _holdFrom;
     private byte[]? _tail;
     private long _position;
@@ -22,9 +23,20 @@ internal sealed class PassedBlob : Blob
     public PassedBlob(UpstreamBlob source, Digest digest, long size, ByteSpan span)
     {
         (_source, _digest, Size, _position) = (source, digest, size, source.Offset);
-        var isWhole = span.Length == size;
-        _hash = isWhole ? digest.NewHash() : null;
-        _holdFrom = isWhole ? FetchPlan.HoldFrom(size) : size;
+        _ownsHash = span.Length == size;
+        _hash = _ownsHash ? digest.NewHash() : null;
+        _holdFrom = _ownsHash ? FetchPlan.HoldFrom(size) : size;
+    }
+
+    /// <summary>The rest of a blob.</summary>
+    /// <param name="source">Where the bytes come from; owned from here on.</param>
+    /// <param name="digest">The whole blob's digest.</param>
+    /// <param name="size">The whole blob's size.</param>
+    /// <param name="begun">The hash of all bytes before these; stays its owner's.</param>
+    public PassedBlob(UpstreamBlob source, Digest digest, long size, IncrementalHash begun)
+    {
+        (_source, _digest, Size, _position, _hash) = (source, digest, size, source.Offset, begun);
+        _holdFrom = Math.Max(source.Offset, FetchPlan.HoldFrom(size));
     }
 
     /// <inheritdoc/>
@@ -47,7 +59,7 @@ internal sealed class PassedBlob : Blob
     /// <inheritdoc/>
     public override ValueTask DisposeAsync()
     {
-        _hash?.Dispose();
+        if (_ownsHash) _hash!.Dispose();
         return _source.DisposeAsync();
     }
 

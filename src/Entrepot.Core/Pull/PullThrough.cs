@@ -14,6 +14,7 @@ public sealed class PullThrough : IAsyncDisposable
     private readonly ICacheIndex _index;
     private readonly ManifestPull _manifests;
     private readonly BlobPull _blobs;
+    private readonly Recency _recency;
 
     /// <summary>Joins the parts. The fetches and the upstreams stay their owner's to dispose.</summary>
     /// <param name="store">Bytes at rest.</param>
@@ -30,19 +31,28 @@ public sealed class PullThrough : IAsyncDisposable
             upstream => upstream.Name, upstream => upstream.Freshness.Offline ? new OfflineUpstream(upstream.Name, upstream.Freshness) : upstream);
         _manifests = new ManifestPull(store, index, fetches, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
+        _recency = new Recency(store, clock);
     }
 
     /// <summary>A manifest; with <paramref name="headOnly"/> its bytes may be left out.</summary>
-    public Task<Pulled<ManifestContent>> GetManifestAsync(Reference reference, bool headOnly, CancellationToken cancel) =>
-        _manifests.GetAsync(reference, headOnly, Upstream(reference), cancel);
+    public async Task<Pulled<ManifestContent>> GetManifestAsync(Reference reference, bool headOnly, CancellationToken cancel)
+    {
+        var pulled = await _manifests.GetAsync(reference, headOnly, Upstream(reference), cancel);
+        if (pulled.Content is { } manifest) _recency.Pulled(manifest.Digest);
+        return pulled;
+    }
 
     /// <summary>A blob's size, without its bytes.</summary>
     public Task<Pulled<BlobContent>> HeadBlobAsync(Reference reference, CancellationToken cancel) =>
         _blobs.HeadAsync(reference, Upstream(reference), cancel);
 
     /// <summary>A blob, or a part of it; the caller disposes the content.</summary>
-    public Task<Pulled<BlobContent>> GetBlobAsync(Reference reference, RangeRequest? range, CancellationToken cancel) =>
-        _blobs.GetAsync(reference, range, Upstream(reference), cancel);
+    public async Task<Pulled<BlobContent>> GetBlobAsync(Reference reference, RangeRequest? range, CancellationToken cancel)
+    {
+        var pulled = await _blobs.GetAsync(reference, range, Upstream(reference), cancel);
+        if (pulled.Source is PullSource.Hit) _recency.Used(reference.Digest);
+        return pulled;
+    }
 
     /// <summary>One page of a repository's tags, as the upstream has them now.</summary>
     public async Task<Pulled<TagPage>> ListTagsAsync(Reference repository, int? count, string? last, CancellationToken cancel) =>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Entrepot.Server.Options;
 using Entrepot.Server.Telemetry;
 using Serilog.Core;
@@ -30,7 +31,7 @@ internal static class ServeCommand
         foreach (var warning in read.Warnings) log.Warning("{Warning:l}", warning);
         try
         {
-            await ServeAsync(read.Options, arguments.Format, log, around);
+            await ServeAsync(read.Options, arguments, log, around);
             return ExitStatus.Fine;
         }
         catch (StartupException e)
@@ -44,8 +45,18 @@ internal static class ServeCommand
         }
     }
 
-    private static async Task ServeAsync(EntrepotOptions options, LogFormat format, Logger log, Surroundings around)
+    // Options that cannot be used change nothing, and say why.
+    private static void Reload(PosixSignalContext signal, EntrepotHost host, OptionSources sources, Logger log)
     {
+        signal.Cancel = true;
+        var read = OptionsReader.Read(sources);
+        foreach (var problem in read.Problems) log.Error("Options are not read again: {Problem:l}", problem.ToString());
+        if (read.Problems.Count == 0) host.Reload(read.Options);
+    }
+
+    private static async Task ServeAsync(EntrepotOptions options, ServeArguments arguments, Logger log, Surroundings around)
+    {
+        var (sources, format, _) = arguments;
         await using var host = await around.Start(options, new HostParts { Log = log }, around.Stop);
         var upstreams = options.Upstreams.Select(upstream => upstream.Name).ToArray();
         if (format == LogFormat.Json)
@@ -61,6 +72,7 @@ internal static class ServeCommand
         }
 
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using (PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal => Reload(signal, host, sources, log)))
         using (around.Stop.Register(stopped.SetResult)) await stopped.Task;
 
         // Bounded within the host by shutdownTimeout; the second signal is the way out before that.

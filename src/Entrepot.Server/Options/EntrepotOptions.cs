@@ -29,6 +29,14 @@ public sealed record EntrepotOptions
     /// <value>A directory on one file system, because a commit is a rename. Default <c>./data</c>.</value>
     public string StorageRoot { get; init; } = "data";
 
+    /// <summary>Most bytes that everything under the root may occupy.</summary>
+    /// <value>At least 16 MiB, or more than 0 % to 100 % of the file system's size. Default 80 %.</value>
+    public QuotaSize Quota { get; init; } = QuotaSize.OfPercent(80);
+
+    /// <summary>Bytes that are kept free on the file system, whoever fills it.</summary>
+    /// <value>0 or more. Default 1 GiB: files that are removed while they are read take their room until that ends.</value>
+    public long MinFreeBytes { get; init; } = 1L << 30;
+
     /// <summary>Bytes a second, measured over a response, below which a client that reads is given up.</summary>
     /// <value>1 B/s to 1 GB/s. Default 1 KB/s: slower than any link that an image is pulled over.</value>
     public double MinRate { get; init; } = 1000;

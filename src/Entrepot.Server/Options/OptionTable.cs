@@ -1,3 +1,4 @@
+using System.Globalization;
 using Entrepot.Pull;
 using Entrepot.Upstream;
 using Entry = Entrepot.Server.Options.OptionSpec<Entrepot.Upstream.UpstreamOptions>;
@@ -126,6 +127,14 @@ internal static class OptionTable
             "The directory that everything is stored under.")
         { Apply = Top.One<string>(Parsers.TryParseText, (to, value) => to with { StorageRoot = value }) },
 
+        new Top("storage.quota", "size", "16MiB or more, or more than 0% to 100% of the file system's size", "80%",
+            "Most bytes that everything under the root may occupy. What was used longest ago leaves for what comes.")
+        { Apply = Top.One<QuotaSize>(TryParseQuota, (to, value) => to with { Quota = value }) },
+
+        new Top("storage.minFree", "size", "0B or more", "1GiB",
+            "Bytes that are kept free on the file system, whoever fills it: files that are removed while they are read take their room until that ends.")
+        { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(0, long.MaxValue), (to, value) => to with { MinFreeBytes = value }) },
+
         new Top("limits.minRate", "rate", "1B/s to 1GB/s", "1KB/s",
             "A client that reads a response more slowly is given up. The default is slower than any link that images are pulled over.")
         { Apply = Top.One(new TryParse<double>(Quantity.TryParseRate).Within(1, 1e9), (to, value) => to with { MinRate = value }) },
@@ -146,6 +155,21 @@ internal static class OptionTable
 
     private static bool TryParseWait(string text, out TimeSpan wait) =>
         Quantity.TryParseDurationOrUnlimited(text, out wait) && wait <= TimeSpan.FromMinutes(10);
+
+    private static bool TryParseQuota(string text, out QuotaSize quota)
+    {
+        quota = default;
+        if (text.EndsWith('%'))
+        {
+            if (!decimal.TryParse(text[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent) || percent is <= 0 or > 100) return false;
+            quota = QuotaSize.OfPercent(percent);
+            return true;
+        }
+
+        if (!Quantity.TryParseSize(text, out var bytes) || bytes < QuotaSize.Least) return false;
+        quota = QuotaSize.OfBytes(bytes);
+        return true;
+    }
 
     private static bool TryParseTtl(string text, out TimeSpan ttl) =>
         Quantity.TryParseDurationOrUnlimited(text, out ttl) && ttl <= LongestTtl;

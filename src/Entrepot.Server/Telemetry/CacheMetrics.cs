@@ -1,6 +1,7 @@
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Server.Edge;
+using Entrepot.Storage;
 using Entrepot.Upstream;
 using Prometheus;
 
@@ -22,7 +23,7 @@ internal sealed class CacheMetrics
     private readonly Histogram.Child[] _firstByte;
 
     /// <summary>The metrics of these parts; gauges and the parts' own counts are read when they are scraped.</summary>
-    public CacheMetrics(FetchTable fetches, IReadOnlyList<(string Name, UpstreamCounters Counters)> upstreams)
+    public CacheMetrics(FetchTable fetches, DiskSpace space, IReadOnlyList<(string Name, UpstreamCounters Counters)> upstreams)
     {
         var metrics = Metrics.WithCustomRegistry(_registry);
 
@@ -47,6 +48,7 @@ internal sealed class CacheMetrics
             followers.Set(fetches.Followers);
             failures.IncTo(fetches.VerifyFailures);
         });
+        ReadWhenScraped(metrics, space);
         foreach (var (name, counters) in upstreams) ReadWhenScraped(metrics, name, counters);
     }
 
@@ -70,6 +72,30 @@ internal sealed class CacheMetrics
         await _registry.CollectAndExportAsTextAsync(text, context.RequestAborted);
         context.Response.ContentLength = text.Length;
         await context.Response.BodyWriter.WriteAsync(text.GetBuffer().AsMemory(0, (int)text.Length), context.RequestAborted);
+    }
+
+    private void ReadWhenScraped(MetricFactory metrics, DiskSpace space)
+    {
+        var bytes = metrics.CreateGauge("entrepot_storage_bytes", "Bytes on disk under the root: blobs, index, records, directories.");
+        var reserved = metrics.CreateGauge("entrepot_storage_reserved_bytes", "Bytes set aside for blobs that are arriving.");
+        var quota = metrics.CreateGauge("entrepot_storage_quota_bytes", "Bytes that all of that may take.");
+        var blobs = metrics.CreateGauge("entrepot_storage_blobs", "Blobs under the root.");
+        var evictions = metrics.CreateCounter("entrepot_evictions_total", "Blobs that left.", "reason");
+        var evicted = metrics.CreateCounter("entrepot_evicted_bytes_total", "Bytes on disk of blobs that left.", "reason");
+        _registry.AddBeforeCollectCallback(() =>
+        {
+            var usage = space.Usage;
+            bytes.Set(usage.Used + usage.Overhead);
+            reserved.Set(usage.Reserved);
+            quota.Set(usage.Limit);
+            blobs.Set(usage.Blobs);
+            foreach (var reason in Enum.GetValues<EvictionReason>())
+            {
+                var label = reason.ToString().ToLowerInvariant();
+                evictions.WithLabels(label).IncTo(space.Evictions.Blobs(reason));
+                evicted.WithLabels(label).IncTo(space.Evictions.Bytes(reason));
+            }
+        });
     }
 
     private void ReadWhenScraped(MetricFactory metrics, string upstream, UpstreamCounters counters)

@@ -47,6 +47,15 @@ internal static partial class Log
     [LoggerMessage(303, LogLevel.Warning, "{Count} records could not be read and were passed over; what they told is asked for again")]
     public static partial void SpoiltRecords(ILogger log, int count);
 
+    [LoggerMessage(304, LogLevel.Information, "Evicted {Blobs} blobs, {Bytes} bytes on disk, to make room")]
+    public static partial void Evicted(ILogger log, int blobs, long bytes);
+
+    [LoggerMessage(305, LogLevel.Error, "The store cannot be measured any longer; nothing is cached until the next start if it never was")]
+    public static partial void StoreUnmeasured(ILogger log, Exception fault);
+
+    [LoggerMessage(402, LogLevel.Information, "Options read again: the quota is {Bytes} bytes")]
+    public static partial void Reloaded(ILogger log, long bytes);
+
     [LoggerMessage(401, LogLevel.Information, "Stopping: running responses have {Seconds} s to end")]
     public static partial void Stopping(ILogger log, double seconds);
 

@@ -23,6 +23,12 @@ internal sealed class MemoryBlobStore : IBlobStore
 
     public Exception? CommitFault { get; set; }
 
+    /// <summary>Blobs that were marked as used, in the order of the marking.</summary>
+    public ConcurrentQueue<Digest> Touched { get; } = new();
+
+    /// <summary>Whether nothing larger than <see cref="Room"/> fits.</summary>
+    public bool IsFull { get; set; }
+
     /// <summary>What a commit waits for, if anything.</summary>
     public Task Flush { get; set; } = Task.CompletedTask;
 
@@ -46,6 +52,8 @@ internal sealed class MemoryBlobStore : IBlobStore
     }
 
     public void Remove(Digest digest) => _blobs.TryRemove(digest, out _);
+
+    public void Touch(Digest digest, DateTimeOffset now) => Touched.Enqueue(digest);
 
     public bool Contains(Digest digest) => _blobs.ContainsKey(digest);
 
@@ -94,6 +102,8 @@ internal sealed class MemoryBlobStore : IBlobStore
         private bool _disposed;
 
         public long Length { get { lock (_gate) return _content.Length; } }
+
+        public ValueTask<bool> ReserveAsync(long size, CancellationToken cancel) => new(!store.IsFull || size <= store.Room);
 
         public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel)
         {

@@ -14,9 +14,16 @@ internal sealed class MemoryIndex : ICacheIndex
     /// <summary>Thrown by everything that has to be durable.</summary>
     public Exception? Fault { get; set; }
 
-    public BlobRecord? FindBlob(Digest digest) => _blobs.GetValueOrDefault(digest);
+    public BlobRecord? FindBlob(Digest digest) => _blobs.TryGetValue(digest, out var record) ? record : null;
 
     public void AddBlob(Digest digest, BlobRecord record) => _blobs[digest] = record;
+
+    public bool Touch(Digest digest, DateTimeOffset now)
+    {
+        if (!_blobs.TryGetValue(digest, out var record)) return false;
+        _blobs[digest] = record with { LastAccess = now };
+        return true;
+    }
 
     public void RemoveBlob(Digest digest) => _blobs.TryRemove(digest, out _);
 

@@ -34,7 +34,7 @@ public sealed class RecordedIndexTests : IDisposable
             await index.SetTagAsync(PullKit.Of("gone"), Meaning(2), default);
             await index.RemoveTagAsync(PullKit.Of("gone"), default);
             await index.AddManifestAsync(manifest, MediaTypes.DockerManifest, default);
-            index.AddBlob(manifest.Digest, new BlobRecord(1, default));
+            index.AddBlob(manifest.Digest, new BlobRecord(1, default, default));
         }
 
         await using var again = new RecordedIndex(_root);

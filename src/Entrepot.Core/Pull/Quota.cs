@@ -1,0 +1,211 @@
+using System.Diagnostics;
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>Says what fits and, by its policy, who leaves. It deletes nothing: victims are handed out, the owner removes their files.</summary>
+/// <remarks>
+/// <para>Not safe for concurrent use; its owner holds a lock. All sizes are bytes on disk (see <see cref="OnDisk"/>), never negative.</para>
+/// <para>It keeps invariant 4 by arithmetic: room is reserved before the first byte is written, so after every reservation that was granted
+/// <c>Used + Reserved + Overhead ≤ Limit</c>. A victim counts as gone at once. One whose file cannot be removed is to be adopted again, and
+/// a file that is still open takes its room until its last handle closes: some headroom beside the limit is for these.</para>
+/// </remarks>
+public sealed class Quota
+{
+    /// <summary>Bytes of a block, the unit in which file systems hand out room.</summary>
+    public const long BlockSize = 4096;
+
+    // 1 EiB, more than any file system holds: what is larger counts as this much, so that sums cannot overflow.
+    private const long Most = 1L << 60;
+
+    private readonly EvictionPolicy _policy;
+
+    /// <summary>Begins with no residents and the file system's free room unknown.</summary>
+    /// <param name="policy">The order in which residents leave; empty, and from here on this quota's alone.</param>
+    /// <param name="limit">Most bytes that everything under the root may take.</param>
+    public Quota(EvictionPolicy policy, long limit)
+    {
+        Debug.Assert(policy.Count == 0 && limit >= 0);
+        (_policy, Limit) = (policy, Math.Min(limit, Most));
+    }
+
+    /// <summary>Most bytes that residents, reservations and overhead may take together.</summary>
+    public long Limit { get; private set; }
+
+    /// <summary>Bytes of the residents.</summary>
+    public long Used { get; private set; }
+
+    /// <summary>Bytes set aside for what is arriving.</summary>
+    public long Reserved { get; private set; }
+
+    /// <summary>Bytes of everything else under the root: index, records.</summary>
+    public long Overhead { get; private set; }
+
+    /// <summary>Bytes that the file system is to keep free. 0 unless set; takes effect with the next operation that may evict.</summary>
+    public long MinFree { get; set => field = Math.Min(value, Most); }
+
+    /// <summary>
+    /// Bytes that the file system will have free when all that is reserved has been written and all victims are gone. Kept up between measurements.
+    /// <see langword="null"/> until the first: then only the limit counts.
+    /// </summary>
+    public long? Free { get; private set; }
+
+    /// <summary>Residents.</summary>
+    public int Count => _policy.Count;
+
+    /// <summary>Bytes that a file of this size takes: whole blocks, since two files never share one. A manifest of 500 bytes takes 4096.</summary>
+    public static long OnDisk(long size)
+    {
+        Debug.Assert(size >= 0);
+        return size > Most ? size : (size + BlockSize - 1) / BlockSize * BlockSize;
+    }
+
+    /// <summary>Sets bytes aside before the first of them is written, or more of them if a reservation turns out too small.</summary>
+    /// <param name="size">Bytes on disk.</param>
+    /// <param name="victims">Receives those who have to leave; they are not resident any more.</param>
+    /// <returns>
+    /// <see langword="false"/>, with nothing changed and nobody evicted, if it cannot fit even with all residents gone, in the limit or on the file system.
+    /// </returns>
+    public bool TryReserve(long size, ICollection<Victim> victims)
+    {
+        Debug.Assert(size >= 0);
+        if (size > Limit - Reserved - Overhead) return false;
+
+        var shortOfSpace = ShortOfSpace(size);
+        if (shortOfSpace > Used) return false;
+
+        Evict(Excess(size), shortOfSpace, victims);
+        Reserved += size;
+        Free -= size;
+        Check();
+        Debug.Assert(Used + Reserved + Overhead <= Limit);
+        return true;
+    }
+
+    /// <summary>Gives a reservation, or a part of one, back: nothing of it is on disk any more.</summary>
+    public void Release(long size)
+    {
+        Debug.Assert(size >= 0 && size <= Reserved);
+        Reserved -= size;
+        Free += size;
+        Check();
+    }
+
+    /// <summary>Turns a reservation into a resident that was just used: what was arriving is committed. A resident of the same name is replaced.</summary>
+    /// <param name="digest">The blob.</param>
+    /// <param name="size">Bytes it takes, at most <paramref name="reserved"/>.</param>
+    /// <param name="reserved">Bytes that were set aside for it in all; the rest is released.</param>
+    public void Admit(Digest digest, long size, long reserved)
+    {
+        Debug.Assert(size >= 0 && size <= reserved);
+        Release(reserved);
+        if (_policy.TryFind(digest, out var before)) Free += before;
+        Free -= size;
+        Adopt(digest, size);
+    }
+
+    /// <summary>Makes a file resident that is on disk already, without a reservation: one that was found at start. It may exceed the limit.</summary>
+    /// <remarks>Whoever was used longest ago comes first; <see cref="Shrink"/> when all are in.</remarks>
+    public void Adopt(Digest digest, long size)
+    {
+        Debug.Assert(size >= 0);
+        _policy.TryFind(digest, out var before);
+        _policy.Insert(digest, size);
+        Used += size - before;
+        Check();
+    }
+
+    /// <summary>Marks a resident as just used. An unknown digest is ignored: it may have been evicted meanwhile.</summary>
+    public void Touch(Digest digest) => _policy.Touch(digest);
+
+    /// <summary>Whether a blob is resident; this is no use of it.</summary>
+    public bool Contains(Digest digest) => _policy.TryFind(digest, out _);
+
+    /// <summary>Takes out a resident whose file is removed for another reason than room.</summary>
+    /// <returns>Whether it was resident.</returns>
+    public bool Remove(Digest digest)
+    {
+        if (!_policy.Remove(digest, out var size)) return false;
+        Used -= size;
+        Free += size;
+        Check();
+        return true;
+    }
+
+    /// <summary>Changes the limit, and evicts down to it.</summary>
+    public void SetLimit(long limit, ICollection<Victim> victims)
+    {
+        Debug.Assert(limit >= 0);
+        Limit = Math.Min(limit, Most);
+        Shrink(victims);
+    }
+
+    /// <summary>Tells what index and records were measured to take, and evicts if they have grown into the residents' room.</summary>
+    public void SetOverhead(long size, ICollection<Victim> victims)
+    {
+        Debug.Assert(size >= 0);
+        Overhead = Math.Min(size, Most);
+        Shrink(victims);
+    }
+
+    /// <summary>Tells what the file system was measured to have free. Evicts nobody: <see cref="Shrink"/> does.</summary>
+    /// <param name="available">Bytes free, with those added of victims whose files are not gone yet.</param>
+    /// <param name="written">Bytes on disk of what is arriving; 0 if that is not known, which counts them twice and so errs on the safe side.</param>
+    public void SetFree(long available, long written)
+    {
+        Debug.Assert(available >= 0 && written >= 0);
+        Free = Math.Min(available, Most) - Math.Max(0, Reserved - written);
+    }
+
+    /// <summary>Evicts until the limit holds, or nobody is left, and until the file system has its room, if eviction can reach that.</summary>
+    /// <remarks>
+    /// Reservations stay: with a limit below them, whoever sets it finds the limit kept when they have ended and this is called again. A
+    /// file system that others have filled beyond reach costs no resident: emptying the cache would not help.
+    /// </remarks>
+    public void Shrink(ICollection<Victim> victims)
+    {
+        var shortOfSpace = ShortOfSpace(0);
+        Evict(Excess(0), shortOfSpace > Used ? 0 : shortOfSpace, victims);
+        Check();
+    }
+
+    /// <summary>Whether the sums agree with the policy. For tests: it looks at every resident.</summary>
+    internal bool IsConsistent() => Used == _policy.InOrder().Sum(resident => resident.Size) && Count == _policy.InOrder().Count();
+
+    private long Excess(long size) => Used + Reserved + Overhead + size - Limit;
+
+    private long ShortOfSpace(long size) => Free is { } free ? size + MinFree - free : 0;
+
+    private void Evict(long excess, long shortOfSpace, ICollection<Victim> victims)
+    {
+        while ((excess > 0 || shortOfSpace > 0) && _policy.TryPeek(out var digest, out var size))
+        {
+            Remove(digest);
+            victims.Add(new Victim(digest, size, excess > 0 ? EvictionReason.Quota : EvictionReason.Space));
+            excess -= size;
+            shortOfSpace -= size;
+        }
+    }
+
+    [Conditional("DEBUG")]
+    private void Check() => Debug.Assert(Used >= 0 && Reserved >= 0 && (Used == 0 || Count > 0));
+}
+
+/// <summary>A blob that has to leave. An immutable value.</summary>
+/// <param name="Digest">Its name.</param>
+/// <param name="Size">Bytes on disk that its removal frees.</param>
+/// <param name="Reason">Why.</param>
+public readonly record struct Victim(Digest Digest, long Size, EvictionReason Reason);
+
+/// <summary>Why a blob leaves to make room.</summary>
+public enum EvictionReason
+{
+    /// <summary>The root would exceed its limit.</summary>
+    Quota,
+
+    /// <summary>It was not what its name says.</summary>
+    Corrupt,
+
+    /// <summary>The limit holds, but the file system would have less free than it is to keep.</summary>
+    Space,
+}
