@@ -45,6 +45,9 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
 
     private bool IsHead => HttpMethods.IsHead(Request.Method);
 
+    /// <summary>Why the client was told no, if it was: for the log.</summary>
+    public string? Refusal { get; private set; }
+
     /// <summary>Sets a header.</summary>
     public void Set(string name, string value) => context.Response.Headers[name] = value;
 
@@ -86,6 +89,7 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     public Task WriteErrorAsync(RegistryError error)
     {
         context.Response.StatusCode = error.Status;
+        Refusal = error.Detail ?? error.Message;
         if (error.RetryAfter is { } wait) Set("Retry-After", $"{Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))}");
         if (error.Status == StatusCodes.Status405MethodNotAllowed) Set("Allow", "GET, HEAD");
         return WriteJsonAsync(json =>

@@ -20,7 +20,8 @@ internal static partial class Log
         if (!log.IsEnabled(level)) return;
         var milliseconds = exchange.Elapsed.TotalMilliseconds;
         var source = CacheMetrics.NameOf(exchange.Source);
-        Answered(log, level, exchange.Request.Method, exchange.Request.Path, exchange.Status, source, exchange.Sent, milliseconds);
+        if (exchange.Refusal is { } reason) Refused(log, level, exchange.Request.Method, exchange.Request.Path, exchange.Status, source, milliseconds, reason);
+        else Answered(log, level, exchange.Request.Method, exchange.Request.Path, exchange.Status, source, exchange.Sent, milliseconds);
     }
 
     [LoggerMessage(101, LogLevel.Debug, "{Path}: the client left after {Sent} bytes")]
@@ -58,6 +59,9 @@ internal static partial class Log
 
     [LoggerMessage(401, LogLevel.Information, "Stopping: running responses have {Seconds} s to end")]
     public static partial void Stopping(ILogger log, double seconds);
+
+    [LoggerMessage(EventId = 104, Message = "{Method} {Path} {Status} {Source} in {Milliseconds:0.0} ms: {Reason}")]
+    private static partial void Refused(ILogger log, LogLevel level, string method, PathString path, int status, string source, double milliseconds, string reason);
 
     [LoggerMessage(EventId = 100, Message = "{Method} {Path} {Status} {Source} {Sent} bytes in {Milliseconds:0.0} ms")]
     private static partial void Answered(ILogger log, LogLevel level, string method, PathString path, int status, string source, long sent, double milliseconds);
