@@ -7,7 +7,7 @@ namespace Entrepot.Bench;
 /// <summary>What does following a fetch cost, beside copying the same bytes from memory?</summary>
 /// <remarks>
 /// Upstream and store are in memory and the store does not hash (see <see cref="HashAndWrite"/>), so what is left is the fetch itself: its pipe,
-/// its lock, its wake-ups. Every follower reads 64 KiB at a time, that is, the whole blob in 256 reads.
+/// its lock, its wake-ups. Every follower reads at most 64 KiB at a time, that is, the whole blob in 256 reads or more.
 /// </remarks>
 [MemoryDiagnoser]
 public class FollowFetch

@@ -17,7 +17,7 @@ public sealed class DiskBlobStore : IBlobStore
     private readonly ICacheIndex _index;
     private readonly Action<Digest> _falseFile;
     private readonly ConcurrentDictionary<Digest, Lazy<Task<bool>>> _checks = new();
-    private readonly ConcurrentDictionary<Digest, DiskPartial> _named = new();   // who owns the name in partial/
+    private readonly ConcurrentDictionary<string, bool> _taken = new();   // names in partial/ that a writer has now
 
     /// <summary>A store under a root.</summary>
     /// <param name="root">The directory; its owner disposes it after the last use of this store.</param>
@@ -56,14 +56,20 @@ public sealed class DiskBlobStore : IBlobStore
     /// <inheritdoc/>
     public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel)
     {
+        // Each writer has a file and a name of its own, also beside another one of the same blob: none can publish or remove what is not its own.
         var path = Path.Combine(_root.Partial, digest.Hex);
-
-        // A new file, never the old one's pages: readers may still be served from those.
-        File.Delete(path);
-        var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-        var partial = new DiskPartial(this, digest, path, new SharedFile(handle));
-        _named[digest] = partial;
-        return new(partial);
+        for (var other = 2; !_taken.TryAdd(path, true); other++) path = Path.Combine(_root.Partial, $"{digest.Hex}.{other}");
+        try
+        {
+            File.Delete(path);
+            var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            return new(new DiskPartial(this, digest, path, new SharedFile(handle)));
+        }
+        catch
+        {
+            _taken.TryRemove(path, out _);
+            throw;
+        }
     }
 
     /// <summary>Gives a whole, verified, flushed file its name. Called by its writer, once.</summary>
@@ -79,14 +85,23 @@ public sealed class DiskBlobStore : IBlobStore
 
         File.Move(partial.Path, path, overwrite: true);
         Posix.FlushDirectory(folder);
-        _named.TryRemove(new(digest, partial));
+        _taken.TryRemove(partial.Path, out _);
         _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path)));
     }
 
-    /// <summary>Removes the file of a writer that gave up, unless a later writer of the same blob has taken its name.</summary>
-    internal void Discard(DiskPartial partial, Digest digest)
+    /// <summary>Removes the file of a writer that gave up.</summary>
+    internal void Discard(DiskPartial partial)
     {
-        if (_named.TryRemove(new(digest, partial))) File.Delete(partial.Path);
+        try
+        {
+            File.Delete(partial.Path);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // It stays until the next writer of that name, or the next start, removes it.
+        }
+
+        _taken.TryRemove(partial.Path, out _);
     }
 
     private Task<bool> CheckAsync(Digest digest)
@@ -113,6 +128,10 @@ public sealed class DiskBlobStore : IBlobStore
 
             _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(file)));
             return true;
+        }
+        catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return false;
         }
         finally
         {

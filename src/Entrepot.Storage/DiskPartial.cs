@@ -48,7 +48,7 @@ internal sealed class DiskPartial(DiskBlobStore store, Digest digest, string pat
 
     public ValueTask DisposeAsync()
     {
-        if (!_isPublished) store.Discard(this, digest);
+        if (!_isPublished) store.Discard(this);
         _hash.Dispose();
         file.Release();
         return default;

@@ -34,7 +34,9 @@ internal sealed class RecordLog : IAsyncDisposable
 
         // What a crash tore off the end was never told to anybody.
         RandomAccess.SetLength(_file, _length);
-        _rewriteAt = Math.Max(SmallFile, 2 * _length);
+
+        // By what is live, not by what the file holds: else one that is always closed before it has doubled grows for ever.
+        _rewriteAt = Math.Max(SmallFile, 2 * live().Sum(record => (long)record.ToLine().Length));
         _writer = Task.Run(WriteAsync);
     }
 
@@ -134,10 +136,37 @@ internal sealed class RecordLog : IAsyncDisposable
     // If it fails, the long file goes on to serve; the next try waits until it has doubled.
     private void TryRewrite()
     {
-        var beside = _path + ".new";
         try
         {
-            var file = File.OpenHandle(beside, FileMode.Create, FileAccess.ReadWrite, FileShare.Read);
+            var (file, length) = WriteLive(_path + ".new");
+            try
+            {
+                File.Move(_path + ".new", _path, overwrite: true);
+            }
+            catch
+            {
+                file.Dispose();
+                throw;
+            }
+
+            // From here on that is the log, whatever becomes of the flush.
+            _file.Dispose();
+            (_file, _length) = (file, length);
+            Posix.FlushDirectory(Path.GetDirectoryName(_path)!);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // The next try, or the next start's, writes over what is left of this one.
+        }
+
+        _rewriteAt = Math.Max(SmallFile, 2 * _length);
+    }
+
+    private (SafeFileHandle File, long Length) WriteLive(string path)
+    {
+        var file = File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read);
+        try
+        {
             var length = 0L;
             foreach (var record in _live())
             {
@@ -147,16 +176,12 @@ internal sealed class RecordLog : IAsyncDisposable
             }
 
             RandomAccess.FlushToDisk(file);
-            File.Move(beside, _path, overwrite: true);
-            Posix.FlushDirectory(Path.GetDirectoryName(_path)!);
-            _file.Dispose();
-            (_file, _length) = (file, length);
+            return (file, length);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch
         {
-            File.Delete(beside);
+            file.Dispose();
+            throw;
         }
-
-        _rewriteAt = Math.Max(SmallFile, 2 * _length);
     }
 }

@@ -10,7 +10,7 @@ public sealed class StoreUnusableException(string message, Exception? inner = nu
 /// <remarks>
 /// <code>
 /// blobs/sha256/ab/&lt;64 hex&gt;   committed, immutable
-/// partial/&lt;64 hex&gt;           fetches in progress
+/// partial/&lt;64 hex&gt;[.n]       fetches in progress; n where there are several of one blob
 /// records/                     what bytes cannot tell
 /// format                       version of this layout
 /// lock                         held while a process uses the directory
@@ -21,6 +21,8 @@ public sealed class StoreRoot : IDisposable
 {
     /// <summary>The version of the layout that this program reads and writes.</summary>
     public const int FormatVersion = 1;
+
+    private const int WouldBlock = 11;   // EAGAIN on Linux: the lock is held
 
     private readonly FileStream _lock;
 
@@ -95,7 +97,7 @@ public sealed class StoreRoot : IDisposable
         {
             return new FileStream(System.IO.Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException held) when (held.GetType() == typeof(IOException))   // its subclasses mean other things than "in use"
+        catch (IOException held) when (held.HResult == WouldBlock)
         {
             throw new StoreUnusableException($"'{path}' is in use by another process; two cannot store in one directory", held);
         }
@@ -104,7 +106,7 @@ public sealed class StoreRoot : IDisposable
     private void CheckFormat()
     {
         var file = System.IO.Path.Combine(Path, "format");
-        if (!File.Exists(file))
+        if (!File.Exists(file) || new FileInfo(file).Length == 0)   // empty: a crash came between its making and its writing
         {
             File.WriteAllText(file, $"{FormatVersion}\n");
             return;
@@ -122,7 +124,7 @@ public sealed class StoreRoot : IDisposable
     {
         foreach (var file in Directory.EnumerateFiles(Partial))
         {
-            var name = System.IO.Path.GetFileName(file);
+            var name = System.IO.Path.GetFileName(file).Split('.')[0];
             if (Digest.TryParse($"sha256:{name}", out _) || Digest.TryParse($"sha512:{name}", out _)) File.Delete(file);
         }
     }

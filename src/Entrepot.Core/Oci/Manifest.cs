@@ -24,7 +24,7 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs)
             var root = document.RootElement;
             return root.ValueKind is JsonValueKind.Object ? Read(root) : null;
         }
-        catch (JsonException)
+        catch (Exception unreadable) when (unreadable is JsonException or InvalidOperationException)   // InvalidOperation: a string that is not text
         {
             return null;
         }

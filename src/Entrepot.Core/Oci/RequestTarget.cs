@@ -43,6 +43,7 @@ public readonly record struct RequestTarget(TargetKind Kind, Reference Reference
     {
         target = default;
         var namespaced = QueryValues.TryFind(query, "ns", out var ns);
+        if (ns.Contains('%')) ns = Uri.UnescapeDataString(ns);   // containerd encodes the colon before a port
         var upstream = namespaced ? routes.ByName(ns) : routes.ByHost(host);
         if (upstream is null) return RegistryError.NameUnknown with { Detail = "the registry named by ns is not configured here" };
 

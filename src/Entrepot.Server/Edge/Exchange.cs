@@ -121,7 +121,7 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
         }
 
         // The headers do not wait for the first bytes.
-        if (blob is FollowedBlob) await response.BodyWriter.FlushAsync(Aborted);
+        if (blob.StoredAt is null) await response.BodyWriter.FlushAsync(Aborted);
         for (var position = span.From; position < span.To;)
         {
             var chunk = (int)Math.Min(ChunkBytes, span.To - position);

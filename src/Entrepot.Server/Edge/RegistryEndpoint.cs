@@ -24,7 +24,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         {
             Log.ClientLeft(log, exchange.Request.Path, exchange.Sent);
         }
-        catch (OperationCanceledException)
+        catch (Exception ending) when (ending is OperationCanceledException or ObjectDisposedException)
         {
             // Either the client's connection is gone without having said so, or the process is ending.
             await FailAsync(exchange, RegistryError.Down("the cache is being stopped"));
@@ -34,7 +34,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             Log.ResponseAborted(log, exchange.Request.Path, exchange.Sent, failed.Message);
             await FailAsync(exchange, failed.Error);
         }
-        catch (IOException fault)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             Log.StoreFault(log, fault, exchange.Request.Path);
             await FailAsync(exchange, RegistryError.StoreFault(fault.Message));

@@ -7,11 +7,13 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
 {
     private readonly string _folder;
     private readonly string _logFile;
+    private readonly IReadOnlyDictionary<string, string> _environment;
     private readonly int _port = Ports.Next();
     private readonly int _adminPort = Ports.Next();
     private Daemon? _daemon;
 
-    private PublishedEntrepot(string folder, string logFile) => (_folder, _logFile) = (folder, logFile);
+    private PublishedEntrepot(string folder, string logFile, IReadOnlyDictionary<string, string> environment) =>
+        (_folder, _logFile, _environment) = (folder, logFile, environment);
 
     /// <summary>Where clients find it: <c>address:port</c>.</summary>
     public string Host => $"127.0.0.1:{_port}";
@@ -27,9 +29,11 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <param name="logFile">Where its output is appended.</param>
     /// <param name="upstream">A registry.</param>
     /// <param name="tagTtl">How long a tag stays fresh, as the options spell it.</param>
-    public static async Task<PublishedEntrepot> StartAsync(string folder, string logFile, Uri upstream, string tagTtl)
+    /// <param name="environment">Variables that it is given beside those of this process.</param>
+    public static async Task<PublishedEntrepot> StartAsync(
+        string folder, string logFile, Uri upstream, string tagTtl, IReadOnlyDictionary<string, string>? environment = null)
     {
-        var entrepot = new PublishedEntrepot(Directory.CreateDirectory(folder).FullName, logFile);
+        var entrepot = new PublishedEntrepot(Directory.CreateDirectory(folder).FullName, logFile, environment ?? new Dictionary<string, string>());
         var url = upstream.GetLeftPart(UriPartial.Authority);
         await File.WriteAllTextAsync(entrepot.OptionsFile, $"""
             storage:
@@ -52,6 +56,7 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
         string[] arguments = ["--config", OptionsFile, "--listen", Host, "--admin", $"127.0.0.1:{_adminPort}"];
         var start = new ProcessStartInfo(TestRun.Program, arguments) { WorkingDirectory = _folder };
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("ENTREPOT_", StringComparison.Ordinal)).ToList()) start.Environment.Remove(name);
+        foreach (var (name, value) in _environment) start.Environment[name] = value;
         _daemon = await Daemon.StartAsync(start, _logFile, () => Http.AnswersAsync(new Uri($"http://127.0.0.1:{_adminPort}/readyz")));
     }
 

@@ -1,0 +1,82 @@
+using System.Text;
+using CsCheck;
+using Entrepot.Oci;
+
+namespace Entrepot.Tests.Oci;
+
+public sealed class ManifestTests
+{
+    private static readonly Digest Config = Digest.Of("config"u8);
+    private static readonly Digest Layer = Digest.Of("layer"u8);
+
+    [Fact]
+    public void TryParse_Image_HasConfigAndLayers()
+    {
+        var manifest = Parse($$"""
+            {"schemaVersion":2,"mediaType":"{{MediaTypes.DockerManifest}}",
+             "config":{"mediaType":"c/t","digest":"{{Config}}","size":6},
+             "layers":[{"mediaType":"l/t","digest":"{{Layer}}","size":5},{"mediaType":"l/t","digest":"{{Layer}}"}]}
+            """)!;
+
+        Assert.Equal(MediaTypes.DockerManifest, manifest.MediaType);
+        Assert.Equal([new Descriptor(Config, "c/t", 6), new Descriptor(Layer, "l/t", 5), new Descriptor(Layer, "l/t", 0)], manifest.Blobs);
+    }
+
+    [Theory]
+    [InlineData("{}", MediaTypes.OciManifest)]
+    [InlineData("""{"manifests":[]}""", MediaTypes.OciIndex)]
+    [InlineData("""{"mediaType":"","manifests":[]}""", MediaTypes.OciIndex)]
+    [InlineData("""{"mediaType":5}""", MediaTypes.OciManifest)]
+    [InlineData("""{"mediaType":"application/vnd.docker.distribution.manifest.list.v2+json","manifests":[]}""", MediaTypes.DockerList)]
+    [InlineData("""{"mediaType":"application/vnd.example+json"}""", "application/vnd.example+json")]
+    public void TryParse_MediaType_IsDeclaredOrShown(string json, string mediaType) => Assert.Equal(mediaType, Parse(json)!.MediaType);
+
+    [Fact]
+    public void TryParse_IndexAndSchema1_HaveNoBlobsToFollow()
+    {
+        Assert.Empty(Parse($$"""{"manifests":[{"digest":"{{Layer}}","size":5}]}""")!.Blobs);
+        Assert.Empty(Parse($$"""{"schemaVersion":1,"fsLayers":[{"blobSum":"{{Layer}}"}]}""")!.Blobs);
+    }
+
+    [Fact]
+    public void TryParse_LayerWithAddresses_IsNotOfARegistry() =>
+        Assert.Empty(Parse($$"""{"layers":[{"digest":"{{Layer}}","size":5,"urls":["https://example.com/layer"]}]}""")!.Blobs);
+
+    [Theory]
+    [InlineData("""{"config":null,"layers":{}}""")]
+    [InlineData("""{"config":[],"layers":[1,null,"x",[],{}]}""")]
+    [InlineData("""{"config":{"digest":"sha256:abc","size":1},"layers":[{"digest":5}]}""")]
+    public void TryParse_OddParts_AreNotFollowed(string json) => Assert.Empty(Parse(json)!.Blobs);
+
+    [Theory]
+    [InlineData("1.5")]
+    [InlineData("1e99")]
+    [InlineData("\"5\"")]
+    [InlineData("99999999999999999999")]
+    public void TryParse_OddSize_IsNotGiven(string size) =>
+        Assert.Equal(new Descriptor(Layer, "", 0), Assert.Single(Parse($$"""{"layers":[{"digest":"{{Layer}}","size":{{size}}}]}""")!.Blobs));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("null")]
+    [InlineData("[]")]
+    [InlineData("\"manifest\"")]
+    [InlineData("{")]
+    [InlineData("{} {}")]
+    [InlineData("<html></html>")]
+    [InlineData("""{"mediaType":"\ud800"}""")]
+    [InlineData("""{"config":{"digest":"\udc00"}}""")]
+    public void TryParse_NoObjectOfText_IsNoManifest(string text) => Assert.Null(Parse(text));
+
+    [Fact]
+    public void TryParse_BytesThatAreNoText_IsNoManifest() => Assert.Null(Manifest.TryParse((byte[])[.. "{\"mediaType\":\""u8, 0xff, .. "\"}"u8]));
+
+    [Fact]
+    public void TryParse_AbsurdlyDeep_IsNoManifest() =>
+        Assert.Null(Parse(string.Concat(Enumerable.Repeat("{\"a\":", 10_000)) + "1" + new string('}', 10_000)));
+
+    [Fact]
+    public void TryParse_AnyBytes_NeverThrows() => Gen.Byte.Array[0, 40].Sample(bytes => { _ = Manifest.TryParse(bytes); });
+
+    private static Manifest? Parse(string json) => Manifest.TryParse(Encoding.UTF8.GetBytes(json));
+}

@@ -1,0 +1,226 @@
+using CsCheck;
+using Entrepot.Oci;
+using Entrepot.Pull;
+using Entrepot.Storage;
+using Entrepot.Tests.Kit;
+
+namespace Entrepot.Tests.Storage;
+
+public sealed class RecordedIndexTests : IDisposable
+{
+    private static readonly DateTimeOffset Then = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly Reference Tag = PullKit.Of("3.20");
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("entrepot-records-");
+    private readonly StoreRoot _root;
+
+    public RecordedIndexTests() => _root = StoreRoot.Open(_directory.FullName);
+
+    private string Log => Path.Combine(_directory.FullName, "records", "log");
+
+    public void Dispose()
+    {
+        _root.Dispose();
+        _directory.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task Open_AfterItWasClosed_RemembersWhatBytesCannotTell()
+    {
+        var manifest = PullKit.Of(Digest.Of("m"u8), "org/app");
+        await using (var index = new RecordedIndex(_root))
+        {
+            await index.SetTagAsync(Tag, Meaning(1), default);
+            await index.SetTagAsync(PullKit.Of("gone"), Meaning(2), default);
+            await index.RemoveTagAsync(PullKit.Of("gone"), default);
+            await index.AddManifestAsync(manifest, MediaTypes.DockerManifest, default);
+            index.AddBlob(manifest.Digest, new BlobRecord(1, default));
+        }
+
+        await using var again = new RecordedIndex(_root);
+        Assert.Equal(Meaning(1), again.FindTag(Tag));
+        Assert.Null(again.FindTag(PullKit.Of("gone")));
+        Assert.Equal(MediaTypes.DockerManifest, again.FindMediaType(manifest.Digest));
+        Assert.Equal([("docker.io", "library/alpine"), ("docker.io", "org/app")], again.Repositories().Order());
+        Assert.Null(again.FindBlob(manifest.Digest));   // bytes are looked at again
+        Assert.Equal(0, again.Spoilt);
+    }
+
+    [Fact]
+    public async Task Open_LastLineIsTorn_LosesOnlyThat()
+    {
+        await WriteAsync(3);
+        var whole = new FileInfo(Log).Length;
+        await File.AppendAllTextAsync(Log, "12345678 {\"kind\":\"Tag\",\"upstr");
+
+        await using (var index = new RecordedIndex(_root))
+        {
+            Assert.Equal((3, 0), (Known(index), index.Spoilt));
+            Assert.Equal(whole, new FileInfo(Log).Length);
+            await index.SetTagAsync(PullKit.Of("new"), Meaning(9), default);
+        }
+
+        await using var again = new RecordedIndex(_root);
+        Assert.Equal(Meaning(9), again.FindTag(PullKit.Of("new")));
+        Assert.Equal(0, again.Spoilt);
+    }
+
+    [Theory]
+    [InlineData("garbage")]
+    [InlineData("")]
+    [InlineData("00000000 {\"kind\":\"Tag\"}")]
+    public async Task Open_LineInTheMiddleIsSpoilt_IsCountedAndPassedOver(string spoilt)
+    {
+        await WriteAsync(3);
+        var lines = await File.ReadAllLinesAsync(Log);
+        lines[1] = spoilt;
+        await File.WriteAllTextAsync(Log, string.Join('\n', lines) + "\n");
+
+        await using var index = new RecordedIndex(_root);
+
+        Assert.Equal((2, 1), (Known(index), index.Spoilt));
+    }
+
+    [Fact]
+    public async Task Open_EveryByteSpoiltInTurn_NeverTellsAWrongThing()
+    {
+        await WriteAsync(1);
+        var right = await File.ReadAllBytesAsync(Log);
+        for (var at = 0; at < right.Length; at++)
+        {
+            var spoilt = (byte[])right.Clone();
+            spoilt[at] ^= 0x20;
+            await File.WriteAllBytesAsync(Log, spoilt);
+
+            await using var index = new RecordedIndex(_root);
+            Assert.True(index.FindTag(PullKit.Of("tag0")) is null, $"byte {at} was changed and not noticed");
+        }
+    }
+
+    [Fact]
+    public void Open_LogIsAFolder_IsRefusedByName()
+    {
+        Directory.CreateDirectory(Log);
+
+        Assert.Contains(Log, Assert.Throws<StoreUnusableException>(() => new RecordedIndex(_root)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task SetTag_NothingButTheTimeChanged_WritesNothing()
+    {
+        await using var index = new RecordedIndex(_root);
+        await index.SetTagAsync(Tag, Meaning(1), default);
+        var length = new FileInfo(Log).Length;
+
+        await index.SetTagAsync(Tag, Meaning(1) with { ValidatedAt = Then.AddHours(1) }, default);
+        Assert.Equal(length, new FileInfo(Log).Length);
+        await index.AddManifestAsync(Tag.At(Digest.Of("m"u8)), MediaTypes.OciManifest, default);
+        var withManifest = new FileInfo(Log).Length;
+        await index.AddManifestAsync(Tag.At(Digest.Of("m"u8)), MediaTypes.OciManifest, default);
+        await index.RemoveTagAsync(PullKit.Of("unknown"), default);
+
+        Assert.Equal(Then.AddHours(1), index.FindTag(Tag)!.ValidatedAt);
+        Assert.Equal(withManifest, new FileInfo(Log).Length);
+    }
+
+    [Fact]
+    public async Task SetTag_ManyAtOnce_AllAreDurable()
+    {
+        await using (var index = new RecordedIndex(_root))
+            await Task.WhenAll(Enumerable.Range(0, 3000).Select(i => Task.Run(async () => await index.SetTagAsync(PullKit.Of($"t{i}"), Meaning(i), default)))).Soon();
+
+        await using var again = new RecordedIndex(_root);
+        for (var i = 0; i < 3000; i++) Assert.Equal(Meaning(i), again.FindTag(PullKit.Of($"t{i}")));
+    }
+
+    [Fact]
+    public async Task SetTag_MostOfTheLogIsOutdated_IsWrittenAnewAndKeepsEverything()
+    {
+        await using (var index = new RecordedIndex(_root))
+        {
+            await index.SetTagAsync(PullKit.Of("kept"), Meaning(7), default);
+            await ChurnAsync(index, 20_000);
+            Assert.InRange(new FileInfo(Log).Length, 1, 2 << 20);
+        }
+
+        await using var again = new RecordedIndex(_root);
+        Assert.Equal(Meaning(7), again.FindTag(PullKit.Of("kept")));
+        for (var i = 0; i < 50; i++) Assert.NotNull(again.FindTag(PullKit.Of($"churn{i}")));
+        Assert.Equal(0, again.Spoilt);
+    }
+
+    [Fact]
+    public async Task SetTag_ReopenedBeforeTheLogHasDoubled_DoesNotGrowForEver()
+    {
+        for (var round = 0; round < 8; round++)
+        {
+            await using var index = new RecordedIndex(_root);
+            await ChurnAsync(index, round == 0 ? 3_000 : 2_000);
+        }
+
+        Assert.InRange(new FileInfo(Log).Length, 1, 2 << 20);
+    }
+
+    [Fact]
+    public async Task SetTag_LogCannotBeWrittenAnew_GoesOnInTheLongOne()
+    {
+        Directory.CreateDirectory(Log + ".new");
+        await using (var index = new RecordedIndex(_root))
+        {
+            await ChurnAsync(index, 8_000).Soon();
+            await index.SetTagAsync(Tag, Meaning(1), default).Soon();
+        }
+
+        await using var again = new RecordedIndex(_root);
+        Assert.Equal(Meaning(1), again.FindTag(Tag));
+    }
+
+    [Fact]
+    public void AnySequence_WithReopening_AgreesWithADictionary() =>
+        Gen.Select(Gen.Int[0, 9], Gen.Int[0, 5], Gen.Int[0, 3]).Array[1, 60].Sample(
+            steps => RunAsync(steps).GetAwaiter().GetResult(), iter: 40, threads: 1);
+
+    private static TagRecord Meaning(int number) => new(Digest.Of(BitConverter.GetBytes(number)), MediaTypes.OciIndex, number, Then);
+
+    private static int Known(RecordedIndex index) => Enumerable.Range(0, 10).Count(i => index.FindTag(PullKit.Of($"tag{i}")) is not null);
+
+    private static Task ChurnAsync(RecordedIndex index, int count) =>
+        Task.WhenAll(Enumerable.Range(0, count).Select(i => index.SetTagAsync(PullKit.Of($"churn{i % 50}"), Meaning(i), default).AsTask()));
+
+    private async Task WriteAsync(int count)
+    {
+        await using var index = new RecordedIndex(_root);
+        for (var i = 0; i < count; i++) await index.SetTagAsync(PullKit.Of($"tag{i}"), Meaning(i), default);
+    }
+
+    // A step is an operation, a tag and a meaning; a few of the operations reopen the index.
+    private async Task RunAsync((int Operation, int Tag, int Meaning)[] steps)
+    {
+        File.Delete(Log);
+        var model = new Dictionary<Reference, TagRecord>();
+        var index = new RecordedIndex(_root);
+        foreach (var (operation, number, meaning) in steps)
+        {
+            var tag = PullKit.Of($"tag{number}");
+            if (operation == 0)
+            {
+                await index.DisposeAsync();
+                index = new RecordedIndex(_root);
+            }
+            else if (operation < 4)
+            {
+                await index.RemoveTagAsync(tag, default);
+                model.Remove(tag);
+            }
+            else
+            {
+                await index.SetTagAsync(tag, Meaning(meaning), default);
+                model[tag] = Meaning(meaning);
+            }
+
+            for (var i = 0; i <= 5; i++) Assert.Equal(model.GetValueOrDefault(PullKit.Of($"tag{i}")), index.FindTag(PullKit.Of($"tag{i}")));
+        }
+
+        await index.DisposeAsync();
+    }
+}
