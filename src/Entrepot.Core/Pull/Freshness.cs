@@ -9,6 +9,12 @@ namespace Entrepot.Pull;
 /// </remarks>
 public static class Freshness
 {
+    /// <summary>The detail of a tag that is not fresh, and whose upstream is never asked.</summary>
+    public const string WhenOffline = "offline";
+
+    /// <summary>The detail of a tag that is not fresh, and whose upstream takes longer than a client is made to wait.</summary>
+    public const string WhenSlow = "slow";
+
     private static readonly RegistryError OfflineUnknown = RegistryError.ManifestUnknown with { Detail = OfflineUpstream.NotStored };
 
     /// <summary>What to do when a tag is asked for.</summary>
@@ -20,7 +26,7 @@ public static class Freshness
     public static TagDecision BeforeAsking(string tag, TagRecord? known, Refusal? refusal, FreshnessRules rules, DateTimeOffset now)
     {
         if (known is not null && IsWithin(rules.TtlOf(tag), known.ValidatedAt, now)) return TagDecision.Hit;
-        if (rules.Offline) return known is not null ? TagDecision.Stale("offline", null) : TagDecision.Refuse(OfflineUnknown);
+        if (rules.Offline) return known is not null ? TagDecision.Stale(WhenOffline, null) : TagDecision.Refuse(OfflineUnknown);
         return IsGone(refusal, rules, now) ? TagDecision.Refuse(refusal!.Error) : TagDecision.Ask(PatienceFor(known, refusal, rules, now));
     }
 
@@ -31,7 +37,7 @@ public static class Freshness
     /// <param name="now">The time.</param>
     public static TagDecision AfterAsking(TagRecord? known, RegistryError? error, FreshnessRules rules, DateTimeOffset now)
     {
-        if (error is null) return TagDecision.Stale("slow", null);
+        if (error is null) return TagDecision.Stale(WhenSlow, null);
         if (known is null) return TagDecision.Refuse(error);
         if (IsDenial(error)) return rules.ServeWhenDenied ? TagDecision.Stale("denied", error) : TagDecision.Refuse(error);
         return error.IsOutage && MayBeStale(known, rules, now) ? TagDecision.Stale(WhyStale(error), error) : TagDecision.Refuse(error);

@@ -28,6 +28,9 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     /// <summary>Where the answer came from.</summary>
     public PullSource Source { get; set; } = PullSource.Failed;
 
+    /// <summary>Why it came from there, in a word, where the source alone does not tell.</summary>
+    public string? Detail { get; set; }
+
     /// <summary>Bytes of the body that were sent.</summary>
     public long Sent { get; private set; }
 

@@ -213,7 +213,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
 
     private void Describe<T>(Exchange exchange, Digest digest, Pulled<T> pulled) where T : class
     {
-        exchange.Source = pulled.Source;
+        (exchange.Source, exchange.Detail) = (pulled.Source, pulled.Detail);
         exchange.Set("Docker-Content-Digest", digest.ToString());
         exchange.Set("ETag", EntityTags.Of(digest));
         exchange.Set("Cache-Status", CacheStatus.Of(pulled.Source, pulled.Detail, pulled.Stored)!);

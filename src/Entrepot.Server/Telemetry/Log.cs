@@ -13,7 +13,9 @@ internal static partial class Log
         var level = exchange.Source switch
         {
             PullSource.Fetched or PullSource.Bypass => LogLevel.Information,
-            PullSource.Stale => LogLevel.Warning,
+
+            // Nobody has to act on an upstream that is told to be left alone, or that answers a little later.
+            PullSource.Stale => exchange.Detail is Freshness.WhenOffline or Freshness.WhenSlow ? LogLevel.Information : LogLevel.Warning,
             PullSource.Failed when exchange.Status >= 500 => LogLevel.Warning,
             _ => LogLevel.Debug,
         };
