@@ -34,6 +34,7 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
         await File.WriteAllTextAsync(entrepot.OptionsFile, $"""
             storage:
               root: {entrepot._folder}/store
+              minFree: 0B
             upstreams:
               - name: docker.io
                 urls: ["{url}"]

@@ -79,7 +79,7 @@ public sealed class OptionsReaderTests : IDisposable
             listne: x
             admin: nowhere
             storage:
-              quota: 100GiB
+              partialTtl: 24h
             """,
             [("ENTREPOT_SHUTDOWNTIMEOUT", "forever")],
             [("limits.manifest", ["1KB"])]);
@@ -88,7 +88,7 @@ public sealed class OptionsReaderTests : IDisposable
         [
             "entrepot.yaml:1: listne: is unknown; did you mean listen?",
             "entrepot.yaml:2: admin: 'nowhere' is not allowed; allowed: an IP address and a port, e.g. 0.0.0.0:5000 (every interface), 127.0.0.1:5000 or [::]:5000",
-            "entrepot.yaml:4: storage.quota: is unknown",
+            "entrepot.yaml:4: storage.partialTtl: is unknown",
             "environment ENTREPOT_SHUTDOWNTIMEOUT: shutdownTimeout: 'forever' is not allowed; allowed: 0s to 10m",
             "flag --limits.manifest: limits.manifest: '1KB' is not allowed; allowed: 64KiB to 64MiB",
         ], _fixture.Lines(result));
@@ -99,14 +99,14 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("offline: false", "entrepot.yaml:1: offline: is unknown")]
     [InlineData("memoryCache: 64MiB", "entrepot.yaml:1: memoryCache: is unknown")]
     [InlineData("scrub: { every: 168h }", "entrepot.yaml:1: scrub: is unknown")]
-    [InlineData("storage: { minFree: 1GiB }", "entrepot.yaml:1: storage.minFree: is unknown")]
+    [InlineData("storage: { partialTtl: 24h }", "entrepot.yaml:1: storage.partialTtl: is unknown")]
     [InlineData("upstreams: [{ name: a, negativeTtl: 1s }]", "entrepot.yaml:1: upstreams[0].negativeTtl: is unknown")]
     [InlineData("Listen: []", "entrepot.yaml:1: Listen: is unknown; did you mean listen?")]
     [InlineData("upstreams: [{ name: a, tagTTL: 1s }]", "entrepot.yaml:1: upstreams[0].tagTTL: is unknown; did you mean tagTtl?")]
     [InlineData("storage.root: /x", "entrepot.yaml:1: storage.root: is unknown")]
     [InlineData("'a\tb': c", "entrepot.yaml:1: a?b: is unknown")]
     [InlineData("'https://u:p@h': c", "entrepot.yaml:1: (a key that may hold a password): is unknown")]
-    [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root")]
+    [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root, quota, minFree")]
     [InlineData("limits: []", "entrepot.yaml:1: limits: is a list where a group of options belongs; allowed: minRate, connections, manifest")]
     [InlineData("storage: { root: [a] }", "entrepot.yaml:1: storage.root: is a list where a single value belongs; allowed: the path of a directory on one file system")]
     [InlineData("storage: { root: '' }", "entrepot.yaml:1: storage.root: an empty value is not allowed; allowed: the path of a directory on one file system")]
