@@ -12,7 +12,7 @@ namespace Entrepot.Storage;
 public sealed class DiskSpace
 {
     // Unlinking a large file may take tens of milliseconds; so few commits should wait for it.
-    private const int NameLocks = 64;
+    private const int NameLocks = 64;   // a power of two
 
     private readonly Lock _gate = new();
     private readonly Quota _quota;                                          // guarded by _gate
@@ -129,7 +129,7 @@ public sealed class DiskSpace
     }
 
     /// <summary>Held while a name under <c>blobs/</c> is given or taken, together with what index and quota say of it.</summary>
-    internal Lock NameOf(Digest digest) => _names[(uint)digest.GetHashCode() % NameLocks];
+    internal Lock NameOf(Digest digest) => _names[digest.GetHashCode() & (NameLocks - 1)];
 
     /// <summary>A blob was used.</summary>
     internal void Touch(Digest digest)

@@ -118,6 +118,33 @@ public sealed class OptionsReaderTests : IDisposable
     public void Read_OneMistake_IsOneLineThatSaysWhatIsAllowed(string yaml, string expected) => Assert.Equal([expected], _fixture.Problems(yaml));
 
     [Theory]
+    [InlineData("80%", 80_000_000)]
+    [InlineData("0.5%", 16 << 20)]
+    [InlineData("16MiB", 16 << 20)]
+    [InlineData("100%", 100_000_000)]
+    public void Read_Quota_IsBytesOrAShareOfTheFileSystem(string quota, long expected) =>
+        Assert.Equal(expected, _fixture.Read($"storage: {{ quota: {quota} }}").Options.Quota.Resolve(100_000_000));
+
+    [Theory]
+    [InlineData("15MiB")]
+    [InlineData("0%")]
+    [InlineData("101%")]
+    [InlineData("-5%")]
+    [InlineData("much")]
+    [InlineData("%")]
+    public void Read_WrongQuota_IsRefused(string quota) => Assert.Equal(
+        $"entrepot.yaml:1: storage.quota: '{quota}' is not allowed; allowed: 16MiB or more, or more than 0% to 100% of the file system's size",
+        Assert.Single(_fixture.Problems($"storage: {{ quota: '{quota}' }}")));
+
+    [Fact]
+    public void Read_MinFree_IsASizeOrNothing()
+    {
+        Assert.Equal(5L << 30, _fixture.Read("storage: { minFree: 5GiB }").Options.MinFreeBytes);
+        Assert.Equal(0, _fixture.Read("storage: { minFree: 0B }").Options.MinFreeBytes);
+        Assert.Contains("storage.minFree", Assert.Single(_fixture.Problems("storage: { minFree: 10% }")));
+    }
+
+    [Theory]
     [InlineData("listen: 127.0.0.1:1", "is a single value where a list belongs")]
     [InlineData("listen: { a: b }", "is a group of options where a list belongs")]
     [InlineData("listen: [~]", "listen[0]: is empty")]
