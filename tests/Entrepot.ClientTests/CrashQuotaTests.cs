@@ -33,7 +33,7 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
             await RunAsync(scene, _random.NextInt64(2 * Repositories * LayerBytes));
 
             Assert.Empty(_wrong);
-            evicted |= StoredBlobs.Verify(scene.Entrepot.BlobFolder).Count < _tags.Sum(tag => tag.All.Count);
+            evicted |= StoredBlobs.Verify(scene.Entrepot.BlobFolder).Count < _tags.Sum(tag => tag.Count);
             await scene.Entrepot.StartAsync();
             Assert.InRange(RootSampler.Measure(scene.Entrepot.Root), 0, Quota * 102 / 100);
         }
@@ -46,6 +46,7 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
     private async Task AssertKnownWithoutUpstreamAsync(Scene scene)
     {
         for (var i = 0; i < 5; i++) Assert.True(await PullAsync(scene.Entrepot.Address, i, () => false, _ => { }));
+        foreach (var tag in _tags) tag.Settle();
         await scene.Entrepot.KillAsync();
         await scene.Registry.StopAsync();
         await scene.Entrepot.StartAsync();
@@ -84,6 +85,7 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
         Volatile.Write(ref killed, true);
         await scene.Entrepot.KillAsync();
         await Task.WhenAll(clients);
+        foreach (var tag in _tags) tag.Settle();
     }
 
     private async Task<bool> PullAsync(Uri server, int tag, Func<bool> isKilled, Action<int> arrived)
@@ -113,14 +115,15 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
 
     private static Uri ManifestOf(Uri server, int tag) => new(server, $"v2/library/moving{tag}/manifests/1");
 
-    /// <summary>What one tag has meant, and the newest of it that a client was given. Safe for concurrent use.</summary>
+    /// <summary>What one tag has meant, oldest first, and how far clients have seen it move. Safe for concurrent use.</summary>
     private sealed class Versions
     {
         private readonly Lock _gate = new();
         private readonly List<TestImage> _all = [];   // guarded by _gate, like all below
-        private readonly HashSet<string> _given = [];
+        private int _newest;
+        private int _settled;
 
-        public IReadOnlyList<TestImage> All { get { lock (_gate) return [.. _all]; } }
+        public int Count { get { lock (_gate) return _all.Count; } }
 
         public void Add(TestImage image)
         {
@@ -132,6 +135,12 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
             lock (_gate) return _all.Find(image => image.Root.Digest == digest);
         }
 
+        /// <summary>All who ask from now on ask after what was given so far.</summary>
+        public void Settle()
+        {
+            lock (_gate) _settled = _newest;
+        }
+
         /// <summary>A client was given this.</summary>
         /// <returns>What is wrong with it, if anything is.</returns>
         public string? Given(string digest)
@@ -139,11 +148,8 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
             lock (_gate)
             {
                 var index = _all.FindIndex(image => image.Root.Digest == digest);
-                if (index < 0) return $"{digest} was never pushed";
-
-                // Moves and pulls do not overlap, so that after a move only answers that were under way may be one behind.
-                _given.Add(digest);
-                return null;
+                _newest = Math.Max(_newest, index);
+                return index < 0 ? $"{digest} was never pushed" : index < _settled ? $"{digest} is older than what a client had before" : null;
             }
         }
     }
