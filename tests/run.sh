@@ -7,7 +7,7 @@
 # otherwise turn to the real registry, and the test would pass.
 #
 # The last line is "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed. Logs: TestResults/.
-#   SOAK=SECONDS       how long the crash test goes on at least (it kills the program 20 times in any case)
+#   SOAK=SECONDS       how long the crash test goes on at least (it kills the program 20 times in any case, and 50 times under a small quota)
 #   CRASH_SEED=NUMBER  repeats the crash test's random choices
 #   PUBLISHED_PROGRAM=PATH  the part "clients" tests this executable instead of publishing src/Entrepot.Server
 set -euo pipefail

@@ -218,7 +218,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         {
             await _space.MeasureAsync(_ending.Token);
             using var timer = new PeriodicTimer(HousekeepingEvery, _clock);
-            while (await timer.WaitForNextTickAsync(_ending.Token)) _space.MeasureOverhead();
+            while (await timer.WaitForNextTickAsync(_ending.Token)) MeasureOverhead();
         }
         catch (OperationCanceledException)
         {
@@ -226,6 +226,18 @@ public sealed class EntrepotHost : IAsyncDisposable
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             Log.StoreUnmeasured(_log, fault);
+        }
+    }
+
+    private void MeasureOverhead()
+    {
+        try
+        {
+            _space.MeasureOverhead();
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            Log.OverheadUnmeasured(_log, fault);
         }
     }
 

@@ -39,7 +39,7 @@ public sealed class DiskBlobStore : IBlobStore
     {
         if (_index.FindBlob(digest) is not { } record)
         {
-            if (_space.Leaving(digest) is not null || !File.Exists(_root.BlobPath(digest)) || !await CheckAsync(digest).WaitAsync(cancel)) return null;
+            if (_space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest)) || !await CheckAsync(digest).WaitAsync(cancel)) return null;
             if (_index.FindBlob(digest) is not { } found) return null;
             record = found;
         }
@@ -55,8 +55,7 @@ public sealed class DiskBlobStore : IBlobStore
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
         {
-            _index.RemoveBlob(digest);
-            _space.Remove(digest);
+            Forget(digest);
             return null;
         }
     }
@@ -68,11 +67,8 @@ public sealed class DiskBlobStore : IBlobStore
     }
 
     /// <inheritdoc/>
-    public async ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel)
+    public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel)
     {
-        // Or its removal would take the new file along.
-        if (_space.Leaving(digest) is { } leaving) await leaving.WaitAsync(cancel);
-
         // Each writer has a file and a name of its own, also beside another one of the same blob: none can publish or remove what is not its own.
         var path = Path.Combine(_root.Partial, digest.Hex);
         for (var other = 2; !_taken.TryAdd(path, true); other++) path = Path.Combine(_root.Partial, $"{digest.Hex}.{other}");
@@ -80,7 +76,7 @@ public sealed class DiskBlobStore : IBlobStore
         {
             File.Delete(path);
             var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-            return new DiskPartial(this, _space, digest, path, new SharedFile(handle));
+            return new(new DiskPartial(this, _space, digest, path, new SharedFile(handle)));
         }
         catch
         {
@@ -100,11 +96,21 @@ public sealed class DiskBlobStore : IBlobStore
             Posix.FlushDirectory(Path.GetDirectoryName(folder)!);
         }
 
-        File.Move(partial.Path, path, overwrite: true);
-        Posix.FlushDirectory(folder);
+        // It takes its room from here on, whatever else fails.
+        lock (_space.NameOf(digest))
+        {
+            File.Move(partial.Path, path, overwrite: true);
+            partial.IsPublished = true;
+            _space.Admit(digest, size, reserved);
+        }
+
         _taken.TryRemove(partial.Path, out _);
-        _space.Admit(digest, size, reserved);
-        _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path), _clock.GetUtcNow()));
+        Posix.FlushDirectory(folder);
+        lock (_space.NameOf(digest))
+        {
+            // It may have had to leave already.
+            if (_space.Contains(digest)) _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path), _clock.GetUtcNow()));
+        }
     }
 
     /// <summary>Removes the file of a writer that gave up.</summary>
@@ -144,9 +150,12 @@ public sealed class DiskBlobStore : IBlobStore
                 return false;
             }
 
-            _space.Adopt(digest, size);
-            _index.AddBlob(digest, Found(file, size));
-            return true;
+            lock (_space.NameOf(digest))
+            {
+                if (!File.Exists(_root.BlobPath(digest)) || !_space.TryAdopt(digest, size)) return false;
+                _index.AddBlob(digest, Found(file, size));
+                return true;
+            }
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -167,9 +176,24 @@ public sealed class DiskBlobStore : IBlobStore
 
     private void Drop(Digest digest, long size)
     {
-        _index.RemoveBlob(digest);
-        File.Delete(_root.BlobPath(digest));
-        _space.Remove(digest, EvictionReason.Corrupt, size);
+        lock (_space.NameOf(digest))
+        {
+            _index.RemoveBlob(digest);
+            File.Delete(_root.BlobPath(digest));
+            _space.Remove(digest, EvictionReason.Corrupt, size);
+        }
+
         _falseFile(digest);
+    }
+
+    // Somebody has removed the file; unless it has been written anew since.
+    private void Forget(Digest digest)
+    {
+        lock (_space.NameOf(digest))
+        {
+            if (File.Exists(_root.BlobPath(digest))) return;
+            _index.RemoveBlob(digest);
+            _space.Remove(digest);
+        }
     }
 }

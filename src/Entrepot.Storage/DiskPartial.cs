@@ -13,10 +13,12 @@ internal sealed class DiskPartial(DiskBlobStore store, DiskSpace space, Digest d
     private readonly IncrementalHash _hash = digest.NewHash();
     private long _reserved;   // bytes on disk
     private bool? _isRight;
-    private bool _isPublished;
 
     /// <summary>Where it is until it is published.</summary>
     public string Path => path;
+
+    /// <summary>Whether the file has its blob's name, and its reservation has become that blob's.</summary>
+    public bool IsPublished { get; set; }
 
     public long Length { get; private set; }
 
@@ -34,7 +36,8 @@ internal sealed class DiskPartial(DiskBlobStore store, DiskSpace space, Digest d
         if (_isRight is not null) throw new InvalidOperationException("a verified blob does not grow");
 
         var length = Length + bytes.Length;
-        if (length > _reserved && !await ReserveAsync(Math.Max(length, Length + Step), cancel)) throw new IOException($"there is no room for more than {Length} bytes");
+        if (length > _reserved && !await ReserveAsync(Length + Math.Max(bytes.Length, Step), cancel) && !await ReserveAsync(length, cancel))
+            throw new IOException($"there is no room for more than {Length} bytes");
 
         // The write goes to the thread pool, so both run at once.
         var write = RandomAccess.WriteAsync(file.Handle, bytes, Length, cancel);
@@ -58,14 +61,13 @@ internal sealed class DiskPartial(DiskBlobStore store, DiskSpace space, Digest d
             {
                 RandomAccess.FlushToDisk(file.Handle);
                 store.Publish(this, digest, Length, _reserved);
-                _isPublished = true;
             },
             cancel);
     }
 
     public ValueTask DisposeAsync()
     {
-        if (!_isPublished)
+        if (!IsPublished)
         {
             store.Discard(this);
             space.Release(_reserved, Length);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Entrepot.Oci;
 using Entrepot.Pull;
 
@@ -7,15 +6,19 @@ namespace Entrepot.Storage;
 /// <summary>The room under the root: who may take how much of it, and who leaves for that (invariant 4).</summary>
 /// <remarks>
 /// Safe for concurrent use. The quota is under one lock, held for arithmetic only: files are removed after it was let go, by the one who
-/// needs the room and before he takes it. Until then the room that others find free is still the sum of what is on disk, since a reservation that waits for
-/// its victims has not written anything yet. A blob that is leaving is not begun anew before its file is gone.
+/// needs the room and before he takes it. Whoever is granted room that others are still clearing waits for them, too. A name under <c>blobs/</c> and what
+/// index and quota say of it change together, under the lock of that name: a blob may be committed anew while the old one is leaving.
 /// </remarks>
 public sealed class DiskSpace
 {
+    // Unlinking a large file may take tens of milliseconds; so few commits should wait for it.
+    private const int NameLocks = 64;   // a power of two
+
     private readonly Lock _gate = new();
     private readonly Quota _quota;                                          // guarded by _gate
-    private readonly Dictionary<Digest, TaskCompletionSource> _leaving = [];   // guarded by _gate
-    private readonly TaskCompletionSource _measured = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Dictionary<Digest, Departure> _leaving = [];           // guarded by _gate
+    private readonly Lock[] _names = [.. Enumerable.Range(0, NameLocks).Select(_ => new Lock())];
+    private readonly TaskCompletionSource<bool> _measured = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly StoreRoot _root;
     private readonly ICacheIndex _index;
     private readonly EvictionCounters _evicted = new();
@@ -49,21 +52,20 @@ public sealed class DiskSpace
     }
 
     /// <summary>Finds out what is there: blobs become residents in the order of their last use. Reservations wait for this, hits do not.</summary>
-    /// <param name="cancel">Ends it; reservations then wait until the process ends.</param>
-    /// <exception cref="IOException">The directory cannot be read.</exception>
+    /// <param name="cancel">Ends it; nothing fits then.</param>
+    /// <exception cref="IOException">The directory cannot be read; nothing fits then.</exception>
     public async Task MeasureAsync(CancellationToken cancel)
     {
-        var found = await Task.Run(
-            () => _root.Blobs().Select(blob => (blob.Digest, blob.Size, LastUse: _index.FindBlob(blob.Digest)?.LastAccess ?? blob.WrittenAt)).ToList(), cancel);
-        found.Sort((one, other) => one.LastUse.CompareTo(other.LastUse));
-        lock (_gate)
+        try
         {
-            // What was committed while this looked is newer than all that it found.
-            foreach (var (digest, size, _) in found.Where(blob => !_quota.Contains(blob.Digest))) _quota.Adopt(digest, Quota.OnDisk(size));
+            await AdoptAllAsync(cancel);
+            MeasureOverhead();
+            _measured.TrySetResult(true);
         }
-
-        MeasureOverhead();
-        _measured.TrySetResult();
+        finally
+        {
+            _measured.TrySetResult(false);
+        }
     }
 
     /// <summary>Finds out what index, records and directories take and what the file system has free; evicts if that leaves too little.</summary>
@@ -82,9 +84,10 @@ public sealed class DiskSpace
     /// <returns><see langword="false"/>, with nothing changed, if it cannot fit.</returns>
     public async ValueTask<bool> TryReserveAsync(long size, CancellationToken cancel)
     {
-        await _measured.Task.WaitAsync(cancel);
+        if (!await _measured.Task.WaitAsync(cancel)) return false;
         var fits = false;
-        Settle(victims => fits = _quota.TryReserve(size, victims));
+        var others = Settle(victims => fits = _quota.TryReserve(size, victims));
+        if (fits) await others;   // not cancelled: the room is taken, and they are about to go
         return fits;
     }
 
@@ -96,25 +99,37 @@ public sealed class DiskSpace
     /// <param name="written">Bytes of them that had been written.</param>
     internal void Release(long reserved, long written)
     {
-        lock (_gate) _quota.Release(reserved);
         Interlocked.Add(ref _written, -written);
+        lock (_gate) _quota.Release(reserved);
     }
 
     /// <summary>A reservation became a blob.</summary>
     internal void Admit(Digest digest, long size, long reserved)
     {
-        lock (_gate) _quota.Admit(digest, Quota.OnDisk(size), reserved);
         Interlocked.Add(ref _written, -size);
+        lock (_gate) _quota.Admit(digest, Quota.OnDisk(size), reserved);
     }
 
     /// <summary>A file turned out to be a blob that was there before.</summary>
-    internal void Adopt(Digest digest, long size)
+    /// <returns><see langword="false"/> if it is leaving.</returns>
+    internal bool TryAdopt(Digest digest, long size)
     {
         lock (_gate)
         {
+            if (_leaving.ContainsKey(digest)) return false;
             if (!_quota.Contains(digest)) _quota.Adopt(digest, Quota.OnDisk(size));
+            return true;
         }
     }
+
+    /// <summary>Whether a blob is resident.</summary>
+    internal bool Contains(Digest digest)
+    {
+        lock (_gate) return _quota.Contains(digest);
+    }
+
+    /// <summary>Held while a name under <c>blobs/</c> is given or taken, together with what index and quota say of it.</summary>
+    internal Lock NameOf(Digest digest) => _names[digest.GetHashCode() & (NameLocks - 1)];
 
     /// <summary>A blob was used.</summary>
     internal void Touch(Digest digest)
@@ -132,59 +147,94 @@ public sealed class DiskSpace
         if (reason is { } why) _evicted.Count(why, Quota.OnDisk(size));
     }
 
-    /// <summary>Ends when a blob that is leaving has left; <see langword="null"/> if it is not leaving.</summary>
-    internal Task? Leaving(Digest digest)
+    /// <summary>Whether a blob's file is about to be removed to make room.</summary>
+    internal bool IsLeaving(Digest digest)
     {
-        lock (_gate) return _leaving.TryGetValue(digest, out var left) ? left.Task : null;
+        lock (_gate) return _leaving.ContainsKey(digest);
     }
 
-    // Does arithmetic under the lock, then removes the files of those who have to leave.
-    private void Settle(Action<ICollection<Victim>> arithmetic)
+    private async Task AdoptAllAsync(CancellationToken cancel)
+    {
+        var found = await Task.Run(
+            () => _root.Blobs().Select(blob => (blob.Digest, blob.Size, LastUse: _index.FindBlob(blob.Digest)?.LastAccess ?? blob.WrittenAt)).ToList(), cancel);
+        found.Sort((one, other) => one.LastUse.CompareTo(other.LastUse));
+        lock (_gate)
+        {
+            // What was committed while this looked is newer than all that it found.
+            foreach (var (digest, size, _) in found.Where(blob => !_quota.Contains(blob.Digest))) _quota.Adopt(digest, Quota.OnDisk(size));
+        }
+    }
+
+    // Does arithmetic under the lock, then removes the files of those who have to leave. The result ends when others have made the room that this found free.
+    private Task Settle(Action<ICollection<Victim>> arithmetic)
     {
         var victims = new List<Victim>();
+        var others = Task.CompletedTask;
         var free = _root.FreeBytes();
         lock (_gate)
         {
             _quota.SetFree(free + _going, Math.Max(0, Interlocked.Read(ref _written)));
             arithmetic(victims);
+            if (_quota.Used + _quota.Reserved + _quota.Overhead + _going > _quota.Limit) others = Task.WhenAll(_leaving.Values.Select(one => one.Left.Task));
             foreach (var victim in victims)
             {
-                _leaving[victim.Digest] = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                if (!_leaving.TryGetValue(victim.Digest, out var departure)) _leaving.Add(victim.Digest, departure = new Departure());
+                departure.Files++;
                 _going += victim.Size;
             }
         }
 
-        if (victims.Count == 0) return;
+        if (victims.Count == 0) return others;
         foreach (var victim in victims) Evict(victim);
         Evicted?.Invoke(victims.Count, victims.Sum(victim => victim.Size));
+        return others;
     }
 
     private void Evict(Victim victim)
     {
+        lock (NameOf(victim.Digest))
+        {
+            // Committed anew meanwhile: that has replaced the file, and stays.
+            var isGone = Contains(victim.Digest) || TryDelete(victim);
+            lock (_gate)
+            {
+                // What cannot be removed still takes its room; the next reservation tries again.
+                if (!isGone) _quota.Adopt(victim.Digest, victim.Size);
+                _going -= victim.Size;
+                var departure = _leaving[victim.Digest];
+                if (--departure.Files > 0) return;
+                _leaving.Remove(victim.Digest);
+                departure.Left.SetResult();
+            }
+        }
+    }
+
+    private bool TryDelete(Victim victim)
+    {
         // Forgotten first: whoever still finds the record finds the file, or neither.
         _index.RemoveBlob(victim.Digest);
-        var isGone = true;
         try
         {
             File.Delete(_root.BlobPath(victim.Digest));
             _evicted.Count(victim.Reason, victim.Size);
+            return true;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return true;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            isGone = false;
+            return false;
         }
+    }
 
-        TaskCompletionSource? left;
-        lock (_gate)
-        {
-            // What cannot be removed still takes its room; the next reservation tries again.
-            if (!isGone) _quota.Adopt(victim.Digest, victim.Size);
-            _going -= victim.Size;
-            _leaving.Remove(victim.Digest, out left);
-        }
+    // A blob on its way out; twice, if it came back and had to leave again before the first file was gone.
+    private sealed class Departure
+    {
+        public int Files { get; set; }
 
-        Debug.Assert(left is not null);
-        left.SetResult();
+        public TaskCompletionSource Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
 

@@ -23,6 +23,9 @@ public sealed class StoreRoot : IDisposable
     /// <summary>The version of the layout that this program reads and writes.</summary>
     public const int FormatVersion = 1;
 
+    // blobs/, its two algorithms, and a folder for each first byte of a sha256.
+    private const int BlobFolders = 3 + 256;
+
     private const int WouldBlock = 11;   // EAGAIN on Linux: the lock is held
 
     private readonly FileStream _lock;
@@ -92,6 +95,9 @@ public sealed class StoreRoot : IDisposable
     internal long MeasureOverhead()
     {
         var directories = new DirectoryInfo(System.IO.Path.Combine(Path, "blobs")).EnumerateDirectories("*", SearchOption.AllDirectories).Count();
+
+        // Those that the next blobs will need are counted before they are made.
+        directories = Math.Max(directories, BlobFolders);
         var files = new DirectoryInfo(Path).EnumerateDirectories()
             .Where(folder => folder.Name is not ("blobs" or "partial"))
             .SelectMany(folder => folder.EnumerateFiles("*", SearchOption.AllDirectories));

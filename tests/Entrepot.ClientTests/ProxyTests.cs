@@ -50,7 +50,7 @@ public sealed class ProxyTests : IAsyncLifetime
         var environment = new Dictionary<string, string> { ["HTTP_PROXY"] = _proxy.Urls.First(), ["http_proxy"] = _proxy.Urls.First(), ["NO_PROXY"] = excepted, ["no_proxy"] = excepted };
         var log = Path.Combine(TestRun.LogFolder(Path.Combine(nameof(ProxyTests), excepted)), "entrepot.log");
         await using var entrepot = await PublishedEntrepot.StartAsync(
-            Path.Combine(_folder.FullName, "entrepot"), log, new Uri($"http://{Elsewhere}"), "1m", environment);
+            Path.Combine(_folder.FullName, "entrepot"), log, new Uri($"http://{Elsewhere}"), "1m", "1GiB", environment);
 
         using var answer = await Http.Client.GetAsync(new Uri(entrepot.Address, "v2/org/app/manifests/1"));
 

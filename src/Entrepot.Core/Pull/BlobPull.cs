@@ -19,7 +19,7 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
         }
 
         if (fetches.Find(reference.Digest) is { Size: { } known } fetch)
-            return new(fetch.IsVerified ? PullSource.Hit : PullSource.Joined, Whole(known), stored: true);
+            return new(fetch.IsVerified ? PullSource.Hit : PullSource.Joined, Whole(known), stored: !fetch.IsPassing);
 
         var (flight, started) = _heads.Join(reference, () => upstream.HeadBlobAsync(reference, stop));
         return (await flight.WaitAsync(cancel)).Has(out var info, out var error)

@@ -9,12 +9,13 @@ internal sealed class BypassBlob(FollowedBlob shared, Reference reference, IUpst
 {
     private readonly IncrementalHash _hash = reference.Digest.NewHash();
     private PassedBlob? _own;
+    private bool _hasLeft;   // the shared run
 
     public override long Size => shared.Size;
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancel)
     {
-        if (_own is null)
+        if (!_hasLeft)
         {
             try
             {
@@ -24,10 +25,13 @@ internal sealed class BypassBlob(FollowedBlob shared, Reference reference, IUpst
             }
             catch (IOException)   // too slow for the shared run, or that run has failed: neither is this client's end
             {
+                // The shared run does not wait for a reader that follows it no longer.
+                await LeaveAsync();
                 _own = await OpenAsync(offset, cancel);
             }
         }
 
+        if (_own is null) throw new IOException("the shared run was left, and no other was had");
         return await _own.ReadAsync(buffer, offset, cancel);
     }
 
@@ -35,6 +39,13 @@ internal sealed class BypassBlob(FollowedBlob shared, Reference reference, IUpst
     {
         if (_own is not null) await _own.DisposeAsync();
         _hash.Dispose();
+        await LeaveAsync();
+    }
+
+    private async ValueTask LeaveAsync()
+    {
+        if (_hasLeft) return;
+        _hasLeft = true;
         await shared.DisposeAsync();
     }
 

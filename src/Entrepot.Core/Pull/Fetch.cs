@@ -25,6 +25,8 @@ public sealed class Fetch
     private bool _passing;
     private long? _size;
     private int _followers;
+    private int _asking;                                        // those who wait to follow
+    private bool _wasAsked;
     private bool _running = true;                               // the run has not left yet
 
     internal Fetch(Reference leader) => Leader = leader;
@@ -53,27 +55,21 @@ public sealed class Fetch
     /// <param name="cancel">Ends this wait. The fetch goes on: it is not the follower's to stop.</param>
     public async Task<FollowResult> FollowAsync(CancellationToken cancel)
     {
-        while (true)
+        lock (_gate)
         {
-            Task moved;
-            lock (_gate)
-            {
-                if (_storeFailed) return new FollowResult(FollowKind.StoreFailed, null, _error);
-                if (_phase is Phase.Ended) return new FollowResult(FollowKind.Stored, null, null);
-                if (_phase is Phase.Failed) return new FollowResult(FollowKind.Failed, null, _error);
+            _asking++;
+            _wasAsked = true;
+        }
 
-                // An empty blob has no last bytes that could wait for verification, so its headers do.
-                if (_size is { } size && (size > 0 || _phase is Phase.Verified))
-                {
-                    _followers++;
-                    var blob = new FollowedBlob(this, _generations[^1].OpenReader(size), _generations.Count - 1, size);
-                    return new FollowResult(FollowKind.Following, blob, null);
-                }
-
-                moved = (_moved ??= NewSignal()).Task;
-            }
-
-            await moved.WaitAsync(cancel);
+        try
+        {
+            return await JoinAsync(cancel);
+        }
+        finally
+        {
+            PassingPartial? passing;
+            lock (_gate) passing = --_asking == 0 ? _generations.LastOrDefault() as PassingPartial : null;
+            passing?.Abandon();
         }
     }
 
@@ -148,6 +144,7 @@ public sealed class Fetch
     {
         lock (_gate)
         {
+            if (_wasAsked && _asking == 0) partial.Abandon();
             Debug.Assert(_size is null && _generations.Count <= 1);
             var begun = _generations.FirstOrDefault();
             _passing = true;
@@ -205,6 +202,32 @@ public sealed class Fetch
     {
         lock (_gate) (_error, _storeFailed) = (error, storeFailed);
         Become(Phase.Failed);
+    }
+
+    private async Task<FollowResult> JoinAsync(CancellationToken cancel)
+    {
+        while (true)
+        {
+            Task moved;
+            lock (_gate)
+            {
+                if (_storeFailed) return new FollowResult(FollowKind.StoreFailed, null, _error);
+                if (_phase is Phase.Ended) return new FollowResult(FollowKind.Stored, null, null);
+                if (_phase is Phase.Failed) return new FollowResult(FollowKind.Failed, null, _error);
+
+                // An empty blob has no last bytes that could wait for verification, so its headers do.
+                if (_size is { } size && (size > 0 || _phase is Phase.Verified))
+                {
+                    _followers++;
+                    var blob = new FollowedBlob(this, _generations[^1].OpenReader(size), _generations.Count - 1, size);
+                    return new FollowResult(FollowKind.Following, blob, null);
+                }
+
+                moved = (_moved ??= NewSignal()).Task;
+            }
+
+            await moved.WaitAsync(cancel);
+        }
     }
 
     private void Become(Phase phase)

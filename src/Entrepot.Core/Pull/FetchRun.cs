@@ -93,7 +93,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
 
                 // Bytes spoilt on the way are worth one more look; bytes that are wrong at the upstream are not.
                 VerifyFailures++;
-                if (rebegun) return RegistryError.BadGateway($"the bytes received are not those of {_digest}");
+                if (rebegun || fetch.IsPassing) return RegistryError.BadGateway($"the bytes received are not those of {_digest}");
                 rebegun = fromStart = true;
                 continue;
             }
@@ -113,7 +113,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
             case Continuation.AskFromStart:
                 return (true, RegistryError.BadGateway("the blob changed at the upstream while it was fetched"));
             case Continuation.Compare:
-                if (fetch.IsPassing && offset > 0) return (false, RegistryError.BadGateway("the upstream does not go on where its connection broke"));
+                if (fetch.IsPassing && _partial.Length > 0) return (false, RegistryError.BadGateway("the upstream does not go on where its connection broke"));
                 fetch.Distrust();
                 if (source.Size is { } size && (fetch.Size is { } announced ? size != announced : size < _partial.Length)) await DivergeAsync(-1, size, cancel);
                 break;
@@ -140,6 +140,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
     private async Task MakeRoomAsync(long size, CancellationToken cancel)
     {
         if (await _partial.ReserveAsync(size, cancel)) return;
+        if (_partial.Length > 0) throw new IOException($"there is no room for {size} bytes, which became known after the first of them");
 
         var passing = new PassingPartial(_digest, size);
         _partial = passing;

@@ -20,7 +20,7 @@ internal sealed class PassingPartial : IPartialBlob
     private readonly byte[] _window;          // guarded by _gate, like all below
     private readonly List<Reader> _readers = [];
     private TaskCompletionSource? _moved;
-    private bool _hadReader;
+    private bool _isLeft;                     // whoever wanted it has gone
     private bool? _isRight;
     private long _length;
 
@@ -48,7 +48,7 @@ internal sealed class PassingPartial : IPartialBlob
             Task? moved = null;
             lock (_gate)
             {
-                if (_hadReader && _readers.Count == 0) throw new NobodyReadsException();
+                if (_isLeft && _readers.Count == 0) throw new NobodyReadsException();
                 var room = (int)Math.Min(bytes.Length, _window.Length - (_length - FastestLocked()));
                 if (room > 0)
                 {
@@ -65,13 +65,25 @@ internal sealed class PassingPartial : IPartialBlob
         }
     }
 
+    /// <summary>Nobody waits for it to begin any longer: unless somebody reads it, writing ends.</summary>
+    public void Abandon()
+    {
+        TaskCompletionSource? moved;
+        lock (_gate)
+        {
+            _isLeft = true;
+            (moved, _moved) = (_moved, null);
+        }
+
+        moved?.SetResult();
+    }
+
     /// <inheritdoc/>
     public Blob OpenReader(long size)
     {
         var reader = new Reader(this, size);
         lock (_gate)
         {
-            _hadReader = true;
             _readers.Add(reader);
         }
 
@@ -132,7 +144,7 @@ internal sealed class PassingPartial : IPartialBlob
         TaskCompletionSource? moved;
         lock (_gate)
         {
-            _readers.Remove(reader);
+            _isLeft |= _readers.Remove(reader);
             (moved, _moved) = (_moved, null);
         }
 

@@ -51,7 +51,15 @@ internal static class ServeCommand
         signal.Cancel = true;
         var read = OptionsReader.Read(sources);
         foreach (var problem in read.Problems) log.Error("Options are not read again: {Problem:l}", problem.ToString());
-        if (read.Problems.Count == 0) host.Reload(read.Options);
+        if (read.Problems.Count > 0) return;
+        try
+        {
+            host.Reload(read.Options);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)   // nothing may escape from a signal
+        {
+            log.Error(fault, "The store cannot be measured; the quota stays as it is");
+        }
     }
 
     private static async Task ServeAsync(EntrepotOptions options, ServeArguments arguments, Logger log, Surroundings around)

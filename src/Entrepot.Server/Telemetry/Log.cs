@@ -53,8 +53,11 @@ internal static partial class Log
     [LoggerMessage(304, LogLevel.Information, "Evicted {Blobs} blobs, {Bytes} bytes on disk, to make room")]
     public static partial void Evicted(ILogger log, int blobs, long bytes);
 
-    [LoggerMessage(305, LogLevel.Error, "The store cannot be measured any longer; nothing is cached until the next start if it never was")]
+    [LoggerMessage(305, LogLevel.Error, "The store cannot be measured; nothing is cached until the next start")]
     public static partial void StoreUnmeasured(ILogger log, Exception fault);
+
+    [LoggerMessage(306, LogLevel.Warning, "Index and records could not be measured; the quota counts what they took before")]
+    public static partial void OverheadUnmeasured(ILogger log, Exception fault);
 
     [LoggerMessage(402, LogLevel.Information, "Options read again: the quota is {Bytes} bytes")]
     public static partial void Reloaded(ILogger log, long bytes);

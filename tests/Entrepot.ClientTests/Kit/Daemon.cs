@@ -6,6 +6,7 @@ namespace Entrepot.ClientTests.Kit;
 /// <summary>A server process of a test. Its output goes to a log file and can be read here; disposal ends it.</summary>
 internal sealed partial class Daemon : IAsyncDisposable
 {
+    private const int SigHup = 1;
     private const int SigTerm = 15;
     private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopDeadline = TimeSpan.FromSeconds(30);
@@ -59,6 +60,9 @@ internal sealed partial class Daemon : IAsyncDisposable
         await EndAsync();
         return _process.ExitCode;
     }
+
+    /// <summary>Asks the process to read its options again.</summary>
+    public void HangUp() => Assert.Equal(0, SendSignal(_process.Id, SigHup));
 
     /// <summary>Ends the process between two of its instructions, and waits for the last of its output.</summary>
     public async Task KillAsync()

@@ -10,10 +10,13 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     private readonly IReadOnlyDictionary<string, string> _environment;
     private readonly int _port = Ports.Next();
     private readonly int _adminPort = Ports.Next();
+    private readonly string _upstream;
+    private readonly string _tagTtl;
     private Daemon? _daemon;
 
-    private PublishedEntrepot(string folder, string logFile, IReadOnlyDictionary<string, string> environment) =>
-        (_folder, _logFile, _environment) = (folder, logFile, environment);
+    private PublishedEntrepot(
+        string folder, string logFile, Uri upstream, string tagTtl, IReadOnlyDictionary<string, string> environment) =>
+        (_folder, _logFile, _upstream, _tagTtl, _environment) = (folder, logFile, upstream.GetLeftPart(UriPartial.Authority), tagTtl, environment);
 
     /// <summary>Where clients find it: <c>address:port</c>.</summary>
     public string Host => $"127.0.0.1:{_port}";
@@ -22,32 +25,54 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     public Uri Address => new($"http://{Host}/");
 
     /// <summary>Where whole, verified blobs lie.</summary>
-    public string BlobFolder => Path.Combine(_folder, "store", "blobs");
+    public string BlobFolder => Path.Combine(Root, "blobs");
+
+    /// <summary>Everything it stores is under this.</summary>
+    public string Root => Path.Combine(_folder, "store");
+
+    /// <summary>What it has logged since its last start.</summary>
+    public IReadOnlyList<string> Lines => _daemon?.Lines ?? [];
 
     /// <summary>Starts it with an empty store. docker.io (the default) and quay.io are both at <paramref name="upstream"/>.</summary>
     /// <param name="folder">Where its options and its store are made.</param>
     /// <param name="logFile">Where its output is appended.</param>
     /// <param name="upstream">A registry.</param>
     /// <param name="tagTtl">How long a tag stays fresh, as the options spell it.</param>
+    /// <param name="quota">Most bytes of everything under its root.</param>
     /// <param name="environment">Variables that it is given beside those of this process.</param>
     public static async Task<PublishedEntrepot> StartAsync(
-        string folder, string logFile, Uri upstream, string tagTtl, IReadOnlyDictionary<string, string>? environment = null)
+        string folder, string logFile, Uri upstream, string tagTtl, string quota, IReadOnlyDictionary<string, string>? environment = null)
     {
-        var entrepot = new PublishedEntrepot(Directory.CreateDirectory(folder).FullName, logFile, environment ?? new Dictionary<string, string>());
-        var url = upstream.GetLeftPart(UriPartial.Authority);
-        await File.WriteAllTextAsync(entrepot.OptionsFile, $"""
-            storage:
-              root: {entrepot._folder}/store
-            upstreams:
-              - name: docker.io
-                urls: ["{url}"]
-                tagTtl: {tagTtl}
-              - name: quay.io
-                urls: ["{url}"]
-                tagTtl: {tagTtl}
-            """);
+        var entrepot = new PublishedEntrepot(Directory.CreateDirectory(folder).FullName, logFile, upstream, tagTtl, environment ?? new Dictionary<string, string>());
+        await entrepot.WriteOptionsAsync(quota);
         await entrepot.StartAsync();
         return entrepot;
+    }
+
+    /// <summary>Changes the quota in its options, of which a process that runs learns by <see cref="HangUp"/>.</summary>
+    public Task WriteOptionsAsync(string quota) => File.WriteAllTextAsync(OptionsFile, $"""
+            storage:
+              root: {Root}
+              minFree: 0B
+              quota: {quota}
+            upstreams:
+              - name: docker.io
+                urls: ["{_upstream}"]
+                tagTtl: {_tagTtl}
+              - name: quay.io
+                urls: ["{_upstream}"]
+                tagTtl: {_tagTtl}
+            """);
+
+    /// <summary>Asks it to read its options again.</summary>
+    public void HangUp() => _daemon!.HangUp();
+
+    /// <summary>One metric without labels.</summary>
+    public async Task<long> MetricAsync(string name)
+    {
+        var text = await Http.Client.GetStringAsync(new Uri($"http://127.0.0.1:{_adminPort}/metrics"));
+        var line = text.Split('\n').Single(line => line.StartsWith(name + " ", StringComparison.Ordinal));
+        return (long)double.Parse(line[name.Length..], System.Globalization.CultureInfo.InvariantCulture);
     }
 
     /// <summary>Starts it again on the same store and port.</summary>

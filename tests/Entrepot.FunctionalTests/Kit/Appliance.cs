@@ -29,6 +29,7 @@ internal sealed class Appliance : IAsyncDisposable
             Listen = ["127.0.0.1:0"],
             Admin = "127.0.0.1:0",
             StorageRoot = _root.FullName,
+            MinFreeBytes = 0,   // no test depends on the machine's disk
             Upstreams = [first, .. setup.More],
         });
     }
@@ -36,6 +37,8 @@ internal sealed class Appliance : IAsyncDisposable
     public Uri Url => _host!.Registry[0];
 
     public Uri Admin => _host!.Admin;
+
+    public EntrepotHost Host => _host!;
 
     public HttpClient Client => _client;
 

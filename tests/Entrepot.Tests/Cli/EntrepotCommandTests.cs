@@ -153,11 +153,11 @@ public sealed class EntrepotCommandTests : IDisposable
     [Fact]
     public async Task RunAsync_UnknownEnvironmentName_IsLoggedAndServed()
     {
-        _environment["ENTREPOT_STORAGE__QUOTA"] = "100GiB";
+        _environment["ENTREPOT_MEMORYCACHE"] = "64MiB";
 
         Assert.Equal(0, await ServeAsync("--log-format", "text"));
 
-        Assert.Contains("WRN environment ENTREPOT_STORAGE__QUOTA is not an option and is ignored\n", _out.ToString());
+        Assert.Contains("WRN environment ENTREPOT_MEMORYCACHE is not an option and is ignored\n", _out.ToString());
     }
 
     [Fact]

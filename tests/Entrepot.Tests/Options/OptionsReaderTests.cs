@@ -79,7 +79,7 @@ public sealed class OptionsReaderTests : IDisposable
             listne: x
             admin: nowhere
             storage:
-              quota: 100GiB
+              partialTtl: 24h
             """,
             [("ENTREPOT_SHUTDOWNTIMEOUT", "forever")],
             [("limits.manifest", ["1KB"])]);
@@ -88,7 +88,7 @@ public sealed class OptionsReaderTests : IDisposable
         [
             "entrepot.yaml:1: listne: is unknown; did you mean listen?",
             "entrepot.yaml:2: admin: 'nowhere' is not allowed; allowed: an IP address and a port, e.g. 0.0.0.0:5000 (every interface), 127.0.0.1:5000 or [::]:5000",
-            "entrepot.yaml:4: storage.quota: is unknown",
+            "entrepot.yaml:4: storage.partialTtl: is unknown",
             "environment ENTREPOT_SHUTDOWNTIMEOUT: shutdownTimeout: 'forever' is not allowed; allowed: 0s to 10m",
             "flag --limits.manifest: limits.manifest: '1KB' is not allowed; allowed: 64KiB to 64MiB",
         ], _fixture.Lines(result));
@@ -99,14 +99,14 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("offline: never", "entrepot.yaml:1: offline: 'never' is not allowed; allowed: true or false")]
     [InlineData("memoryCache: 64MiB", "entrepot.yaml:1: memoryCache: is unknown")]
     [InlineData("scrub: { every: 168h }", "entrepot.yaml:1: scrub: is unknown")]
-    [InlineData("storage: { minFree: 1GiB }", "entrepot.yaml:1: storage.minFree: is unknown")]
+    [InlineData("storage: { partialTtl: 24h }", "entrepot.yaml:1: storage.partialTtl: is unknown")]
     [InlineData("upstreams: [{ name: a, rateLimitReserve: 10 }]", "entrepot.yaml:1: upstreams[0].rateLimitReserve: is unknown")]
     [InlineData("Listen: []", "entrepot.yaml:1: Listen: is unknown; did you mean listen?")]
     [InlineData("upstreams: [{ name: a, tagTTL: 1s }]", "entrepot.yaml:1: upstreams[0].tagTTL: is unknown; did you mean tagTtl?")]
     [InlineData("storage.root: /x", "entrepot.yaml:1: storage.root: is unknown")]
     [InlineData("'a\tb': c", "entrepot.yaml:1: a?b: is unknown")]
     [InlineData("'https://u:p@h': c", "entrepot.yaml:1: (a key that may hold a password): is unknown")]
-    [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root")]
+    [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root, quota, minFree")]
     [InlineData("limits: []", "entrepot.yaml:1: limits: is a list where a group of options belongs; allowed: minRate, connections, manifest")]
     [InlineData("storage: { root: [a] }", "entrepot.yaml:1: storage.root: is a list where a single value belongs; allowed: the path of a directory on one file system")]
     [InlineData("storage: { root: '' }", "entrepot.yaml:1: storage.root: an empty value is not allowed; allowed: the path of a directory on one file system")]
@@ -116,6 +116,33 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("listen: []", "entrepot.yaml:1: listen: is an empty list; at least one address is needed")]
     [InlineData("defaultUpstream: dokcer.io", "entrepot.yaml:1: defaultUpstream: 'dokcer.io' is not a configured upstream; allowed: docker.io, ghcr.io, quay.io, registry.k8s.io, gcr.io, mcr.microsoft.com, public.ecr.aws; did you mean docker.io?")]
     public void Read_OneMistake_IsOneLineThatSaysWhatIsAllowed(string yaml, string expected) => Assert.Equal([expected], _fixture.Problems(yaml));
+
+    [Theory]
+    [InlineData("80%", 80_000_000)]
+    [InlineData("0.5%", 16 << 20)]
+    [InlineData("16MiB", 16 << 20)]
+    [InlineData("100%", 100_000_000)]
+    public void Read_Quota_IsBytesOrAShareOfTheFileSystem(string quota, long expected) =>
+        Assert.Equal(expected, _fixture.Read($"storage: {{ quota: {quota} }}").Options.Quota.Resolve(100_000_000));
+
+    [Theory]
+    [InlineData("15MiB")]
+    [InlineData("0%")]
+    [InlineData("101%")]
+    [InlineData("-5%")]
+    [InlineData("much")]
+    [InlineData("%")]
+    public void Read_WrongQuota_IsRefused(string quota) => Assert.Equal(
+        $"entrepot.yaml:1: storage.quota: '{quota}' is not allowed; allowed: 16MiB or more, or more than 0% to 100% of the file system's size",
+        Assert.Single(_fixture.Problems($"storage: {{ quota: '{quota}' }}")));
+
+    [Fact]
+    public void Read_MinFree_IsASizeOrNothing()
+    {
+        Assert.Equal(5L << 30, _fixture.Read("storage: { minFree: 5GiB }").Options.MinFreeBytes);
+        Assert.Equal(0, _fixture.Read("storage: { minFree: 0B }").Options.MinFreeBytes);
+        Assert.Contains("storage.minFree", Assert.Single(_fixture.Problems("storage: { minFree: 10% }")));
+    }
 
     [Theory]
     [InlineData("listen: 127.0.0.1:1", "is a single value where a list belongs")]

@@ -1,0 +1,91 @@
+using Entrepot.Oci;
+using Entrepot.Pull;
+using Entrepot.Tests.Kit;
+
+namespace Entrepot.Tests.Pull;
+
+public sealed class PassingPartialTests : IDisposable
+{
+    private const int Window = PassingPartial.WindowBytes;
+
+    private readonly byte[] _content = Waiting.Bytes(2 * Window);
+    private readonly PassingPartial _passing;
+
+    public PassingPartialTests() => _passing = new PassingPartial(Digest.Of(_content), _content.Length);
+
+    public void Dispose() => _passing.DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    [Fact]
+    public async Task Write_MoreThanTheWindow_WaitsForTheFastestReader()
+    {
+        var fast = _passing.OpenReader(_content.Length);
+        var slow = _passing.OpenReader(_content.Length);
+        var written = _passing.WriteAsync(_content.AsMemory(0, Window + 10), default).AsTask();
+        Assert.False(written.IsCompleted);
+        Assert.Equal(Window, _passing.Length);
+
+        Assert.Equal(_content[..10], await fast.ReadAsync(0, 10));
+
+        await written.Soon();
+        Assert.Equal(_content[10..100], await fast.ReadAsync(10, 90));
+        await Assert.ThrowsAsync<IOException>(() => slow.ReadAsync(0, 1));
+    }
+
+    [Fact]
+    public async Task Read_AroundTheEndOfTheWindow_GivesTheRightBytes()
+    {
+        var reader = _passing.OpenReader(_content.Length);
+        var written = Task.Run(async () =>
+        {
+            for (var at = 0; at < _content.Length; at += 70_001) await _passing.WriteAsync(_content.AsMemory(at, Math.Min(70_001, _content.Length - at)), default);
+        });
+        var read = new MemoryStream();
+        var buffer = new byte[33_333];
+        while (read.Length < _content.Length)
+        {
+            while (_passing.Length == read.Length) await Task.Yield();
+            read.Write(buffer, 0, await reader.ReadAsync(buffer, read.Length, default));
+        }
+
+        await written.Soon();
+        Assert.Equal(_content, read.ToArray());
+        Assert.True(await _passing.VerifyAsync(default));
+    }
+
+    [Fact]
+    public async Task Write_LastReaderLeaves_Ends()
+    {
+        var one = _passing.OpenReader(_content.Length);
+        var other = _passing.OpenReader(_content.Length);
+        var written = _passing.WriteAsync(_content, default).AsTask();
+        await one.DisposeAsync();
+        Assert.False(written.IsCompleted);
+
+        await other.DisposeAsync();
+
+        await Assert.ThrowsAsync<NobodyReadsException>(() => written.Soon());
+    }
+
+    [Fact]
+    public async Task Write_NobodyCameAndNobodyWillCome_Ends()
+    {
+        var written = _passing.WriteAsync(_content, default).AsTask();
+        Assert.False(written.IsCompleted);
+
+        _passing.Abandon();
+
+        await Assert.ThrowsAsync<NobodyReadsException>(() => written.Soon());
+    }
+
+    [Fact]
+    public async Task Write_Cancelled_EndsItsWait()
+    {
+        _passing.OpenReader(_content.Length);
+        using var stop = new CancellationTokenSource();
+        var written = _passing.WriteAsync(_content, stop.Token).AsTask();
+
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => written.Soon());
+    }
+}
