@@ -34,8 +34,8 @@ public sealed class DiskBlobStore : IBlobStore
         if (_index.FindBlob(digest) is not { } record)
         {
             if (!File.Exists(_root.BlobPath(digest)) || !await CheckAsync(digest).WaitAsync(cancel)) return null;
-            record = _index.FindBlob(digest);
-            if (record is null) return null;
+            if (_index.FindBlob(digest) is not { } found) return null;
+            record = found;
         }
 
         try

@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Entrepot.Oci;
@@ -22,12 +19,10 @@ internal enum RecordKind
 }
 
 /// <summary>One thing that bytes cannot tell, as a line of the record log. An immutable value.</summary>
-/// <remarks>A line is a checksum of eight hex digits, a space and JSON, so that a person can read it and a torn or spoilt one is seen.</remarks>
+/// <remarks>A line is a checksum and JSON, so that a person can read it and a torn or spoilt one is seen.</remarks>
 internal sealed record Record(
     RecordKind Kind, string Upstream, string Repository, string? Tag = null, string? Digest = null, string? MediaType = null, long Size = 0, DateTimeOffset ValidatedAt = default)
 {
-    private const int ChecksumDigits = 8;
-
     public Reference Reference => Tag is { } tag
         ? new Reference(Upstream, Repository, tag)
         : new Reference(Upstream, Repository, Oci.Digest.Parse(Digest!));
@@ -36,19 +31,13 @@ internal sealed record Record(
         new(RecordKind.Tag, tag.Upstream, tag.Repository, tag.Tag, record.Digest.ToString(), record.MediaType, record.Size, record.ValidatedAt);
 
     /// <summary>The line, with its end.</summary>
-    public byte[] ToLine()
-    {
-        var json = JsonSerializer.SerializeToUtf8Bytes(this, RecordJson.Default.Record);
-        return [.. Encoding.ASCII.GetBytes(Checksum(json)), (byte)' ', .. json, (byte)'\n'];
-    }
+    public byte[] ToLine() => CheckedLine.Of(JsonSerializer.SerializeToUtf8Bytes(this, RecordJson.Default.Record));
 
     /// <summary>Reads a line without its end.</summary>
     /// <returns><see langword="null"/> if it is not a line that was written whole.</returns>
     public static Record? FromLine(ReadOnlySpan<byte> line)
     {
-        if (line.Length <= ChecksumDigits || line[ChecksumDigits] != ' ') return null;
-        var json = line[(ChecksumDigits + 1)..];
-        if (Encoding.ASCII.GetString(line[..ChecksumDigits]) != Checksum(json)) return null;
+        if (!CheckedLine.TryRead(line, out var json)) return null;
         try
         {
             var record = JsonSerializer.Deserialize(json, RecordJson.Default.Record);
@@ -64,13 +53,6 @@ internal sealed record Record(
     private bool IsWhole =>
         Kind is not 0 && Upstream is not null && Repository is not null
         && (Kind is RecordKind.Untag ? Tag is not null : Oci.Digest.TryParse(Digest, out _) && MediaType is not null && (Kind is RecordKind.Tag) == (Tag is not null));
-
-    private static string Checksum(ReadOnlySpan<byte> json)
-    {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(json, hash);
-        return $"{BinaryPrimitives.ReadUInt32BigEndian(hash):x8}";
-    }
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]

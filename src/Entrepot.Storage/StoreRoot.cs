@@ -12,6 +12,7 @@ public sealed class StoreUnusableException(string message, Exception? inner = nu
 /// blobs/sha256/ab/&lt;64 hex&gt;   committed, immutable
 /// partial/&lt;64 hex&gt;           fetches in progress
 /// records/                     what bytes cannot tell
+/// index/                       what is remembered of the blobs: may be deleted while no process uses the directory
 /// format                       version of this layout
 /// lock                         held while a process uses the directory
 /// </code>
@@ -31,6 +32,10 @@ public sealed class StoreRoot : IDisposable
 
     internal string Partial => System.IO.Path.Combine(Path, "partial");
 
+    internal string Blobs => System.IO.Path.Combine(Path, "blobs");
+
+    internal string Index => System.IO.Path.Combine(Path, "index");
+
     internal string Records => System.IO.Path.Combine(Path, "records");
 
     /// <summary>Opens a directory, made if it is not there, and keeps other processes out until disposal.</summary>
@@ -48,9 +53,9 @@ public sealed class StoreRoot : IDisposable
                 root.CheckFormat();
                 Directory.CreateDirectory(root.Partial);
                 Directory.CreateDirectory(root.Records);
-                foreach (var algorithm in (string[])["sha256", "sha512"]) Directory.CreateDirectory(System.IO.Path.Combine(path, "blobs", algorithm));
+                foreach (var algorithm in (string[])["sha256", "sha512"]) Directory.CreateDirectory(System.IO.Path.Combine(root.Blobs, algorithm));
                 root.RemoveLeftovers();
-                Posix.FlushDirectory(System.IO.Path.Combine(path, "blobs"));
+                Posix.FlushDirectory(root.Blobs);
                 Posix.FlushDirectory(path);
                 return root;
             }
@@ -70,7 +75,7 @@ public sealed class StoreRoot : IDisposable
     public (int Blobs, long Bytes) Measure()
     {
         var (blobs, bytes) = (0, 0L);
-        foreach (var file in new DirectoryInfo(System.IO.Path.Combine(Path, "blobs")).EnumerateFiles("*", SearchOption.AllDirectories))
+        foreach (var file in new DirectoryInfo(Blobs).EnumerateFiles("*", SearchOption.AllDirectories))
         {
             if (!Digest.TryParse($"{file.Directory!.Parent?.Name}:{file.Name}", out _)) continue;
             blobs++;
@@ -86,7 +91,7 @@ public sealed class StoreRoot : IDisposable
     internal string BlobPath(Digest digest)
     {
         var hex = digest.Hex;
-        return System.IO.Path.Combine(Path, "blobs", digest.Algorithm, hex[..2], hex);
+        return System.IO.Path.Combine(Blobs, digest.Algorithm, hex[..2], hex);
     }
 
     private static FileStream Lock(string path)
