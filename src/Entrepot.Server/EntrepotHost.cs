@@ -45,7 +45,7 @@ public sealed class StartupException(string message, Exception? inner = null) : 
 public sealed class EntrepotHost : IAsyncDisposable
 {
     private readonly StoreRoot _root;
-    private readonly RecordedIndex _index;
+    private readonly FasterCacheIndex _index;
     private readonly FetchTable _fetches;
     private readonly PullThrough _pulls;
     private readonly List<(RegistryUpstream Upstream, UpstreamCounters Counters)> _upstreams;
@@ -59,7 +59,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
     {
         _root = root;
-        _index = new RecordedIndex(root);
+        _index = new FasterCacheIndex(root, TimeSpan.FromMinutes(1), parts.Clock, fault => Log.CheckpointFailed(_log!, fault));
         _registryWeb = BuildWeb(options.Listen, options, parts);
         _adminWeb = BuildWeb([options.Admin], options, parts);
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
@@ -171,6 +171,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     private async Task ListenAsync(CancellationToken cancel)
     {
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
+        if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
+        _index.Start();
         Admin = (await BindAsync(_adminWeb, cancel))[0];
         Registry = await BindAsync(_registryWeb, cancel);
     }

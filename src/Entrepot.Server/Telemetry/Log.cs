@@ -47,6 +47,12 @@ internal static partial class Log
     [LoggerMessage(303, LogLevel.Warning, "{Count} records could not be read and were passed over; what they told is asked for again")]
     public static partial void SpoiltRecords(ILogger log, int count);
 
+    [LoggerMessage(304, LogLevel.Warning, "The index could not be written down; the one before it stays")]
+    public static partial void CheckpointFailed(ILogger log, Exception fault);
+
+    [LoggerMessage(305, LogLevel.Warning, "{Warning}")]
+    public static partial void IndexLost(ILogger log, string warning);
+
     [LoggerMessage(401, LogLevel.Information, "Stopping: running responses have {Seconds} s to end")]
     public static partial void Stopping(ILogger log, double seconds);
 
