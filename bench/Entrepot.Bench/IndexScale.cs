@@ -13,37 +13,36 @@ internal static class IndexScale
     public static async Task RunAsync(int blobs)
     {
         var path = Directory.CreateTempSubdirectory("entrepot-bench-").FullName;
-        Print("before", TimeSpan.Zero);
-        using (var root = StoreRoot.Open(path))
-        {
-            await FillAsync(root, blobs);
-        }
-
-        GC.Collect();
-        using (var root = StoreRoot.Open(path))
-        {
-            var watch = Stopwatch.StartNew();
-            await using var index = new FasterCacheIndex(root, TimeSpan.FromHours(1), TimeProvider.System, fault => throw fault);
-            Print($"recover {index.Warning}", watch.Elapsed);
-            watch.Restart();
-            var count = index.Blobs().Count();
-            Print($"scan of {count:N0}", watch.Elapsed);
-        }
+        using (var root = StoreRoot.Open(path)) await FillAsync(root, blobs);
 
         var bytes = new DirectoryInfo(Path.Combine(path, "index")).EnumerateFiles().Sum(file => file.Length);
         var log = new FileInfo(Path.Combine(path, "records", "log")).Length;
         Console.WriteLine($"index/ {bytes / 1e6:0.0} MB, records/ {log / 1e6:0.0} MB");
+
+        // In a process of its own, whose memory is that of the recovered index alone.
+        using (var second = Process.Start(Environment.ProcessPath!, [.. Environment.GetCommandLineArgs()[..1].Where(IsLibrary), "index-recover", path])) await second.WaitForExitAsync();
         Directory.Delete(path, recursive: true);
+
+        static bool IsLibrary(string argument) => Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet";
+    }
+
+    public static async Task RecoverAsync(string path)
+    {
+        using var root = StoreRoot.Open(path);
+        using var watch = new Meter();
+        await using var index = new FasterCacheIndex(root, TimeSpan.FromHours(1), TimeProvider.System, fault => throw fault);
+        watch.Print($"recover{index.Warning}");
+        var count = index.Blobs().Count();
+        watch.Print($"scan of {count:N0}");
     }
 
     private static async Task FillAsync(StoreRoot root, int blobs)
     {
-        var watch = Stopwatch.StartNew();
+        using var watch = new Meter();
         await using var index = new FasterCacheIndex(root, TimeSpan.FromHours(1), TimeProvider.System, fault => throw fault);
         for (var i = 0; i < blobs; i++) index.AddBlob(IndexLookup.DigestOf(i), new BlobRecord(i, DateTimeOffset.UnixEpoch));
-        Print("insert of blobs", watch.Elapsed);
+        watch.Print("insert of blobs");
 
-        watch.Restart();
         await Parallel.ForAsync(0, blobs / 10, new ParallelOptions { MaxDegreeOfParallelism = 64 }, async (i, cancel) =>
         {
             var tag = new Reference("docker.io", $"library/image-{i / 10}", $"v{i}");
@@ -51,21 +50,35 @@ internal static class IndexScale
             await index.AddManifestAsync(tag.At(digest), MediaType, cancel);
             await index.SetTagAsync(tag, new TagRecord(digest, MediaType, i, DateTimeOffset.UnixEpoch), cancel);
         });
-        Print("manifests and tags", watch.Elapsed);
+        watch.Print("manifests and tags");
 
-        watch.Restart();
         await index.CheckpointAsync(default);
-        Print("checkpoint", watch.Elapsed);
+        watch.Print("checkpoint");
 
         for (var i = 0; i < blobs; i++) index.Touch(IndexLookup.DigestOf(i), DateTimeOffset.UnixEpoch.AddDays(1));
-        watch.Restart();
+        watch.Print("touching all");
         await index.CheckpointAsync(default);
-        Print("checkpoint after touching all", watch.Elapsed);
+        watch.Print("checkpoint after touching all");
     }
 
-    private static void Print(string what, TimeSpan time)
+    /// <summary>Time and processor time since it was last asked.</summary>
+    private sealed class Meter : IDisposable
     {
-        using var process = Process.GetCurrentProcess();
-        Console.WriteLine($"{what}: {time.TotalSeconds:0.00} s, process {process.WorkingSet64 / 1e6:0} MB");
+        private readonly Process _process = Process.GetCurrentProcess();
+        private readonly Stopwatch _watch = Stopwatch.StartNew();
+        private TimeSpan _used;
+
+        public Meter() => _used = _process.TotalProcessorTime;
+
+        public void Print(string what)
+        {
+            _process.Refresh();
+            var used = _process.TotalProcessorTime;
+            Console.WriteLine($"{what}: {_watch.Elapsed.TotalSeconds:0.00} s, {(used - _used).TotalSeconds:0.00} s of processor, process {_process.WorkingSet64 / 1e6:0} MB");
+            _used = used;
+            _watch.Restart();
+        }
+
+        public void Dispose() => _process.Dispose();
     }
 }

@@ -61,6 +61,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
         }
 
         // What the log does not say any more is not true any more.
+        if (recovered is null) return;
         foreach (var (key, row) in _references.Rows())
             if (row.Start != _start) _references.TryChange(key, ReferenceChange.Remove(), out _);
     }

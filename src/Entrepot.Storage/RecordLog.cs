@@ -14,7 +14,7 @@ internal sealed class RecordLog : IAsyncDisposable
 {
     private const int MaxBatch = 1024;
     private const long SmallFile = 1 << 20;
-    private const int ReadBytes = 1 << 16;
+    private const int ReadBytes = 1 << 18;
 
     private readonly string _path;
     private readonly Action<Record, long> _apply;
@@ -87,17 +87,23 @@ internal sealed class RecordLog : IAsyncDisposable
         return (length, spoilt);
     }
 
-    // All whole lines: where they begin and end, and their records; null for a spoilt one.
+    // All whole lines: where they begin and end, and their records; null for a spoilt one. Reading a line is most of the work of a start, so a
+    // block's are read by all processors.
     private static IEnumerable<(long At, long End, Record? Record)> Records(SafeFileHandle file)
     {
         var buffer = new byte[ReadBytes];
+        var lines = new List<Range>();
         var (at, filled) = (0L, 0);
         for (int count; (count = RandomAccess.Read(file, buffer.AsSpan(filled), at + filled)) > 0;)
         {
             filled += count;
+            lines.Clear();
             var done = 0;
-            for (int length; (length = buffer.AsSpan(done, filled - done).IndexOf((byte)'\n')) >= 0; done += length + 1)
-                yield return (at + done, at + done + length + 1, Record.FromLine(buffer.AsSpan(done, length)));
+            for (int length; (length = buffer.AsSpan(done, filled - done).IndexOf((byte)'\n')) >= 0; done += length + 1) lines.Add(done..(done + length));
+
+            var records = new Record?[lines.Count];
+            Parallel.For(0, lines.Count, i => records[i] = Record.FromLine(buffer.AsSpan(lines[i])));
+            for (var i = 0; i < records.Length; i++) yield return (at + lines[i].Start.Value, at + lines[i].End.Value + 1, records[i]);
 
             buffer.AsSpan(done, filled - done).CopyTo(buffer);
             (at, filled) = (at + done, filled - done);
