@@ -17,6 +17,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     /// <summary>The version of the rows in checkpoints. Others are not read: the index starts empty.</summary>
     internal const int RowFormat = 1;
 
+    private readonly StoreRoot _root;
     private readonly IndexDirectory _directory;
     private readonly MediaTypeNames _mediaTypes = new();
     private readonly ConcurrentDictionary<(string Upstream, string Repository), bool> _repositories = new();
@@ -42,7 +43,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
 
     internal FasterCacheIndex(StoreRoot root, TimeSpan checkpointEvery, TimeProvider clock, Action<Exception> checkpointFailed, IndexSizes sizes)
     {
-        (_checkpointEvery, _clock, _checkpointFailed) = (checkpointEvery, clock, checkpointFailed);
+        (_root, _checkpointEvery, _clock, _checkpointFailed) = (root, checkpointEvery, clock, checkpointFailed);
         _directory = new IndexDirectory(root.Index);
         var recovered = Recover(root.Index, sizes);
         _blobs = recovered?.Blobs ?? new(root.Index, "blobs", sizes);
@@ -278,6 +279,23 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     private Record? Live(Record record, long line)
     {
         if (!_references.TryFind(RowKey.Of(record.Reference), out var row) || row.Line != line) return null;
-        return record.Kind is RecordKind.Tag ? record with { ValidatedAt = new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero) } : record;
+        if (record.Kind is RecordKind.Tag) return record with { ValidatedAt = new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero) };
+        return IsManifestGone(record.Reference, row) ? null : record;
+    }
+
+    // What was evicted is told anew when it is stored anew. Forgotten first and looked for then: whoever stores it between the two, and found the row
+    // still there, has its file there too, since a manifest is stored before it is remembered.
+    private bool IsManifestGone(Reference manifest, in ReferenceRow row)
+    {
+        if (File.Exists(_root.BlobPath(manifest.Digest))) return false;
+        _references.TryChange(RowKey.Of(manifest), ReferenceChange.Remove(), out _);
+        if (File.Exists(_root.BlobPath(manifest.Digest)))
+        {
+            _references.TryChange(RowKey.Of(manifest), ReferenceChange.Put(row), out _);
+            return false;
+        }
+
+        _blobs.TryChange(RowKey.Of(manifest.Digest), BlobChange.Undescribe(), out _);
+        return true;
     }
 }

@@ -41,7 +41,7 @@ internal readonly struct BlobChange : IRowChange<BlobRow>
 
     private BlobChange(Kind kind, BlobRow row) => (_kind, _row) = (kind, row);
 
-    private enum Kind { Store, Describe, Touch, Forget, Put }
+    private enum Kind { Store, Describe, Undescribe, Touch, Forget, Put }
 
     /// <summary>The bytes are there; a known media type stays.</summary>
     public static BlobChange Store(in BlobRecord record) =>
@@ -49,6 +49,9 @@ internal readonly struct BlobChange : IRowChange<BlobRow>
 
     /// <summary>The media type is known.</summary>
     public static BlobChange Describe(long mediaType) => new(Kind.Describe, new BlobRow(0, 0, 0, mediaType));
+
+    /// <summary>The media type is not known any more.</summary>
+    public static BlobChange Undescribe() => new(Kind.Undescribe, default);
 
     /// <summary>The bytes were used; time does not go back.</summary>
     public static BlobChange Touch(DateTimeOffset now) => new(Kind.Touch, new BlobRow(0, 0, now.UtcTicks, 0));
@@ -70,7 +73,7 @@ internal readonly struct BlobChange : IRowChange<BlobRow>
         row = _kind switch
         {
             Kind.Store => _row with { MediaType = row.MediaType },
-            Kind.Describe => row with { MediaType = _row.MediaType },
+            Kind.Describe or Kind.Undescribe => row with { MediaType = _row.MediaType },
             Kind.Touch when row.StoredTicks != 0 => row with { AccessTicks = Math.Max(row.AccessTicks, _row.AccessTicks) },
             Kind.Touch => row,
             Kind.Forget => new BlobRow(0, 0, 0, row.MediaType),

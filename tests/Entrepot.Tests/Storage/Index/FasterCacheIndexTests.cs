@@ -79,6 +79,26 @@ public sealed class FasterCacheIndexTests
     }
 
     [Fact]
+    public async Task AddManifest_ManyThatWereEvicted_TheLogForgetsThemAndKeepsTheRest()
+    {
+        await using var folder = new IndexFolder();
+        var kept = IndexFolder.DigestOf(-1);
+        Directory.CreateDirectory(Path.GetDirectoryName(folder.Root.BlobPath(kept))!);
+        File.WriteAllText(folder.Root.BlobPath(kept), "its file is there");
+        await folder.Index.AddManifestAsync(Tag.At(kept), MediaType, default);
+
+        await Parallel.ForAsync(0, 8_000, async (i, cancel) => await folder.Index.AddManifestAsync(Tag.At(IndexFolder.DigestOf(i)), MediaType, cancel));
+
+        Assert.InRange(new FileInfo(folder.LogPath).Length, 1, 1_200_000);
+        Assert.Null(folder.Index.FindMediaType(IndexFolder.DigestOf(0)));
+        Assert.Equal(MediaType, folder.Index.FindMediaType(kept));
+        await folder.CrashAsync();
+        Assert.Equal(MediaType, folder.Index.FindMediaType(kept));
+        await folder.Index.AddManifestAsync(Tag.At(IndexFolder.DigestOf(0)), MediaType, default);
+        Assert.Equal(MediaType, folder.Index.FindMediaType(IndexFolder.DigestOf(0)));
+    }
+
+    [Fact]
     public async Task SetTag_OnlyValidated_IsNotWrittenButKept()
     {
         await using var folder = new IndexFolder();

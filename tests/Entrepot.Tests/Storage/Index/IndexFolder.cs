@@ -33,6 +33,8 @@ internal sealed class IndexFolder : IAsyncDisposable
 
     public string LogPath => Path.Combine(_path, "records", "log");
 
+    public StoreRoot Root => _root!;
+
     public long IndexBytes => new DirectoryInfo(IndexPath).EnumerateFiles().Sum(file => file.Length);
 
     /// <summary>A digest that no other number has.</summary>
