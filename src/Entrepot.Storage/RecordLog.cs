@@ -87,23 +87,17 @@ internal sealed class RecordLog : IAsyncDisposable
         return (length, spoilt);
     }
 
-    // All whole lines: where they begin and end, and their records; null for a spoilt one. Reading a line is most of the work of a start, so a
-    // block's are read by all processors.
+    // All whole lines: where they begin and end, and their records; null for a spoilt one.
     private static IEnumerable<(long At, long End, Record? Record)> Records(SafeFileHandle file)
     {
         var buffer = new byte[ReadBytes];
-        var lines = new List<Range>();
         var (at, filled) = (0L, 0);
         for (int count; (count = RandomAccess.Read(file, buffer.AsSpan(filled), at + filled)) > 0;)
         {
             filled += count;
-            lines.Clear();
             var done = 0;
-            for (int length; (length = buffer.AsSpan(done, filled - done).IndexOf((byte)'\n')) >= 0; done += length + 1) lines.Add(done..(done + length));
-
-            var records = new Record?[lines.Count];
-            Parallel.For(0, lines.Count, i => records[i] = Record.FromLine(buffer.AsSpan(lines[i])));
-            for (var i = 0; i < records.Length; i++) yield return (at + lines[i].Start.Value, at + lines[i].End.Value + 1, records[i]);
+            for (int length; (length = buffer.AsSpan(done, filled - done).IndexOf((byte)'\n')) >= 0; done += length + 1)
+                yield return (at + done, at + done + length + 1, Record.FromLine(buffer.AsSpan(done, length)));
 
             buffer.AsSpan(done, filled - done).CopyTo(buffer);
             (at, filled) = (at + done, filled - done);
