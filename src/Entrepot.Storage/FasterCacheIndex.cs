@@ -173,6 +173,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
         }
         finally
         {
+            _directory.RemoveLeftovers();
             _checkpoint.Release();
         }
     }
@@ -234,7 +235,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
         {
             if (_directory.Open() is not { } seal)
             {
-                _directory.Clear();
+                _directory.RemoveLeftovers();
                 return null;
             }
 
@@ -242,7 +243,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
             var references = new FasterTable<ReferenceRow, ReferenceChange>(path, "references", sizes);
             blobs.Recover(seal.Blobs);
             references.Recover(seal.References);
-            _directory.RemoveAllBut(seal.Hashes.Keys);
+            _directory.RemoveLeftovers();
             return (seal, blobs, references);
         }
         catch (Exception fault)   // whatever it is, the index can do without

@@ -21,6 +21,8 @@ internal sealed class IndexDirectory(string path)
     private const int HashBufferBytes = 1 << 20;
     private const string SealName = "seal";
 
+    private HashSet<string> _sealed = [SealName];   // what belongs to the newest checkpoint
+
     /// <summary>The directory.</summary>
     public string Path => path;
 
@@ -41,10 +43,11 @@ internal sealed class IndexDirectory(string path)
         if (seal is null || seal.Format != FasterCacheIndex.RowFormat) throw new InvalidDataException("its seal is of another version");
         foreach (var (file, hash) in seal.Hashes)
             if (HashOf(file, flush: false) != hash) throw new InvalidDataException($"'{file}' is not what was written");
+        _sealed = [SealName, .. seal.Hashes.Keys];
         return seal;
     }
 
-    /// <summary>Makes the files of a checkpoint durable and seals them; then removes those of others.</summary>
+    /// <summary>Makes the files of a checkpoint durable and seals them.</summary>
     /// <param name="files">The names of the files.</param>
     /// <param name="seal">Makes the seal, given the hashes of the files.</param>
     /// <exception cref="IOException">The disk refuses; the seal before it stays.</exception>
@@ -61,25 +64,26 @@ internal sealed class IndexDirectory(string path)
 
         File.Move(beside, SealPath, overwrite: true);
         Posix.FlushDirectory(path);
-        RemoveAllBut(hashes.Keys);
+        _sealed = [SealName, .. hashes.Keys];
     }
 
-    /// <summary>Removes the files that do not belong to the sealed checkpoint.</summary>
-    public void RemoveAllBut(IEnumerable<string> files)
+    /// <summary>Removes the files that do not belong to the newest checkpoint: of older ones, and of one that could not be finished.</summary>
+    /// <remarks>What cannot be removed now is tried again with the next checkpoint.</remarks>
+    public void RemoveLeftovers()
     {
-        var kept = files.Append(SealName).ToHashSet();
-        foreach (var file in Directory.EnumerateFiles(path))
-            if (!kept.Contains(System.IO.Path.GetFileName(file)) && IsOurs(System.IO.Path.GetFileName(file))) File.Delete(file);
+        try
+        {
+            foreach (var file in Directory.EnumerateFiles(path))
+                if (!_sealed.Contains(System.IO.Path.GetFileName(file)) && IsOurs(System.IO.Path.GetFileName(file))) File.Delete(file);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // They are in nobody's way.
+        }
     }
 
-    /// <summary>Removes all checkpoints.</summary>
-    public void Clear()
-    {
-        File.Delete(SealPath);
-        RemoveAllBut([]);
-    }
-
-    private static bool IsOurs(string name) => name.StartsWith(SealName, StringComparison.Ordinal) || name.EndsWith(".table", StringComparison.Ordinal) || name.EndsWith(".log", StringComparison.Ordinal);
+    private static bool IsOurs(string name) =>
+        name == $"{SealName}.new" || name.EndsWith(".table", StringComparison.Ordinal) || name.EndsWith(".log", StringComparison.Ordinal);
 
     private string HashOf(string name, bool flush)
     {

@@ -113,6 +113,23 @@ public sealed class CheckpointTests
     }
 
     [Fact]
+    public async Task Checkpoint_CannotBeSealed_LeavesTheOneBefore()
+    {
+        await using var folder = new IndexFolder();
+        await FillAsync(folder);
+        await folder.Index.CheckpointAsync(default);
+        var before = Directory.GetFiles(folder.IndexPath).Order();
+        Directory.CreateDirectory(Path.Combine(folder.IndexPath, "seal.new"));
+
+        await Assert.ThrowsAnyAsync<IOException>(() => folder.Index.CheckpointAsync(default).AsTask());
+
+        Assert.Equal(before, Directory.GetFiles(folder.IndexPath).Order());
+        await folder.CrashAsync();
+        Assert.Null(folder.Index.Warning);
+        Assert.Equal(3, folder.Index.Blobs().Count());
+    }
+
+    [Fact]
     public async Task Checkpoint_LeftoversOfACrash_AreRemovedAndForeignFilesAreNot()
     {
         await using var folder = new IndexFolder();
