@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Running;
+using System.Globalization;
 
 namespace Entrepot.Bench;
 
@@ -6,8 +7,21 @@ namespace Entrepot.Bench;
 internal static class Program
 {
     /// <returns>0 if each chosen benchmark gave a result; 1 if one failed, or none was chosen.</returns>
-    public static int Main(string[] arguments)
+    public static async Task<int> Main(string[] arguments)
     {
+        switch (arguments)
+        {
+            case ["index-scale", var count]:
+                await IndexScale.RunAsync(int.Parse(count, CultureInfo.InvariantCulture));
+                return 0;
+            case ["index-recover", var path]:
+                await IndexScale.RecoverAsync(path);
+                return 0;
+            case ["record-log"]:
+                await RecordLogRate.RunAsync();
+                return 0;
+        }
+
         var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(arguments).ToList();
         var isComplete = summaries.Count > 0
             && summaries.All(summary => !summary.HasCriticalValidationErrors && summary.Reports.Length > 0 && summary.Reports.All(report => report.Success));

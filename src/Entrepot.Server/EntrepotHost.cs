@@ -47,8 +47,9 @@ public sealed class EntrepotHost : IAsyncDisposable
     private static readonly TimeSpan HousekeepingEvery = TimeSpan.FromSeconds(10);
 
     private readonly StoreRoot _root;
-    private readonly RecordedIndex _index;
+    private readonly FasterCacheIndex _index;
     private readonly DiskSpace _space;
+    private readonly Reconciler _reconciler;
     private readonly FetchTable _fetches;
     private readonly PullThrough _pulls;
     private readonly List<(RegistryUpstream Upstream, UpstreamCounters Counters)> _upstreams;
@@ -60,12 +61,13 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly CancellationTokenSource _ending = new();
     private readonly TimeProvider _clock;
     private Task _housekeeping = Task.CompletedTask;
+    private Task _reconciling = Task.CompletedTask;   // begun by the housekeeping
     private int _disposed;
 
     private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
     {
         _root = root;
-        _index = new RecordedIndex(root);
+        _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, fault => Log.CheckpointFailed(_log!, fault));
         _registryWeb = BuildWeb(options.Listen, options, parts);
         _adminWeb = BuildWeb([options.Admin], options, parts);
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
@@ -93,6 +95,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _adminWeb.Run(_admin.HandleAsync);
 
         (_shutdownTimeout, _clock) = (options.ShutdownTimeout, parts.Clock);
+        _reconciler = new Reconciler(root, store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
         Store = Measure(root);
     }
 
@@ -156,6 +159,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         await _adminWeb.DisposeAsync();
         await _ending.CancelAsync();
         await _housekeeping;
+        await _reconciling;
         _ending.Dispose();
         await _pulls.DisposeAsync();
         await _fetches.DisposeAsync();
@@ -184,15 +188,21 @@ public sealed class EntrepotHost : IAsyncDisposable
     private static IPEndPoint Endpoint(string text) =>
         Parsers.TryParseEndpoint(text, out var endpoint) ? endpoint : throw new StartupException($"cannot listen on '{text}': it is not an address and a port");
 
-    private static StoreUsage Measure(StoreRoot root)
+    // What is remembered is counted faster than what is there; the directory is listed only when nothing is remembered.
+    private StoreUsage Measure(StoreRoot root)
     {
-        var (blobs, bytes) = root.Blobs().Aggregate((Count: 0, Bytes: 0L), (sum, blob) => (sum.Count + 1, sum.Bytes + blob.Size));
+        var known = Sum(_index.Blobs().Select(blob => blob.Value.Size));
+        var (blobs, bytes) = known.Blobs > 0 ? known : Sum(root.Blobs().Select(blob => blob.Size));
         return new StoreUsage(root.Path, blobs, bytes, root.FreeBytes(), root.TotalBytes());
+
+        static (int Blobs, long Bytes) Sum(IEnumerable<long> sizes) => sizes.Aggregate((Blobs: 0, Bytes: 0L), (sum, size) => (sum.Blobs + 1, sum.Bytes + size));
     }
 
     private async Task ListenAsync(CancellationToken cancel)
     {
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
+        if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
+        _index.Start();
         Admin = (await BindAsync(_adminWeb, cancel))[0];
         Registry = await BindAsync(_registryWeb, cancel);
     }
@@ -217,6 +227,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         try
         {
             await _space.MeasureAsync(_ending.Token);
+            _reconciling = ReconcileAsync();
             using var timer = new PeriodicTimer(HousekeepingEvery, _clock);
             while (await timer.WaitForNextTickAsync(_ending.Token)) MeasureOverhead();
         }
@@ -238,6 +249,22 @@ public sealed class EntrepotHost : IAsyncDisposable
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             Log.OverheadUnmeasured(_log, fault);
+        }
+    }
+
+    // Beside everything else: nothing waits for it.
+    private async Task ReconcileAsync()
+    {
+        try
+        {
+            await _reconciler.RunAsync(_ending.Token);
+        }
+        catch (OperationCanceledException)
+        {
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            Log.Unreconciled(_log, fault);
         }
     }
 

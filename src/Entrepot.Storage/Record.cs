@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Entrepot.Oci;
@@ -22,12 +19,10 @@ internal enum RecordKind
 }
 
 /// <summary>One thing that bytes cannot tell, as a line of the record log. An immutable value.</summary>
-/// <remarks>A line is a checksum of eight hex digits, a space and JSON, so that a person can read it and a torn or spoilt one is seen.</remarks>
+/// <remarks>A line is a checksum and JSON, so that a person can read it and a torn or spoilt one is seen.</remarks>
 internal sealed record Record(
     RecordKind Kind, string Upstream, string Repository, string? Tag = null, string? Digest = null, string? MediaType = null, long Size = 0, DateTimeOffset ValidatedAt = default)
 {
-    private const int ChecksumDigits = 8;
-
     public Reference Reference => Tag is { } tag
         ? new Reference(Upstream, Repository, tag)
         : new Reference(Upstream, Repository, Oci.Digest.Parse(Digest!));
@@ -36,25 +31,18 @@ internal sealed record Record(
         new(RecordKind.Tag, tag.Upstream, tag.Repository, tag.Tag, record.Digest.ToString(), record.MediaType, record.Size, record.ValidatedAt);
 
     /// <summary>The line, with its end.</summary>
-    public byte[] ToLine()
-    {
-        var json = JsonSerializer.SerializeToUtf8Bytes(this, RecordJson.Default.Record);
-        return [.. Encoding.ASCII.GetBytes(Checksum(json)), (byte)' ', .. json, (byte)'\n'];
-    }
+    public byte[] ToLine() => CheckedLine.Of(JsonSerializer.SerializeToUtf8Bytes(this, RecordJson.Default.Record));
 
     /// <summary>Reads a line without its end.</summary>
     /// <returns><see langword="null"/> if it is not a line that was written whole.</returns>
     public static Record? FromLine(ReadOnlySpan<byte> line)
     {
-        if (line.Length <= ChecksumDigits || line[ChecksumDigits] != ' ') return null;
-        var json = line[(ChecksumDigits + 1)..];
-        if (Encoding.ASCII.GetString(line[..ChecksumDigits]) != Checksum(json)) return null;
+        if (!CheckedLine.TryRead(line, out var json)) return null;
         try
         {
-            var record = JsonSerializer.Deserialize(json, RecordJson.Default.Record);
-            return record is { IsWhole: true } ? record : null;
+            return Parse(json) is { IsWhole: true } record ? record : null;
         }
-        catch (JsonException)
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException or FormatException)
         {
             return null;
         }
@@ -65,11 +53,31 @@ internal sealed record Record(
         Kind is not 0 && Upstream is not null && Repository is not null
         && (Kind is RecordKind.Untag ? Tag is not null : Oci.Digest.TryParse(Digest, out _) && MediaType is not null && (Kind is RecordKind.Tag) == (Tag is not null));
 
-    private static string Checksum(ReadOnlySpan<byte> json)
+    // By hand, since a start reads every line: 2.3 µs a line with its checksum, 3.3 µs by the serializer.
+    private static Record Parse(ReadOnlySpan<byte> json)
     {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(json, hash);
-        return $"{BinaryPrimitives.ReadUInt32BigEndian(hash):x8}";
+        var kind = default(RecordKind);
+        string? upstream = null, repository = null, tag = null, digest = null, mediaType = null;
+        var size = 0L;
+        var validatedAt = default(DateTimeOffset);
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        while (reader.Read() && reader.TokenType is JsonTokenType.PropertyName)
+        {
+            var name = reader.ValueSpan;
+            reader.Read();
+            if (name.SequenceEqual("kind"u8)) kind = Enum.TryParse<RecordKind>(reader.GetString(), out var known) ? known : default;
+            else if (name.SequenceEqual("upstream"u8)) upstream = reader.GetString();
+            else if (name.SequenceEqual("repository"u8)) repository = reader.GetString();
+            else if (name.SequenceEqual("tag"u8)) tag = reader.GetString();
+            else if (name.SequenceEqual("digest"u8)) digest = reader.GetString();
+            else if (name.SequenceEqual("mediaType"u8)) mediaType = reader.GetString();
+            else if (name.SequenceEqual("size"u8)) size = reader.GetInt64();
+            else if (name.SequenceEqual("validatedAt"u8)) validatedAt = reader.GetDateTimeOffset();
+            else reader.Skip();
+        }
+
+        return new Record(kind, upstream!, repository!, tag, digest, mediaType, size, validatedAt);
     }
 }
 

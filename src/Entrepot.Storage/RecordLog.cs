@@ -7,36 +7,37 @@ namespace Entrepot.Storage;
 /// <remarks>
 /// <para>Safe for concurrent use. One task owns the file: it writes what has gathered, flushes once, applies the records to memory in the order of the
 /// file, and only then tells those who wait. So nothing is ever in memory that a crash could take back, and file and memory agree on who came last.</para>
-/// <para>When most of the file is outdated it is written anew beside itself and renamed over.</para>
+/// <para>When most of the file is outdated it is written anew beside itself and renamed over: what is still true is read from the old one, so that
+/// nobody has to hold the names in memory.</para>
 /// </remarks>
 internal sealed class RecordLog : IAsyncDisposable
 {
     private const int MaxBatch = 1024;
     private const long SmallFile = 1 << 20;
+    private const int ReadBytes = 1 << 18;
 
     private readonly string _path;
-    private readonly Action<Record> _apply;
-    private readonly Func<IEnumerable<Record>> _live;
+    private readonly Action<Record, long> _apply;
+    private readonly Func<Record, long, Record?> _live;
     private readonly Channel<(Record Record, TaskCompletionSource Done)> _waiting =
         Channel.CreateBounded<(Record, TaskCompletionSource)>(new BoundedChannelOptions(MaxBatch) { SingleReader = true });
 
     private readonly Task _writer;
-    private SafeFileHandle _file;   // this and the two below: the opener's, then the writer task's alone
+    private SafeFileHandle _file;   // this and the three below: the opener's, then the writer task's alone
     private long _length;
     private long _rewriteAt;
+    private bool _isNamed;
 
-    private RecordLog(string path, Action<Record> apply, Func<IEnumerable<Record>> live)
+    private RecordLog(string path, Action<Record, long> apply, Func<Record, long, Record?> live)
     {
         (_path, _apply, _live) = (path, apply, live);
         _file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-        Posix.FlushDirectory(Path.GetDirectoryName(path)!);
-        (_length, Spoilt) = Replay(path, apply);
+        FlushName();
+        (_length, Spoilt) = Replay(_file, apply);
 
         // What a crash tore off the end was never told to anybody.
         RandomAccess.SetLength(_file, _length);
-
-        // By what is live, not by what the file holds: else one that is always closed before it has doubled grows for ever.
-        _rewriteAt = Math.Max(SmallFile, 2 * live().Sum(record => (long)record.ToLine().Length));
+        _rewriteAt = Math.Max(SmallFile, 2 * _length);
         _writer = Task.Run(WriteAsync);
     }
 
@@ -45,10 +46,13 @@ internal sealed class RecordLog : IAsyncDisposable
 
     /// <summary>Opens a log and applies what is in it.</summary>
     /// <param name="path">The file; made if it is not there.</param>
-    /// <param name="apply">Takes each record into memory; called by one thread at a time.</param>
-    /// <param name="live">All records that memory holds now, for writing the file anew.</param>
+    /// <param name="apply">
+    /// Takes each record, and where its line begins, into memory; called by one thread at a time. When the file has been written anew, it is called
+    /// for all records again.
+    /// </param>
+    /// <param name="live">Tells what stands for a record, and where its line begins, when the file is written anew; <see langword="null"/> if nothing.</param>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static RecordLog Open(string path, Action<Record> apply, Func<IEnumerable<Record>> live) => new(path, apply, live);
+    public static RecordLog Open(string path, Action<Record, long> apply, Func<Record, long, Record?> live) => new(path, apply, live);
 
     /// <summary>Appends a record; when it completes, the record is durable and applied.</summary>
     /// <param name="record">What to remember.</param>
@@ -70,20 +74,35 @@ internal sealed class RecordLog : IAsyncDisposable
     }
 
     // Returns where the last whole line ends, and how many before it were spoilt.
-    private static (long Length, int Spoilt) Replay(string path, Action<Record> apply)
+    private static (long Length, int Spoilt) Replay(SafeFileHandle file, Action<Record, long> apply)
     {
-        var content = File.ReadAllBytes(path).AsSpan();
-        var (at, spoilt) = (0, 0);
-        while (at < content.Length)
+        var (length, spoilt) = (0L, 0);
+        foreach (var (at, end, record) in Records(file))
         {
-            var end = content[at..].IndexOf((byte)'\n');
-            if (end < 0) break;
-            if (Record.FromLine(content.Slice(at, end)) is { } record) apply(record);
+            if (record is not null) apply(record, at);
             else spoilt++;
-            at += end + 1;
+            length = end;
         }
 
-        return (at, spoilt);
+        return (length, spoilt);
+    }
+
+    // All whole lines: where they begin and end, and their records; null for a spoilt one.
+    private static IEnumerable<(long At, long End, Record? Record)> Records(SafeFileHandle file)
+    {
+        var buffer = new byte[ReadBytes];
+        var (at, filled) = (0L, 0);
+        for (int count; (count = RandomAccess.Read(file, buffer.AsSpan(filled), at + filled)) > 0;)
+        {
+            filled += count;
+            var done = 0;
+            for (int length; (length = buffer.AsSpan(done, filled - done).IndexOf((byte)'\n')) >= 0; done += length + 1)
+                yield return (at + done, at + done + length + 1, Record.FromLine(buffer.AsSpan(done, length)));
+
+            buffer.AsSpan(done, filled - done).CopyTo(buffer);
+            (at, filled) = (at + done, filled - done);
+            if (filled == buffer.Length) Array.Resize(ref buffer, 2 * buffer.Length);
+        }
     }
 
     private async Task WriteAsync()
@@ -93,9 +112,10 @@ internal sealed class RecordLog : IAsyncDisposable
         {
             batch.Clear();
             while (batch.Count < MaxBatch && _waiting.Reader.TryRead(out var one)) batch.Add(one);
+            long[] lines;
             try
             {
-                Append(batch);
+                lines = Append(batch);
             }
             catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
             {
@@ -103,20 +123,28 @@ internal sealed class RecordLog : IAsyncDisposable
                 continue;
             }
 
-            foreach (var (record, done) in batch)
+            for (var i = 0; i < batch.Count; i++)
             {
-                _apply(record);
-                done.SetResult();
+                _apply(batch[i].Record, lines[i]);
+                batch[i].Done.SetResult();
             }
 
             if (_length > _rewriteAt) TryRewrite();
         }
     }
 
-    private void Append(List<(Record Record, TaskCompletionSource Done)> batch)
+    // Returns where each line begins.
+    private long[] Append(List<(Record Record, TaskCompletionSource Done)> batch)
     {
+        FlushName();
+        var starts = new long[batch.Count];
         using var lines = new MemoryStream();
-        foreach (var (record, _) in batch) lines.Write(record.ToLine());
+        for (var i = 0; i < batch.Count; i++)
+        {
+            starts[i] = _length + lines.Length;
+            lines.Write(batch[i].Record.ToLine());
+        }
+
         var bytes = lines.GetBuffer().AsSpan(0, (int)lines.Length);
         try
         {
@@ -131,57 +159,63 @@ internal sealed class RecordLog : IAsyncDisposable
         }
 
         _length += bytes.Length;
+        return starts;
     }
 
     // If it fails, the long file goes on to serve; the next try waits until it has doubled.
     private void TryRewrite()
     {
+        var beside = _path + ".new";
+        SafeFileHandle? file = null;
         try
         {
-            var (file, length) = WriteLive(_path + ".new");
-            try
-            {
-                File.Move(_path + ".new", _path, overwrite: true);
-            }
-            catch
-            {
-                file.Dispose();
-                throw;
-            }
+            file = File.OpenHandle(beside, FileMode.Create, FileAccess.ReadWrite, FileShare.Read);
+            var length = CopyLive(file);
+            RandomAccess.FlushToDisk(file);
+            File.Move(beside, _path, overwrite: true);
 
-            // From here on that is the log, whatever becomes of the flush.
+            // From here on the old file has no name: nothing may be written to it any more.
             _file.Dispose();
-            (_file, _length) = (file, length);
-            Posix.FlushDirectory(Path.GetDirectoryName(_path)!);
+            (_file, _length, _isNamed, file) = (file, length, false, null);
+            Replay(_file, _apply);
+            FlushName();
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            // The next try, or the next start's, writes over what is left of this one.
+            file?.Dispose();
+            File.Delete(beside);
         }
 
         _rewriteAt = Math.Max(SmallFile, 2 * _length);
     }
 
-    private (SafeFileHandle File, long Length) WriteLive(string path)
+    private long CopyLive(SafeFileHandle to)
     {
-        var file = File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read);
-        try
+        var length = 0L;
+        using var lines = new MemoryStream();
+        foreach (var (at, _, record) in Records(_file))
         {
-            var length = 0L;
-            foreach (var record in _live())
-            {
-                var line = record.ToLine();
-                RandomAccess.Write(file, line, length);
-                length += line.Length;
-            }
+            if (record is null || _live(record, at) is not { } live) continue;
+            lines.Write(live.ToLine());
+            if (lines.Length >= ReadBytes) Write();
+        }
 
-            RandomAccess.FlushToDisk(file);
-            return (file, length);
-        }
-        catch
+        Write();
+        return length;
+
+        void Write()
         {
-            file.Dispose();
-            throw;
+            RandomAccess.Write(to, lines.GetBuffer().AsSpan(0, (int)lines.Length), length);
+            length += lines.Length;
+            lines.SetLength(0);
         }
+    }
+
+    // A record is durable only if the name of its file is.
+    private void FlushName()
+    {
+        if (_isNamed) return;
+        Posix.FlushDirectory(Path.GetDirectoryName(_path)!);
+        _isNamed = true;
     }
 }

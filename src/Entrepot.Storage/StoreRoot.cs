@@ -13,6 +13,7 @@ public sealed class StoreUnusableException(string message, Exception? inner = nu
 /// blobs/sha256/ab/&lt;64 hex&gt;   committed, immutable
 /// partial/&lt;64 hex&gt;[.n]       fetches in progress; n where there are several of one blob
 /// records/                     what bytes cannot tell
+/// index/                       what is remembered of the blobs: may be deleted while no process uses the directory
 /// format                       version of this layout
 /// lock                         held while a process uses the directory
 /// </code>
@@ -37,6 +38,10 @@ public sealed class StoreRoot : IDisposable
 
     internal string Partial => System.IO.Path.Combine(Path, "partial");
 
+    internal string BlobsFolder => System.IO.Path.Combine(Path, "blobs");
+
+    internal string Index => System.IO.Path.Combine(Path, "index");
+
     internal string Records => System.IO.Path.Combine(Path, "records");
 
     /// <summary>Opens a directory, made if it is not there, and keeps other processes out until disposal.</summary>
@@ -54,9 +59,9 @@ public sealed class StoreRoot : IDisposable
                 root.CheckFormat();
                 Directory.CreateDirectory(root.Partial);
                 Directory.CreateDirectory(root.Records);
-                foreach (var algorithm in (string[])["sha256", "sha512"]) Directory.CreateDirectory(System.IO.Path.Combine(path, "blobs", algorithm));
+                foreach (var algorithm in (string[])["sha256", "sha512"]) Directory.CreateDirectory(System.IO.Path.Combine(root.BlobsFolder, algorithm));
                 root.RemoveLeftovers();
-                Posix.FlushDirectory(System.IO.Path.Combine(path, "blobs"));
+                Posix.FlushDirectory(root.BlobsFolder);
                 Posix.FlushDirectory(path);
                 return root;
             }
@@ -77,7 +82,7 @@ public sealed class StoreRoot : IDisposable
     {
         foreach (var folder in (string[])["sha256", "sha512"])
         {
-            foreach (var file in new DirectoryInfo(System.IO.Path.Combine(Path, "blobs", folder)).EnumerateFiles("*", SearchOption.AllDirectories))
+            foreach (var file in new DirectoryInfo(System.IO.Path.Combine(BlobsFolder, folder)).EnumerateFiles("*", SearchOption.AllDirectories))
             {
                 if (Digest.TryParse($"{folder}:{file.Name}", out var digest) && BlobPath(digest) == file.FullName)
                     yield return (digest, file.Length, file.LastWriteTimeUtc);
@@ -94,7 +99,7 @@ public sealed class StoreRoot : IDisposable
     /// <summary>Bytes on disk of everything under the root but blobs and what is arriving: index, records, directories.</summary>
     internal long MeasureOverhead()
     {
-        var directories = new DirectoryInfo(System.IO.Path.Combine(Path, "blobs")).EnumerateDirectories("*", SearchOption.AllDirectories).Count();
+        var directories = new DirectoryInfo(BlobsFolder).EnumerateDirectories("*", SearchOption.AllDirectories).Count();
 
         // Those that the next blobs will need are counted before they are made.
         directories = Math.Max(directories, BlobFolders);
@@ -123,7 +128,7 @@ public sealed class StoreRoot : IDisposable
     internal string BlobPath(Digest digest)
     {
         var hex = digest.Hex;
-        return System.IO.Path.Combine(Path, "blobs", digest.Algorithm, hex[..2], hex);
+        return System.IO.Path.Combine(BlobsFolder, digest.Algorithm, hex[..2], hex);
     }
 
     private static FileStream Lock(string path)

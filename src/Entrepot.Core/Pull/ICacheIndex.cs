@@ -15,12 +15,16 @@ public interface ICacheIndex
     /// <summary>Remembers a blob whose bytes are in the store, durable and verified.</summary>
     void AddBlob(Digest digest, BlobRecord record);
 
-    /// <summary>Remembers when a blob was last used; unlike the rest of its record, that may be lost.</summary>
+    /// <summary>Forgets a blob; unknown ones are ignored. What it is known as, if it is a manifest, stays.</summary>
+    void RemoveBlob(Digest digest);
+
+    /// <summary>Remembers that a blob was used now. Takes less than a microsecond and allocates nothing; may be lost in a crash.</summary>
     /// <returns>Whether the blob is known.</returns>
     bool Touch(Digest digest, DateTimeOffset now);
 
-    /// <summary>Forgets a blob; unknown ones are ignored.</summary>
-    void RemoveBlob(Digest digest);
+    /// <summary>All blobs, in no order, while everything else goes on.</summary>
+    /// <remarks>One that changes meanwhile may come twice; one that is added or removed meanwhile may come or not; every other comes once.</remarks>
+    IEnumerable<KeyValuePair<Digest, BlobRecord>> Blobs();
 
     /// <summary>What a tag meant when its upstream was last asked; <see langword="null"/> if it never was.</summary>
     TagRecord? FindTag(Reference tag);
@@ -39,13 +43,22 @@ public interface ICacheIndex
 
     /// <summary>Upstream and repository of everything that is cached, in no order.</summary>
     IReadOnlyCollection<(string Upstream, string Repository)> Repositories();
+
+    /// <summary>Writes down what may be lost otherwise: which blobs are known, and when they were used.</summary>
+    /// <param name="cancel">Ends waiting for another one that runs; one that has begun is finished.</param>
+    /// <exception cref="IOException">It cannot be written; the one before stays.</exception>
+    ValueTask CheckpointAsync(CancellationToken cancel);
 }
 
-/// <summary>What is remembered of a blob.</summary>
+/// <summary>What is remembered of a blob. An immutable value.</summary>
 /// <param name="Size">Bytes.</param>
 /// <param name="StoredAt">When they were stored.</param>
 /// <param name="LastAccess">When they were last used.</param>
-public readonly record struct BlobRecord(long Size, DateTimeOffset StoredAt, DateTimeOffset LastAccess);
+public readonly record struct BlobRecord(long Size, DateTimeOffset StoredAt, DateTimeOffset LastAccess)
+{
+    /// <summary>A blob that has not been used since it was stored.</summary>
+    public BlobRecord(long size, DateTimeOffset storedAt) : this(size, storedAt, storedAt) { }
+}
 
 /// <summary>What a tag means.</summary>
 /// <param name="Digest">The manifest it points to.</param>

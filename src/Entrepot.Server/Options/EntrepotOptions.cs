@@ -37,6 +37,10 @@ public sealed record EntrepotOptions
     /// <value>0 or more. Default 1 GiB: files that are removed while they are read take their room until that ends.</value>
     public long MinFreeBytes { get; init; } = 1L << 30;
 
+    /// <summary>Time between two checkpoints of the index.</summary>
+    /// <value>1 s to 1 h. Default 1 min: what a crash makes forgotten is when blobs were last used, and which of the newest were verified.</value>
+    public TimeSpan CheckpointEvery { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Bytes a second, measured over a response, below which a client that reads is given up.</summary>
     /// <value>1 B/s to 1 GB/s. Default 1 KB/s: slower than any link that an image is pulled over.</value>
     public double MinRate { get; init; } = 1000;

@@ -135,6 +135,11 @@ internal static class OptionTable
             "Bytes that are kept free on the file system, whoever fills it: files that are removed while they are read take their room until that ends.")
         { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(0, long.MaxValue), (to, value) => to with { MinFreeBytes = value }) },
 
+        new Top("storage.checkpointEvery", "duration", "1s to 1h", "1m",
+            "Time between two checkpoints of the index. A crash makes forgotten when blobs were last used, and which of the newest were verified.")
+        { Apply = Top.One(new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
+            (to, value) => to with { CheckpointEvery = value }) },
+
         new Top("limits.minRate", "rate", "1B/s to 1GB/s", "1KB/s",
             "A client that reads a response more slowly is given up. The default is slower than any link that images are pulled over.")
         { Apply = Top.One(new TryParse<double>(Quantity.TryParseRate).Within(1, 1e9), (to, value) => to with { MinRate = value }) },

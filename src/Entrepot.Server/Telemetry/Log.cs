@@ -59,6 +59,18 @@ internal static partial class Log
     [LoggerMessage(306, LogLevel.Warning, "Index and records could not be measured; the quota counts what they took before")]
     public static partial void OverheadUnmeasured(ILogger log, Exception fault);
 
+    [LoggerMessage(307, LogLevel.Warning, "The index could not be written down; the one before it stays")]
+    public static partial void CheckpointFailed(ILogger log, Exception fault);
+
+    [LoggerMessage(308, LogLevel.Warning, "{Warning}")]
+    public static partial void IndexLost(ILogger log, string warning);
+
+    [LoggerMessage(309, LogLevel.Warning, "{Count} files under blobs/ are not of this cache and are left alone, for example {Path}")]
+    public static partial void ForeignFiles(ILogger log, int count, string path);
+
+    [LoggerMessage(310, LogLevel.Warning, "The index could not be compared with the directory to the end")]
+    public static partial void Unreconciled(ILogger log, Exception fault);
+
     [LoggerMessage(402, LogLevel.Information, "Options read again: the quota is {Bytes} bytes")]
     public static partial void Reloaded(ILogger log, long bytes);
 

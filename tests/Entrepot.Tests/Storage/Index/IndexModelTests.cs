@@ -1,0 +1,124 @@
+using Entrepot.Oci;
+using Entrepot.Pull;
+using Xunit.Abstractions;
+
+namespace Entrepot.Tests.Storage.Index;
+
+/// <summary>Random operations and restarts, against dictionaries that cannot be wrong.</summary>
+public sealed class IndexModelTests(ITestOutputHelper output)
+{
+    private const int Names = 40;
+    private static readonly DateTimeOffset Noon = new(2026, 1, 2, 12, 0, 0, TimeSpan.Zero);
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task AnySequence_AgreesWithTheModel(int? fixedSeed)
+    {
+        var seed = fixedSeed ?? Environment.TickCount;
+        output.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        await using var folder = new IndexFolder();
+        var model = new Model();
+
+        for (var step = 0; step < 1_500; step++)
+        {
+            await StepAsync(folder, model, random, step);
+            if (step % 100 == 0) Compare(folder, model);
+        }
+
+        Compare(folder, model);
+        Assert.Empty(folder.Faults);
+    }
+
+    private static async Task StepAsync(IndexFolder folder, Model model, Random random, int step)
+    {
+        var index = folder.Index;
+        var number = random.Next(Names);
+        var digest = IndexFolder.DigestOf(number, isLong: number % 7 == 0);
+        var now = Noon.AddSeconds(step);
+        var reference = new Reference($"upstream{number % 3}", $"repository{number % 5}", $"tag{number}");
+        switch (random.Next(1000))
+        {
+            case < 250:
+                model.Blobs[digest] = new BlobRecord(random.Next(), now);
+                index.AddBlob(digest, model.Blobs[digest]);
+                break;
+            case < 400:
+                index.RemoveBlob(digest);
+                model.Blobs.Remove(digest);
+                break;
+            case < 700:
+                Assert.Equal(model.Blobs.ContainsKey(digest), index.Touch(digest, now));
+                if (model.Blobs.TryGetValue(digest, out var known)) model.Blobs[digest] = known with { LastAccess = now };
+                break;
+            case < 800:
+                var tag = new TagRecord(IndexFolder.DigestOf(random.Next(3), isLong: random.Next(2) == 0), $"type/{random.Next(3)}", random.Next(3), now);
+                model.Tags[reference] = tag;
+                model.Repositories.Add((reference.Upstream, reference.Repository));
+                await index.SetTagAsync(reference, tag, default);
+                break;
+            case < 850:
+                model.Tags.Remove(reference);
+                await index.RemoveTagAsync(reference, default);
+                break;
+            case < 950:
+                model.MediaTypes[digest] = $"type/{random.Next(3)}";
+                model.Repositories.Add((reference.Upstream, reference.Repository));
+                await index.AddManifestAsync(reference.At(digest), model.MediaTypes[digest], default);
+                break;
+            case < 980:
+                await index.CheckpointAsync(default);
+                model.Checkpoint();
+                break;
+            case < 990:
+                await folder.ReopenAsync();
+                model.Checkpoint();
+                break;
+            default:
+                await folder.CrashAsync();
+                model.Crash();
+                break;
+        }
+    }
+
+    private static void Compare(IndexFolder folder, Model model)
+    {
+        Assert.Null(folder.Index.Warning);
+        Assert.Equal(model.Blobs.OrderBy(Name), folder.Index.Blobs().OrderBy(Name));
+        for (var number = 0; number < Names; number++)
+        {
+            var digest = IndexFolder.DigestOf(number, isLong: number % 7 == 0);
+            var reference = new Reference($"upstream{number % 3}", $"repository{number % 5}", $"tag{number}");
+            Assert.Equal(model.Blobs.TryGetValue(digest, out var blob) ? blob : null, folder.Index.FindBlob(digest));
+            Assert.Equal(model.MediaTypes.GetValueOrDefault(digest), folder.Index.FindMediaType(digest));
+            Assert.Equal(model.Tags.GetValueOrDefault(reference), folder.Index.FindTag(reference), SameTag);
+        }
+
+        Assert.Superset(folder.Index.Repositories().ToHashSet(), model.Repositories);
+        static string Name(KeyValuePair<Digest, BlobRecord> blob) => blob.Key.ToString();
+    }
+
+    // A crash may take back when a tag was validated, and nothing else.
+    private static bool SameTag(TagRecord? expected, TagRecord? actual) =>
+        expected is null || actual is null ? expected == actual : expected with { ValidatedAt = actual.ValidatedAt } == actual && actual.ValidatedAt <= expected.ValidatedAt;
+
+    private sealed class Model
+    {
+        private Dictionary<Digest, BlobRecord> _saved = [];
+
+        public Dictionary<Digest, BlobRecord> Blobs { get; private set; } = [];
+
+        public Dictionary<Reference, TagRecord> Tags { get; } = [];
+
+        public Dictionary<Digest, string> MediaTypes { get; } = [];
+
+        public HashSet<(string, string)> Repositories { get; } = [];
+
+        public void Checkpoint() => _saved = new(Blobs);
+
+        // Blobs are as they were at the checkpoint: what became of the files meanwhile, the store and the reconciliation find out.
+        public void Crash() => Blobs = new(_saved);
+    }
+}
