@@ -67,7 +67,7 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <summary>Asks it to read its options again.</summary>
     public void HangUp() => _daemon!.HangUp();
 
-    /// <summary>One metric without labels.</summary>
+    /// <summary>One metric, by its name and the labels that it is written with.</summary>
     public async Task<long> MetricAsync(string name)
     {
         var text = await Http.Client.GetStringAsync(new Uri($"http://127.0.0.1:{_adminPort}/metrics"));
