@@ -18,7 +18,7 @@ public class HashAndWrite : IAsyncDisposable
     private Digest _digest;
     private DirectoryInfo _folder = null!;   // set by Setup, like all below
     private StoreRoot _root = null!;
-    private RecordedIndex _index = null!;
+    private FasterCacheIndex _index = null!;
     private DiskBlobStore _store = null!;
 
     [GlobalSetup]
@@ -28,7 +28,7 @@ public class HashAndWrite : IAsyncDisposable
         _digest = Digest.Of(_content);
         _folder = Directory.CreateTempSubdirectory("entrepot-bench-");
         _root = StoreRoot.Open(_folder.FullName);
-        _index = new RecordedIndex(_root);
+        _index = new FasterCacheIndex(_root, TimeSpan.FromHours(1), TimeProvider.System, _ => { });
         var space = new DiskSpace(_root, _index, limit: 1L << 40, minFree: 0);
         space.MeasureAsync(default).GetAwaiter().GetResult();
         _store = new DiskBlobStore(_root, _index, space, TimeProvider.System, digest => throw new InvalidDataException($"the file of {digest} is false"));

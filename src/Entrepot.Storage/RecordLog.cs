@@ -37,7 +37,9 @@ internal sealed class RecordLog : IAsyncDisposable
 
         // What a crash tore off the end was never told to anybody.
         RandomAccess.SetLength(_file, _length);
-        _rewriteAt = Math.Max(SmallFile, 2 * _length);
+
+        // How much of it is outdated is not known, so the first to write finds out: one that is always closed before it has doubled would grow for ever.
+        _rewriteAt = SmallFile;
         _writer = Task.Run(WriteAsync);
     }
 
@@ -182,8 +184,8 @@ internal sealed class RecordLog : IAsyncDisposable
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
+            // What is left of this one is written over by the next.
             file?.Dispose();
-            File.Delete(beside);
         }
 
         _rewriteAt = Math.Max(SmallFile, 2 * _length);

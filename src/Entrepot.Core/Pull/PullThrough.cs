@@ -91,6 +91,7 @@ public sealed class PullThrough : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _manifests.EndedAsync();
+        await _recency.EndedAsync();
         _stop.Dispose();
     }
 

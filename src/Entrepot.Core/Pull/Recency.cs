@@ -16,6 +16,7 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
     private const int MaxManifestBytes = 8 << 20;
 
     private readonly RecentTouches _recent = new();
+    private readonly Flights<Digest, bool> _marking = new();
 
     /// <summary>A blob was asked for by its own name.</summary>
     public void Used(Digest blob) => store.Touch(blob, clock.GetUtcNow());
@@ -24,8 +25,16 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
     public void Pulled(Digest manifest)
     {
         var now = clock.GetUtcNow();
-        if (_recent.ShouldTouch(manifest, now)) _ = Task.Run(() => TouchAsync(manifest, Depth, now));
+        if (!_recent.ShouldTouch(manifest, now)) return;
+        _marking.Join(manifest, async () =>
+        {
+            await TouchAsync(manifest, Depth, now);
+            return true;
+        });
     }
+
+    /// <summary>Waits until nothing is being marked: store and index may go afterwards.</summary>
+    public Task EndedAsync() => _marking.EndedAsync();
 
     private async Task TouchAsync(Digest digest, int depth, DateTimeOffset now)
     {

@@ -25,6 +25,10 @@ internal sealed class MemoryIndex : ICacheIndex
         return true;
     }
 
+    public IEnumerable<KeyValuePair<Digest, BlobRecord>> Blobs() => _blobs;
+
+    public ValueTask CheckpointAsync(CancellationToken cancel) => default;
+
     public void RemoveBlob(Digest digest) => _blobs.TryRemove(digest, out _);
 
     public TagRecord? FindTag(Reference tag) => _tags.GetValueOrDefault(tag);

@@ -106,7 +106,7 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("storage.root: /x", "entrepot.yaml:1: storage.root: is unknown")]
     [InlineData("'a\tb': c", "entrepot.yaml:1: a?b: is unknown")]
     [InlineData("'https://u:p@h': c", "entrepot.yaml:1: (a key that may hold a password): is unknown")]
-    [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root, quota, minFree")]
+    [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root, quota, minFree, checkpointEvery")]
     [InlineData("limits: []", "entrepot.yaml:1: limits: is a list where a group of options belongs; allowed: minRate, connections, manifest")]
     [InlineData("storage: { root: [a] }", "entrepot.yaml:1: storage.root: is a list where a single value belongs; allowed: the path of a directory on one file system")]
     [InlineData("storage: { root: '' }", "entrepot.yaml:1: storage.root: an empty value is not allowed; allowed: the path of a directory on one file system")]

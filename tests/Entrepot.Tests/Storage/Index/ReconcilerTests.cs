@@ -116,7 +116,7 @@ public sealed class ReconcilerTests
         {
             Root = StoreRoot.Open(Directory.CreateTempSubdirectory("entrepot-reconcile-").FullName);
             Index = new FasterCacheIndex(Root, TimeSpan.FromMinutes(1), TimeProvider.System, _ => { }, IndexFolder.Small);
-            Reconciler = new Reconciler(Root, new DiskBlobStore(Root, Index, False.Add), Index, (count, path) => Foreign.Add((count, path)));
+            Reconciler = new Reconciler(Root, DiskSpaces.Store(Root, Index, False.Add), Index, (count, path) => Foreign.Add((count, path)));
         }
 
         public StoreRoot Root { get; }

@@ -6,7 +6,7 @@ using Entrepot.Tests.Kit;
 
 namespace Entrepot.Tests.Storage;
 
-public sealed class RecordedIndexTests : IDisposable
+public sealed class RecordsTests : IDisposable
 {
     private static readonly DateTimeOffset Then = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly Reference Tag = PullKit.Of("3.20");
@@ -14,7 +14,7 @@ public sealed class RecordedIndexTests : IDisposable
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("entrepot-records-");
     private readonly StoreRoot _root;
 
-    public RecordedIndexTests() => _root = StoreRoot.Open(_directory.FullName);
+    public RecordsTests() => _root = StoreRoot.Open(_directory.FullName);
 
     private string Log => Path.Combine(_directory.FullName, "records", "log");
 
@@ -28,7 +28,7 @@ public sealed class RecordedIndexTests : IDisposable
     public async Task Open_AfterItWasClosed_RemembersWhatBytesCannotTell()
     {
         var manifest = PullKit.Of(Digest.Of("m"u8), "org/app");
-        await using (var index = new RecordedIndex(_root))
+        await using (var index = Open())
         {
             await index.SetTagAsync(Tag, Meaning(1), default);
             await index.SetTagAsync(PullKit.Of("gone"), Meaning(2), default);
@@ -37,7 +37,7 @@ public sealed class RecordedIndexTests : IDisposable
             index.AddBlob(manifest.Digest, new BlobRecord(1, default, default));
         }
 
-        await using var again = new RecordedIndex(_root);
+        await using var again = Open();
         Assert.Equal(Meaning(1), again.FindTag(Tag));
         Assert.Null(again.FindTag(PullKit.Of("gone")));
         Assert.Equal(MediaTypes.DockerManifest, again.FindMediaType(manifest.Digest));
@@ -53,14 +53,14 @@ public sealed class RecordedIndexTests : IDisposable
         var whole = new FileInfo(Log).Length;
         await File.AppendAllTextAsync(Log, "12345678 {\"kind\":\"Tag\",\"upstr");
 
-        await using (var index = new RecordedIndex(_root))
+        await using (var index = Open())
         {
             Assert.Equal((3, 0), (Known(index), index.Spoilt));
             Assert.Equal(whole, new FileInfo(Log).Length);
             await index.SetTagAsync(PullKit.Of("new"), Meaning(9), default);
         }
 
-        await using var again = new RecordedIndex(_root);
+        await using var again = Open();
         Assert.Equal(Meaning(9), again.FindTag(PullKit.Of("new")));
         Assert.Equal(0, again.Spoilt);
     }
@@ -76,7 +76,7 @@ public sealed class RecordedIndexTests : IDisposable
         lines[1] = spoilt;
         await File.WriteAllTextAsync(Log, string.Join('\n', lines) + "\n");
 
-        await using var index = new RecordedIndex(_root);
+        await using var index = Open();
 
         Assert.Equal((2, 1), (Known(index), index.Spoilt));
     }
@@ -92,7 +92,7 @@ public sealed class RecordedIndexTests : IDisposable
             spoilt[at] ^= 0x20;
             await File.WriteAllBytesAsync(Log, spoilt);
 
-            await using var index = new RecordedIndex(_root);
+            await using var index = Open();
             Assert.True(index.FindTag(PullKit.Of("tag0")) is null, $"byte {at} was changed and not noticed");
         }
     }
@@ -102,13 +102,13 @@ public sealed class RecordedIndexTests : IDisposable
     {
         Directory.CreateDirectory(Log);
 
-        Assert.Contains(Log, Assert.Throws<StoreUnusableException>(() => new RecordedIndex(_root)).Message, StringComparison.Ordinal);
+        Assert.Contains(Log, Assert.Throws<StoreUnusableException>(() => Open()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task SetTag_NothingButTheTimeChanged_WritesNothing()
     {
-        await using var index = new RecordedIndex(_root);
+        await using var index = Open();
         await index.SetTagAsync(Tag, Meaning(1), default);
         var length = new FileInfo(Log).Length;
 
@@ -126,24 +126,24 @@ public sealed class RecordedIndexTests : IDisposable
     [Fact]
     public async Task SetTag_ManyAtOnce_AllAreDurable()
     {
-        await using (var index = new RecordedIndex(_root))
+        await using (var index = Open())
             await Task.WhenAll(Enumerable.Range(0, 3000).Select(i => Task.Run(async () => await index.SetTagAsync(PullKit.Of($"t{i}"), Meaning(i), default)))).Soon();
 
-        await using var again = new RecordedIndex(_root);
+        await using var again = Open();
         for (var i = 0; i < 3000; i++) Assert.Equal(Meaning(i), again.FindTag(PullKit.Of($"t{i}")));
     }
 
     [Fact]
     public async Task SetTag_MostOfTheLogIsOutdated_IsWrittenAnewAndKeepsEverything()
     {
-        await using (var index = new RecordedIndex(_root))
+        await using (var index = Open())
         {
             await index.SetTagAsync(PullKit.Of("kept"), Meaning(7), default);
             await ChurnAsync(index, 20_000);
             Assert.InRange(new FileInfo(Log).Length, 1, 2 << 20);
         }
 
-        await using var again = new RecordedIndex(_root);
+        await using var again = Open();
         Assert.Equal(Meaning(7), again.FindTag(PullKit.Of("kept")));
         for (var i = 0; i < 50; i++) Assert.NotNull(again.FindTag(PullKit.Of($"churn{i}")));
         Assert.Equal(0, again.Spoilt);
@@ -154,7 +154,7 @@ public sealed class RecordedIndexTests : IDisposable
     {
         for (var round = 0; round < 8; round++)
         {
-            await using var index = new RecordedIndex(_root);
+            await using var index = Open();
             await ChurnAsync(index, round == 0 ? 3_000 : 2_000);
         }
 
@@ -165,13 +165,13 @@ public sealed class RecordedIndexTests : IDisposable
     public async Task SetTag_LogCannotBeWrittenAnew_GoesOnInTheLongOne()
     {
         Directory.CreateDirectory(Log + ".new");
-        await using (var index = new RecordedIndex(_root))
+        await using (var index = Open())
         {
             await ChurnAsync(index, 8_000).Soon();
             await index.SetTagAsync(Tag, Meaning(1), default).Soon();
         }
 
-        await using var again = new RecordedIndex(_root);
+        await using var again = Open();
         Assert.Equal(Meaning(1), again.FindTag(Tag));
     }
 
@@ -180,16 +180,18 @@ public sealed class RecordedIndexTests : IDisposable
         Gen.Select(Gen.Int[0, 9], Gen.Int[0, 5], Gen.Int[0, 3]).Array[1, 60].Sample(
             steps => RunAsync(steps).GetAwaiter().GetResult(), iter: 40, threads: 1);
 
+    private FasterCacheIndex Open() => new(_root, TimeSpan.FromHours(1), TimeProvider.System, fault => throw fault);
+
     private static TagRecord Meaning(int number) => new(Digest.Of(BitConverter.GetBytes(number)), MediaTypes.OciIndex, number, Then);
 
-    private static int Known(RecordedIndex index) => Enumerable.Range(0, 10).Count(i => index.FindTag(PullKit.Of($"tag{i}")) is not null);
+    private static int Known(FasterCacheIndex index) => Enumerable.Range(0, 10).Count(i => index.FindTag(PullKit.Of($"tag{i}")) is not null);
 
-    private static Task ChurnAsync(RecordedIndex index, int count) =>
+    private static Task ChurnAsync(FasterCacheIndex index, int count) =>
         Task.WhenAll(Enumerable.Range(0, count).Select(i => index.SetTagAsync(PullKit.Of($"churn{i % 50}"), Meaning(i), default).AsTask()));
 
     private async Task WriteAsync(int count)
     {
-        await using var index = new RecordedIndex(_root);
+        await using var index = Open();
         for (var i = 0; i < count; i++) await index.SetTagAsync(PullKit.Of($"tag{i}"), Meaning(i), default);
     }
 
@@ -198,14 +200,14 @@ public sealed class RecordedIndexTests : IDisposable
     {
         File.Delete(Log);
         var model = new Dictionary<Reference, TagRecord>();
-        var index = new RecordedIndex(_root);
+        var index = Open();
         foreach (var (operation, number, meaning) in steps)
         {
             var tag = PullKit.Of($"tag{number}");
             if (operation == 0)
             {
                 await index.DisposeAsync();
-                index = new RecordedIndex(_root);
+                index = Open();
             }
             else if (operation < 4)
             {
