@@ -1,5 +1,6 @@
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Entrepot.Storage.Index;
 
 namespace Entrepot.Tests.Storage.Index;
 
