@@ -26,6 +26,20 @@ internal static class IndexScale
         static bool IsLibrary(string argument) => Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet";
     }
 
+    /// <summary>Leaves a store behind that the program can be started on: the index, the records, and a file for each blob, which is empty.</summary>
+    public static async Task FillStoreAsync(int blobs, string path)
+    {
+        using var root = StoreRoot.Open(path);
+        await FillAsync(root, blobs);
+        for (var i = 0; i < blobs; i++)
+        {
+            var hex = IndexLookup.DigestOf(i).Hex;
+            var folder = Path.Combine(path, "blobs", "sha256", hex[..2]);
+            if (i < 65_536) Directory.CreateDirectory(folder);
+            File.Create(Path.Combine(folder, hex)).Dispose();
+        }
+    }
+
     public static async Task RecoverAsync(string path)
     {
         using var root = StoreRoot.Open(path);

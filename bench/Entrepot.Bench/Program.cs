@@ -1,5 +1,5 @@
-using BenchmarkDotNet.Running;
 using System.Globalization;
+using BenchmarkDotNet.Running;
 
 namespace Entrepot.Bench;
 
@@ -13,6 +13,9 @@ internal static class Program
         {
             case ["index-scale", var count]:
                 await IndexScale.RunAsync(int.Parse(count, CultureInfo.InvariantCulture));
+                return 0;
+            case ["store-fill", var count, var path]:
+                await IndexScale.FillStoreAsync(int.Parse(count, CultureInfo.InvariantCulture), path);
                 return 0;
             case ["index-recover", var path]:
                 await IndexScale.RecoverAsync(path);

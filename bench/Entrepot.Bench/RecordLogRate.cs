@@ -8,7 +8,7 @@ namespace Entrepot.Bench;
 /// <summary>How many tags a second can be remembered durably? 5,000 a minute are wanted.</summary>
 internal static class RecordLogRate
 {
-    private static readonly TimeSpan s_each = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Each = TimeSpan.FromSeconds(5);
 
     public static async Task RunAsync()
     {
@@ -30,7 +30,7 @@ internal static class RecordLogRate
     private static async Task<int> WriteAsync(FasterCacheIndex index, int writer, Stopwatch watch)
     {
         var count = 0;
-        for (; watch.Elapsed < s_each; count++)
+        for (; watch.Elapsed < Each; count++)
         {
             var tag = new Reference("docker.io", $"library/image-{writer}", $"v{count % 100}");
             await index.SetTagAsync(tag, new TagRecord(IndexLookup.DigestOf(count), "application/vnd.oci.image.index.v1+json", count, DateTimeOffset.UnixEpoch), default);
