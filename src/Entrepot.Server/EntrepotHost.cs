@@ -96,7 +96,6 @@ public sealed class EntrepotHost : IAsyncDisposable
 
         (_shutdownTimeout, _clock) = (options.ShutdownTimeout, parts.Clock);
         _reconciler = new Reconciler(root, store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
-        Store = Measure(root);
     }
 
     /// <summary>Where the registry API answers, with real ports.</summary>
@@ -106,7 +105,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     public Uri Admin { get; private set; } = null!;   // set by StartAsync, before anybody has the host
 
     /// <summary>How full the store was at start.</summary>
-    public StoreUsage Store { get; }
+    public StoreUsage Store { get; private set; } = null!;   // set by StartAsync, like Admin
 
     /// <summary>Starts the appliance. It runs until it is stopped or disposed; no signal is listened to here.</summary>
     /// <exception cref="StartupException">A busy port, a store that cannot be used.</exception>
@@ -119,6 +118,9 @@ public sealed class EntrepotHost : IAsyncDisposable
             root = StoreRoot.Open(options.StorageRoot);
             host = new EntrepotHost(options, parts, root);
             await host.ListenAsync(cancel);
+
+            // Counting a million blobs takes longer than it is worth waiting for: clients are answered already.
+            host.Store = host.Measure(root);
             host._housekeeping = Task.Run(host.KeepHouseAsync, CancellationToken.None);
             return host;
         }

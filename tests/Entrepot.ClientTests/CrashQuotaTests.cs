@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using Entrepot.ClientTests.Images;
 using Entrepot.ClientTests.Kit;
@@ -27,7 +28,8 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
         output.WriteLine($"CRASH_SEED={TestRun.Seed}");
         await using var scene = await Scene.StartAsync("1s", [], quota: "16MiB");
         for (var i = 0; i < Repositories; i++) await MoveAsync(scene.Registry, i);
-        for (var kill = 0; kill < Kills; kill++)
+        var soaked = Stopwatch.StartNew();
+        for (var kill = 0; kill < Kills || soaked.Elapsed < TestRun.Soak; kill++)
         {
             for (var move = 0; move < MovesPerRound; move++) await MoveAsync(scene.Registry, _random.Next(Repositories));
             await RunAsync(scene, _random.NextInt64(2 * Repositories * LayerBytes));
