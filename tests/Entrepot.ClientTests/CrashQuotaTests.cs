@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net;
 using Entrepot.ClientTests.Images;
 using Entrepot.ClientTests.Kit;
+using Entrepot.Tests.Shared;
 using Xunit.Abstractions;
 
 namespace Entrepot.ClientTests;

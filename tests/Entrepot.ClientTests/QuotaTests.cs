@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Entrepot.ClientTests.Images;
 using Entrepot.ClientTests.Kit;
+using Entrepot.Tests.Shared;
 
 namespace Entrepot.ClientTests;
 

@@ -1,6 +1,7 @@
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.Pull;
+using Entrepot.Tests.Shared;
 
 namespace Entrepot.FunctionalTests.Quota;
 

@@ -1,4 +1,4 @@
-namespace Entrepot.ClientTests.Kit;
+namespace Entrepot.Tests.Shared;
 
 /// <summary>Measures a directory from outside, again and again, while something runs: what everything in it takes on disk.</summary>
 internal sealed class RootSampler : IAsyncDisposable
