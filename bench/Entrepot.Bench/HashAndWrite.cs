@@ -29,7 +29,7 @@ public class HashAndWrite : IAsyncDisposable
         _folder = Directory.CreateTempSubdirectory("entrepot-bench-");
         _root = StoreRoot.Open(_folder.FullName);
         _index = new FasterCacheIndex(_root, TimeSpan.FromHours(1), TimeProvider.System, _ => { });
-        var space = new DiskSpace(_root, _index, limit: 1L << 40, minFree: 0);
+        var space = new DiskSpace(_root, _index, new LruPolicy(), limit: 1L << 40, minFree: 0);
         space.MeasureAsync(default).GetAwaiter().GetResult();
         _store = new DiskBlobStore(_root, _index, space, TimeProvider.System, digest => throw new InvalidDataException($"the file of {digest} is false"));
     }

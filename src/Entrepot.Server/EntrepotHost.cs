@@ -44,6 +44,10 @@ public sealed class StartupException(string message, Exception? inner = null) : 
 /// </remarks>
 public sealed class EntrepotHost : IAsyncDisposable
 {
+    /// <summary>The orders in which blobs can leave, by the name that options have for them.</summary>
+    internal static readonly IReadOnlyDictionary<string, Func<EvictionPolicy>> EvictionPolicies =
+        new Dictionary<string, Func<EvictionPolicy>> { ["lru"] = () => new LruPolicy() };
+
     private static readonly TimeSpan HousekeepingEvery = TimeSpan.FromSeconds(10);
 
     private readonly StoreRoot _root;
@@ -72,7 +76,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _adminWeb = BuildWeb([options.Admin], options, parts);
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
-        _space = new DiskSpace(root, _index, options.Quota.Resolve(root.TotalBytes()), options.MinFreeBytes)
+        _space = new DiskSpace(root, _index, EvictionPolicies[options.Eviction](), options.Quota.Resolve(root.TotalBytes()), options.MinFreeBytes)
         {
             Evicted = (blobs, bytes) => Log.Evicted(_log, blobs, bytes),
         };

@@ -30,12 +30,13 @@ public sealed class DiskSpace
     /// <summary>Room under a root, of which nothing is known before <see cref="MeasureAsync"/>.</summary>
     /// <param name="root">The directory.</param>
     /// <param name="index">What forgets a blob that leaves.</param>
+    /// <param name="policy">Who leaves first; empty, and from here on this room's alone.</param>
     /// <param name="limit">Bytes that everything under the root may occupy.</param>
     /// <param name="minFree">Bytes to be kept free on the file system.</param>
-    public DiskSpace(StoreRoot root, ICacheIndex index, long limit, long minFree)
+    public DiskSpace(StoreRoot root, ICacheIndex index, EvictionPolicy policy, long limit, long minFree)
     {
         (_root, _index) = (root, index);
-        _quota = new Quota(new LruPolicy(), limit) { MinFree = minFree };
+        _quota = new Quota(policy, limit) { MinFree = minFree };
     }
 
     /// <summary>Told of blobs that left to make room: how many, and their bytes; must return at once.</summary>

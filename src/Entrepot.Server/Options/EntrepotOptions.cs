@@ -37,6 +37,10 @@ public sealed record EntrepotOptions
     /// <value>0 or more. Default 1 GiB: files that are removed while they are read take their room until that ends.</value>
     public long MinFreeBytes { get; init; } = 1L << 30;
 
+    /// <summary>The order in which blobs leave to make room.</summary>
+    /// <value><c>lru</c>: who was used longest ago. Default <c>lru</c>.</value>
+    public string Eviction { get; init; } = "lru";
+
     /// <summary>Time between two checkpoints of the index.</summary>
     /// <value>1 s to 1 h. Default 1 min: what a crash makes forgotten is when blobs were last used, and which of the newest were verified.</value>
     public TimeSpan CheckpointEvery { get; init; } = TimeSpan.FromMinutes(1);

@@ -135,6 +135,10 @@ internal static class OptionTable
             "Bytes that are kept free on the file system, whoever fills it: files that are removed while they are read take their room until that ends.")
         { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(0, long.MaxValue), (to, value) => to with { MinFreeBytes = value }) },
 
+        new Top("storage.eviction", "name", "lru", "lru",
+            "The order in which blobs leave to make room: who was used longest ago.")
+        { Apply = Top.One<string>(TryParseEviction, (to, value) => to with { Eviction = value }) },
+
         new Top("storage.checkpointEvery", "duration", "1s to 1h", "1m",
             "Time between two checkpoints of the index. A crash makes forgotten when blobs were last used, and which of the newest were verified.")
         { Apply = Top.One(new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
@@ -160,6 +164,12 @@ internal static class OptionTable
 
     private static bool TryParseWait(string text, out TimeSpan wait) =>
         Quantity.TryParseDurationOrUnlimited(text, out wait) && wait <= TimeSpan.FromMinutes(10);
+
+    private static bool TryParseEviction(string text, out string name)
+    {
+        name = text;
+        return EntrepotHost.EvictionPolicies.ContainsKey(text);
+    }
 
     private static bool TryParseQuota(string text, out QuotaSize quota)
     {

@@ -275,7 +275,7 @@ public sealed class DiskSpaceTests : IDisposable
     }
 
     // With room for so many blobs of Size, beside what the rest takes.
-    private DiskSpace New(int blobs, long minFree = 0) => new(_root, _index, _root.MeasureOverhead() + blobs * (long)Size, minFree)
+    private DiskSpace New(int blobs, long minFree = 0) => new(_root, _index, new LruPolicy(), _root.MeasureOverhead() + blobs * (long)Size, minFree)
     {
         Evicted = (count, bytes) => _evictions.Add((count, bytes)),
     };

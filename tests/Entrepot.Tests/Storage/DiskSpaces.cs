@@ -11,7 +11,7 @@ internal static class DiskSpaces
 
     public static DiskSpace Large(StoreRoot root, ICacheIndex index)
     {
-        var space = new DiskSpace(root, index, Plenty, minFree: 0);
+        var space = new DiskSpace(root, index, new LruPolicy(), Plenty, minFree: 0);
         space.MeasureAsync(default).GetAwaiter().GetResult();
         return space;
     }
