@@ -68,8 +68,9 @@ internal sealed class CredentialSource(UpstreamOptions options, TimeProvider clo
     {
         public static FileVersion Of(string path)
         {
-            var file = new FileInfo(path);
-            return new FileVersion(file.LastWriteTimeUtc, file.Exists ? file.Length : -1);
+            // Mounted secrets are links that are turned to a new folder: the link itself never changes.
+            var file = (FileInfo?)File.ResolveLinkTarget(path, returnFinalTarget: true) ?? new FileInfo(path);
+            return new FileVersion(file.LastWriteTimeUtc, file.Length);
         }
     }
 }

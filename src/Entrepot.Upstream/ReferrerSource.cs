@@ -49,8 +49,8 @@ internal sealed class ReferrerSource(RegistryTransport transport, int pageLimit)
 
     private async Task<Answer<ReferrerList>> FromTagAsync(Reference subject, ReferrerIndex index, CancellationToken cancel)
     {
-        var tag = $"{subject.Digest.Algorithm}-{subject.Digest.Hex}";
-        var reference = new Reference(subject.Upstream, subject.Repository, tag.Length > Grammar.MaxTagLength ? tag[..Grammar.MaxTagLength] : tag);
+        // The specification cuts the hash at 64 digits, so that sha512 fits into a tag.
+        var reference = new Reference(subject.Upstream, subject.Repository, $"{subject.Digest.Algorithm}-{subject.Digest.Hex[..64]}");
         var sent = await transport.SendAsync(RegistryUpstream.Manifest(HttpMethod.Get, reference) with { Kind = Kind }, cancel);
         if (!sent.Has(out var response, out var error)) return error;
         if (response.Status == HttpStatusCode.NotFound)

@@ -27,7 +27,7 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     public Digest? Digest => Oci.Digest.TryParse(Header("Docker-Content-Digest").FirstOrDefault(), out var digest) ? digest : null;
 
     /// <summary>Whether the body is to be decoded, so that lengths and positions in it are not those of the content.</summary>
-    public bool IsEncoded => Content.ContentEncoding.Any(encoding => encoding is not "identity");
+    public bool IsEncoded => Wire.EncodingOf(message).Length > 0;
 
     /// <summary>The lines of a header; none if it was not sent.</summary>
     public IEnumerable<string> Header(string name) => message.Headers.NonValidated.TryGetValues(name, out var lines) ? lines : [];

@@ -69,12 +69,21 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     /// <inheritdoc/>
     public async Task<Answer<ReceivedManifest>> GetManifestAsync(Reference reference, CancellationToken cancel)
     {
-        var sent = await _transport.SendAsync(Manifest(HttpMethod.Get, reference), cancel);
-        if (!sent.Has(out var response, out var error)) return error;
-        if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
+        var brokeOff = false;
+        while (true)
+        {
+            var sent = await _transport.SendAsync(Manifest(HttpMethod.Get, reference), cancel);
+            if (!sent.Has(out var response, out var error)) return error;
+            if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
 
-        var read = await response.ReadAsync(_manifestLimit, cancel);
-        return read.Has(out var content, out error) ? new ReceivedManifest(content, response.MediaType, response.Digest) : error;
+            var (mediaType, digest) = (response.MediaType, response.Digest);
+            var read = await response.ReadAsync(_manifestLimit, cancel);
+            if (read.Has(out var content, out error)) return new ReceivedManifest(content, mediaType, digest);
+
+            // A body that broke off is small enough to be asked for once more.
+            if (error.Status != 503 || brokeOff) return error;
+            brokeOff = true;
+        }
     }
 
     /// <inheritdoc/>

@@ -74,7 +74,8 @@ internal sealed class Wire : IDisposable
             var what = e.InnerException is TimeoutException ? "no connection in time" : "the request was broken off";
             return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, what)));
         }
-        catch (Exception e) when (e is HttpRequestException or IOException)
+        // Not supported is a proxy of an unknown scheme in the environment.
+        catch (Exception e) when (e is HttpRequestException or IOException or NotSupportedException)
         {
             _counters.Answered(kind, null);
             return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, (e.InnerException ?? e).Message)));
@@ -87,15 +88,18 @@ internal sealed class Wire : IDisposable
     /// <param name="cancel">Ends opening.</param>
     public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, IDisposable owner, CancellationToken cancel)
     {
-        var encodings = response.Content.Headers.ContentEncoding.Where(encoding => encoding is not "identity").ToArray();
-        var isGzip = encodings is ["gzip" or "x-gzip"];
-        if (encodings.Length > 0 && !isGzip)
-            return Unusable(response, $"the content encoding '{Plain.Line(string.Join(", ", encodings))}', which was not asked for");
+        var encoding = EncodingOf(response);
+        var isGzip = encoding.Equals("gzip", StringComparison.OrdinalIgnoreCase) || encoding.Equals("x-gzip", StringComparison.OrdinalIgnoreCase);
+        if (encoding.Length > 0 && !isGzip) return Unusable(response, $"the content encoding '{encoding}', which was not asked for");
 
         var source = await response.Content.ReadAsStreamAsync(cancel);
         var body = new BodyStream(source, owner, response.Content.Headers.ContentLength, _upstream, _times.Stall, _counters, _clock);
         return isGzip ? new GunzipStream(body, _upstream) : body;
     }
+
+    /// <summary>How a body is to be decoded; empty for not at all.</summary>
+    public static string EncodingOf(HttpResponseMessage response) => string.Join(
+        ", ", response.Content.Headers.ContentEncoding.Where(coding => !coding.Equals("identity", StringComparison.OrdinalIgnoreCase)));
 
     /// <summary>Reads a small body whole and disposes <paramref name="owner"/>; at most <paramref name="limit"/> bytes, once decoded.</summary>
     public async Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, int limit, CancellationToken cancel)

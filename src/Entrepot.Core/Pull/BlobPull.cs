@@ -13,7 +13,7 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
     /// <summary>Tells a blob's size.</summary>
     public async Task<Pulled<BlobContent>> HeadAsync(Reference reference, IUpstream upstream, CancellationToken cancel)
     {
-        if (await store.OpenAsync(reference.Digest, cancel) is { } stored)
+        if (await FindAsync(reference.Digest, cancel) is { } stored)
         {
             await using (stored) return new(PullSource.Hit, Whole(stored.Size)) { AsOf = stored.StoredAt };
         }
@@ -30,14 +30,14 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
     /// <summary>Opens a blob, or the part of it that a range asks for.</summary>
     public async Task<Pulled<BlobContent>> GetAsync(Reference reference, RangeRequest? range, IUpstream upstream, CancellationToken cancel)
     {
+        var found = PullSource.Hit;
         while (true)
         {
-            if (await store.OpenAsync(reference.Digest, cancel) is { } stored)
-                return new(PullSource.Hit, Part(stored, range)) { AsOf = stored.StoredAt };
-
+            if (await FindAsync(reference.Digest, cancel) is { } stored)
+                return new(found, Part(stored, range), stored: found is not PullSource.Hit) { AsOf = found is PullSource.Hit ? stored.StoredAt : null };
 
             var (fetch, started) = fetches.Join(reference, upstream);
-            var source = fetch.IsVerified ? PullSource.Hit : started ? PullSource.Fetched : PullSource.Joined;
+            var source = started ? PullSource.Fetched : fetch.IsVerified ? PullSource.Hit : PullSource.Joined;
             var follow = await fetch.FollowAsync(cancel);
             switch (follow.Kind)
             {
@@ -48,9 +48,13 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
                 case FollowKind.Failed when started || follow.Error!.IsOutage || IsSameRepository(fetch.Leader, reference):
                     return new(follow.Error!);
 
-                // Another repository was refused, which says nothing of this one; or the blob is in the store by now.
+                // Another repository was refused, which says nothing of this one.
                 case FollowKind.Failed:
+                    continue;
+
+                // It ended before it could be followed; where its bytes came from stays true, unless it had found them in the store itself.
                 case FollowKind.Stored:
+                    if (fetch.Size is not null) found = source;
                     continue;
             }
         }
@@ -82,20 +86,36 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
             size = info.Size;
         }
 
-        var span = default(ByteSpan?);
+        var part = default(ByteSpan?);
         if (range is { } wanted)
         {
             if (!wanted.TryResolve(size!.Value, out var resolved)) return new(PullSource.Bypass, new BlobContent(size.Value, null, true, null), Bypassed);
-            span = resolved;
+            part = resolved;
         }
 
-        var opened = await upstream.OpenBlobAsync(reference, span?.From ?? 0, span?.To, null, cancel);
+        var opened = await upstream.OpenBlobAsync(reference, part?.From ?? 0, part?.To, null, cancel);
         if (!opened.Has(out var source, out var error)) return new(error);
-        if (source.Size is { } whole && source.Offset == (span?.From ?? 0) && (size ?? whole) == whole)
-            return new(PullSource.Bypass, new BlobContent(whole, span ?? new ByteSpan(0, whole), span is not null, new PassedBlob(source, reference.Digest, whole)), Bypassed);
+        if (source.Size is { } whole && source.Offset == (part?.From ?? 0) && (size ?? whole) == whole && (whole > 0 || reference.Digest.Matches([])))
+        {
+            var span = part ?? new ByteSpan(0, whole);
+            return new(PullSource.Bypass, new BlobContent(whole, span, part is not null, new PassedBlob(source, reference.Digest, whole, span)), Bypassed);
+        }
 
         await source.DisposeAsync();
         return new(RegistryError.BadGateway("the upstream gives neither this range nor the blob's size"));
+    }
+
+    // A store that cannot look is as good as one that has nothing: the fetch meets the same fault, reports it, and the blob is passed through.
+    private async ValueTask<Blob?> FindAsync(Digest digest, CancellationToken cancel)
+    {
+        try
+        {
+            return await store.OpenAsync(digest, cancel);
+        }
+        catch (Exception fault) when (ManifestPull.IsStoreFault(fault))
+        {
+            return null;
+        }
     }
 
     private static BlobContent Part(Blob blob, RangeRequest? range)

@@ -31,7 +31,8 @@ public static class FetchPlan
         if (offered.Offset == 0) return Continuation.Compare;
         if (offered.Offset != arrived) return Continuation.AskFromStart;
 
-        var changed = (size, offered.Size) is ({ } was, { } now) && was != now
+        var changed = offered.Size < arrived
+            || (size, offered.Size) is ({ } was, { } now) && was != now
             || (validator, offered.Validator) is ({ } before, { } after) && before != after;
         return changed ? Continuation.AskFromStart : Continuation.Append;
     }

@@ -108,9 +108,9 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
         {
             case Continuation.AskFromStart:
                 return (true, RegistryError.BadGateway("the blob changed at the upstream while it was fetched"));
-            case Continuation.Compare when _partial.Length > 0:
+            case Continuation.Compare:
                 fetch.Distrust();
-                if (source.Size is { } size && fetch.Size is { } announced && size != announced) await DivergeAsync(-1, size, cancel);
+                if (source.Size is { } size && (fetch.Size is { } announced ? size != announced : size < _partial.Length)) await DivergeAsync(-1, size, cancel);
                 break;
         }
 
@@ -134,8 +134,9 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
         var reading = ReadAsync(source.Content, pipe.Writer, stop.Token);
         try
         {
+            // Ends with the last byte, not with the body: that may bring more, or never end.
             var position = source.Offset;
-            while (true)
+            while (position != fetch.Size)
             {
                 var result = await pipe.Reader.ReadAsync(cancel);
                 foreach (var segment in result.Buffer) position = await KeepAsync(segment, position, cancel);
@@ -167,7 +168,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
                 if ((await pipe.FlushAsync(cancel)).IsCompleted) break;
             }
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidDataException)   // InvalidData: broken gzip
+        catch (Exception e)   // Whatever it is, the pipe has to be completed: its other end would wait for ever.
         {
             fault = e;
         }

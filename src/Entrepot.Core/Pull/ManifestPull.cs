@@ -11,6 +11,9 @@ internal sealed class ManifestPull(
     private readonly Flights<Reference, Answer<ManifestInfo>> _heads = new();
     private readonly Flights<Digest, (Reference Leader, Answer<ManifestContent> Answer, bool Stored)> _manifests = new();
 
+    /// <summary>Whether this is how a disk says that it cannot: no reason for a pull to fail.</summary>
+    public static bool IsStoreFault(Exception fault) => fault is IOException or UnauthorizedAccessException;
+
     /// <summary>Gets a manifest, or only what its headers tell.</summary>
     public async Task<Pulled<ManifestContent>> GetAsync(Reference reference, bool headOnly, IUpstream upstream, CancellationToken cancel)
     {
@@ -43,7 +46,7 @@ internal sealed class ManifestPull(
         var isOutage = source is PullSource.Stale;
         if (headOnly)
         {
-            if (isOutage && await MissingPartAsync(record.Digest, cancel) is { } missing) return new(missing);
+            if ((isOutage || upstream.IsDown) && await MissingPartAsync(tag.At(record.Digest), cancel) is { } missing) return new(missing);
             return new(source, new ManifestContent(record.Digest, record.MediaType, record.Size, default), detail) { AsOf = record.ValidatedAt };
         }
 
@@ -55,11 +58,7 @@ internal sealed class ManifestPull(
     {
         while (true)
         {
-            if (await LoadAsync(reference.Digest, cancel) is { } stored)
-            {
-                var incomplete = isOutage || upstream.IsDown ? MissingPart(stored) : null;
-                return incomplete is null ? new(PullSource.Hit, stored) { AsOf = stored.StoredAt } : new(incomplete);
-            }
+            if (await LoadAsync(reference, cancel) is { } stored) return Hit(stored, isOutage || upstream.IsDown);
 
             var (flight, started) = _manifests.Join(reference.Digest, () => FetchAsync(reference, upstream));
             var (leader, answer, kept) = await flight.WaitAsync(cancel);
@@ -75,7 +74,7 @@ internal sealed class ManifestPull(
 
     private async Task<Pulled<ManifestContent>> HeadByDigestAsync(Reference reference, IUpstream upstream, CancellationToken cancel)
     {
-        if (await LoadAsync(reference.Digest, cancel) is { } stored) return new(PullSource.Hit, stored) { AsOf = stored.StoredAt };
+        if (await LoadAsync(reference, cancel) is { } stored) return Hit(stored, upstream.IsDown);
 
         var (flight, started) = _heads.Join(reference, () => upstream.HeadManifestAsync(reference, stop));
         if (!(await flight.WaitAsync(cancel)).Has(out var info, out var error)) return new(error);
@@ -93,7 +92,7 @@ internal sealed class ManifestPull(
         var answer = await upstream.HeadManifestAsync(tag, stop);
         if (answer.Error is { } error)
         {
-            if (error.Status == 404) await index.RemoveTagAsync(tag, stop);
+            if (error.Status == 404) await KeepAsync(tag, () => index.RemoveTagAsync(tag, stop));
             return error;
         }
 
@@ -110,22 +109,14 @@ internal sealed class ManifestPull(
 
     private async Task<Answer<TagRecord>> RememberAsync(Reference tag, TagRecord record)
     {
-        try
-        {
-            await index.SetTagAsync(tag, record, stop);
-        }
-        catch (Exception fault) when (IsStoreFault(fault))   // what the upstream said is right all the same
-        {
-            storeFailed(tag, fault);
-        }
-
+        await KeepAsync(tag, () => index.SetTagAsync(tag, record, stop));
         return record;
     }
 
     private async Task<(Reference, Answer<ManifestContent>, bool)> FetchAsync(Reference reference, IUpstream upstream)
     {
         // A fetch that ended between the request's miss and this one's start has left its manifest in the store.
-        if (await LoadAsync(reference.Digest, stop) is { } stored) return (reference, stored, true);
+        if (await LoadAsync(reference, stop) is { } stored) return (reference, stored, true);
 
         if (!(await upstream.GetManifestAsync(reference, stop)).Has(out var received, out var missing)) return (reference, missing, false);
         if (!Accept(reference, received, isNamed: true).Has(out var content, out var wrong)) return (reference, wrong, false);
@@ -146,16 +137,21 @@ internal sealed class ManifestPull(
         return new ManifestContent(reference.Digest, mediaType, received.Content.Length, received.Content);
     }
 
-    // Returns whether it is kept; if the store fails, the pull does not.
-    private async Task<bool> KeepAsync(Reference reference, ManifestContent content)
+    private async Task<bool> KeepAsync(Reference reference, ManifestContent content) => await KeepAsync(reference, async () =>
+    {
+        await using var partial = await store.CreateAsync(reference.Digest, stop);
+        await partial.WriteAsync(content.Bytes, stop);
+        await partial.VerifyAsync(stop);
+        await partial.CommitAsync(stop);
+        await index.AddManifestAsync(reference, content.MediaType, stop);
+    });
+
+    // Returns whether it is kept. If the store fails the pull does not: what the upstream said is right all the same.
+    private async Task<bool> KeepAsync(Reference reference, Func<ValueTask> keep)
     {
         try
         {
-            await using var partial = await store.CreateAsync(reference.Digest, stop);
-            await partial.WriteAsync(content.Bytes, stop);
-            if (!await partial.VerifyAsync(stop)) return false;
-            await partial.CommitAsync(stop);
-            await index.AddManifestAsync(reference, content.MediaType, stop);
+            await keep();
             return true;
         }
         catch (Exception fault) when (IsStoreFault(fault))
@@ -165,10 +161,21 @@ internal sealed class ManifestPull(
         }
     }
 
-    private static bool IsStoreFault(Exception fault) => fault is IOException or UnauthorizedAccessException;
+    private async ValueTask<ManifestContent?> LoadAsync(Reference reference, CancellationToken cancel)
+    {
+        try
+        {
+            return await ReadAsync(reference.Digest, cancel);
+        }
+        catch (Exception fault) when (IsStoreFault(fault))   // the upstream is asked instead
+        {
+            storeFailed(reference, fault);
+            return null;
+        }
+    }
 
     // Bytes without a known media type are of a blob, or of a manifest whose record did not survive: not to be served as a manifest.
-    private async ValueTask<ManifestContent?> LoadAsync(Digest digest, CancellationToken cancel)
+    private async ValueTask<ManifestContent?> ReadAsync(Digest digest, CancellationToken cancel)
     {
         if (index.FindMediaType(digest) is not { } mediaType || await store.OpenAsync(digest, cancel) is not { } blob) return null;
 
@@ -186,8 +193,8 @@ internal sealed class ManifestPull(
         }
     }
 
-    private async ValueTask<RegistryError?> MissingPartAsync(Digest digest, CancellationToken cancel) =>
-        await LoadAsync(digest, cancel) is { } stored ? MissingPart(stored) : Incomplete("its manifest");
+    private async ValueTask<RegistryError?> MissingPartAsync(Reference reference, CancellationToken cancel) =>
+        await LoadAsync(reference, cancel) is { } stored ? MissingPart(stored) : Incomplete("its manifest");
 
     // An engine that was given a manifest expects the blobs from the same place (design, section 4): an image that is not whole is refused first.
     private RegistryError? MissingPart(ManifestContent content) =>
@@ -197,6 +204,9 @@ internal sealed class ManifestPull(
 
     // Bytes that are verified count, be they durable yet or not.
     private bool IsHere(Digest digest) => store.Contains(digest) || fetches.Find(digest) is { IsVerified: true };
+
+    private Pulled<ManifestContent> Hit(ManifestContent stored, bool isOutage) =>
+        isOutage && MissingPart(stored) is { } incomplete ? new(incomplete) : new(PullSource.Hit, stored) { AsOf = stored.StoredAt };
 
     private static RegistryError Incomplete(string part) => RegistryError.Down($"the upstream is out of reach, and {part} of this image is not stored");
 }

@@ -18,11 +18,13 @@ internal sealed class PassedBlob : Blob
     /// <param name="source">Where the bytes come from; owned from here on.</param>
     /// <param name="digest">The whole blob's digest.</param>
     /// <param name="size">The whole blob's size.</param>
-    public PassedBlob(UpstreamBlob source, Digest digest, long size)
+    /// <param name="span">The bytes that are read; unless these are all, there is nothing to verify.</param>
+    public PassedBlob(UpstreamBlob source, Digest digest, long size, ByteSpan span)
     {
         (_source, _digest, Size, _position) = (source, digest, size, source.Offset);
-        _hash = source.Offset == 0 ? digest.NewHash() : null;
-        _holdFrom = source.Offset == 0 ? FetchPlan.HoldFrom(size) : size;
+        var isWhole = span.Length == size;
+        _hash = isWhole ? digest.NewHash() : null;
+        _holdFrom = isWhole ? FetchPlan.HoldFrom(size) : size;
     }
 
     /// <inheritdoc/>

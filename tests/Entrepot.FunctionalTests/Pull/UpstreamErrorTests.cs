@@ -135,6 +135,18 @@ public sealed class UpstreamErrorTests
         (await cache.GetManifestAsync(target)).Is(image.Manifest.Bytes);
     }
 
+    [Fact]
+    public async Task Manifest_CutOnce_IsAskedForOnceMore()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+        var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 46));
+        registry.On(Ask.Manifest, Misbehave.Cut(50), times: 1);
+
+        (await cache.GetManifestAsync("1")).Is(image.Manifest.Bytes);
+        Assert.Equal(2, registry.Log.All.Count(Ask.Manifest));
+    }
+
     public static TheoryData<string> Garbage => ["html", "cut", "empty", "longer than allowed"];
 
     [Theory]

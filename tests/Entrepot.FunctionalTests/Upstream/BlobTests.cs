@@ -248,7 +248,7 @@ public sealed class BlobTests : UpstreamTest
 
     private static async Task GzipAsync(HttpContext context)
     {
-        context.Response.Headers.ContentEncoding = "gzip";
+        context.Response.Headers.ContentEncoding = "GZip";
         await using var encoder = new GZipStream(context.Response.Body, CompressionLevel.Fastest);
         await encoder.WriteAsync(Encoding.ASCII.GetBytes(Content));
     }

@@ -99,6 +99,17 @@ public sealed class ListTests : UpstreamTest
         Assert.Empty(Descriptors((await Connect(registry.Address).ListReferrersAsync(Subject, null, default)).Value!.Content));
     }
 
+    [Fact]
+    public async Task ListReferrers_Sha512WithoutApi_AsksForTheTagWith64Digits()
+    {
+        var registry = await ServeAsync(context => SendAsync(context, 404));
+        var digest = Digest.Parse("sha512:" + new string('a', 64) + new string('b', 64));
+
+        await Connect(registry.Address).ListReferrersAsync(SomeTag.At(digest), null, default);
+
+        Assert.Equal("/v2/team/app/manifests/sha512-" + new string('a', 64), registry.Requests[^1].Target);
+    }
+
     [Theory]
     [InlineData(503, "", 503)]
     [InlineData(403, "", 403)]

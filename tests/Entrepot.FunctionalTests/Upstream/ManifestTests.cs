@@ -152,4 +152,14 @@ public sealed class ManifestTests : UpstreamTest
         Assert.NotNull(answer.Value);
         Assert.Equal("http://registry.invalid/v2/team/app/manifests/1.0", Assert.Single(proxy.Requests).Target);
     }
+
+    [Fact]
+    public async Task GetManifest_ProxyThatCannotBeUsed_IsDown()
+    {
+        var options = new UpstreamOptions { Name = "test", Urls = [new Uri("http://registry.invalid")] };
+
+        var answer = await Connect(options, proxy: new WebProxy(new Uri("ftp://127.0.0.1:1"))).GetManifestAsync(SomeTag, default);
+
+        Assert.Equal(503, answer.Error?.Status);
+    }
 }

@@ -29,6 +29,26 @@ public sealed class CredentialSourceTests : IDisposable
     }
 
     [Fact]
+    public async Task GetAsync_PasswordFileBehindLinks_IsReadAgainWhenTheyAreTurned()
+    {
+        string At(params string[] parts) => Path.Combine([_folder.FullName, .. parts]);
+        _folder.CreateSubdirectory("old");
+        _folder.CreateSubdirectory("new");
+        Write("old/password", "first");
+        Write("new/password", "later");
+        File.SetLastWriteTimeUtc(At("new", "password"), DateTime.UnixEpoch);
+        Directory.CreateSymbolicLink(At("data"), At("old"));
+        File.CreateSymbolicLink(At("password"), At("data", "password"));
+        using var source = New(Options() with { Username = "joe", PasswordFile = At("password") });
+        Assert.Equal("first", (await source.GetAsync(default)).Value?.Secret);
+
+        Directory.Delete(At("data"));
+        Directory.CreateSymbolicLink(At("data"), At("new"));
+
+        Assert.Equal("later", (await source.GetAsync(default)).Value?.Secret);
+    }
+
+    [Fact]
     public async Task GetAsync_MissingFile_NamesItAndIsAskedAgain()
     {
         var file = Path.Combine(_folder.FullName, "later");

@@ -1,0 +1,50 @@
+using Entrepot.Oci;
+using Entrepot.Pull;
+
+namespace Entrepot.Bench;
+
+/// <summary>A store of one blob at a time, in memory that is used again for the next one; it keeps and checks nothing.</summary>
+internal sealed class MemoryStore(int capacity) : IBlobStore
+{
+    private readonly byte[] _bytes = new byte[capacity];
+
+    public bool Contains(Digest digest) => false;
+
+    public ValueTask<Blob?> OpenAsync(Digest digest, CancellationToken cancel) => default;
+
+    public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel) => new(new Partial(_bytes));
+
+    private sealed class Partial(byte[] bytes) : IPartialBlob
+    {
+        public long Length { get; private set; }
+
+        public ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
+        {
+            content.Span.CopyTo(bytes.AsSpan((int)Length));
+            Length += content.Length;
+            return default;
+        }
+
+        public Blob OpenReader(long size) => new Reader(bytes, size);
+
+        public ValueTask<bool> VerifyAsync(CancellationToken cancel) => new(true);
+
+        public ValueTask CommitAsync(CancellationToken cancel) => default;
+
+        public ValueTask DisposeAsync() => default;
+    }
+
+    private sealed class Reader(byte[] bytes, long size) : Blob
+    {
+        public override long Size => size;
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancel)
+        {
+            var count = (int)Math.Min(buffer.Length, size - offset);
+            bytes.AsSpan((int)offset, count).CopyTo(buffer.Span);
+            return new(count);
+        }
+
+        public override ValueTask DisposeAsync() => default;
+    }
+}
