@@ -1,3 +1,4 @@
+using System.Globalization;
 using CsCheck;
 using Entrepot.Pull;
 
@@ -27,7 +28,7 @@ public sealed class QuotaSizeTests
     [InlineData("0.001", GiB, QuotaSize.Least)]
     [InlineData("80", 0, QuotaSize.Least)]
     public void Resolve_Percent_IsTheShareButNeverLessThanTheLeast(string percent, long total, long expected) =>
-        Assert.Equal(expected, QuotaSize.OfPercent(decimal.Parse(percent, System.Globalization.CultureInfo.InvariantCulture)).Resolve(total));
+        Assert.Equal(expected, QuotaSize.OfPercent(decimal.Parse(percent, CultureInfo.InvariantCulture)).Resolve(total));
 
     [Fact]
     public void Resolve_AnyPercentOfAnySize_IsBetweenTheLeastAndTheWhole() =>
@@ -47,7 +48,8 @@ public sealed class QuotaSizeTests
     [InlineData(0)]
     [InlineData(-1)]
     [InlineData(100.1)]
-    public void OfPercent_OutOfRange_IsRefused(double percent) => Assert.Throws<ArgumentOutOfRangeException>(() => QuotaSize.OfPercent((decimal)percent));
+    public void OfPercent_OutOfRange_IsRefused(double percent) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => QuotaSize.OfPercent((decimal)percent));
 
     [Fact]
     public void ToString_Both_IsWhatTheOptionWouldSay()

@@ -27,6 +27,16 @@ public sealed class RecentTouchesTests
     }
 
     [Fact]
+    public void ShouldTouch_ClockSetBackALittle_IsToldOnceByTheNewTime()
+    {
+        _touches.ShouldTouch(B, Start);
+        _touches.ShouldTouch(A, Start.AddSeconds(5));
+
+        Assert.True(_touches.ShouldTouch(A, Start.AddSeconds(3)));
+        Assert.False(_touches.ShouldTouch(A, Start.AddSeconds(4)));
+    }
+
+    [Fact]
     public void ShouldTouch_OtherManifest_IsIndependent()
     {
         _touches.ShouldTouch(A, Start);
