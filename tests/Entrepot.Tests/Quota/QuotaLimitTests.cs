@@ -37,6 +37,17 @@ public sealed class QuotaLimitTests : QuotaFixture
     }
 
     [Fact]
+    public void SetLimit_MoreThanAnyFileSystemHolds_CountsAsOneExbibyteSoThatSumsHold()
+    {
+        AdoptAll("10,10,10");
+
+        Quota.SetLimit(long.MaxValue, Victims);
+
+        Assert.Equal(1L << 60, Quota.Limit);
+        Assert.False(Quota.TryReserve((1L << 60) + 1, Victims));
+    }
+
+    [Fact]
     public void SetLimit_Higher_LetsMoreIn()
     {
         Quota.SetLimit(200, Victims);
