@@ -5,16 +5,16 @@ namespace Entrepot.Pull;
 
 /// <summary>The blob that was used longest ago leaves first.</summary>
 /// <remarks>
-/// <para>A list, linked both ways through the entries from the coldest to the newest, and a hash table of its own over the same entries. A dictionary of
-/// list nodes would do the same at more than twice the memory; with a million blobs, that counts.</para>
-/// <para>Memory: 64 bytes for an entry, at most 8 for its share of the buckets (12 while these grow); a sha512 digest keeps 48 more. Entries
+/// <para>A list, linked both ways through the entries from the coldest to the newest, and a hash table of its own over the same entries. A
+/// dictionary of list nodes would do the same at more than twice the memory; with a million blobs, that counts.</para>
+/// <para>Memory: 72 bytes for an entry, at most 8 for its share of the buckets (12 while these grow); a sha512 digest keeps 48 more. Entries
 /// live in blocks that never move: one array would, just after it has doubled, cost each blob twice as much, and three times while it is copied.
 /// What has been taken is used again, never given back. Only growth allocates.</para>
 /// </remarks>
 public sealed class LruPolicy : EvictionPolicy
 {
     private const int None = -1;
-    private const int BlockBits = 10;   // 64 KiB a block: not a large object for the garbage collector
+    private const int BlockBits = 10;   // 72 KiB a block: not yet a large object for the garbage collector
     private const int BlockSize = 1 << BlockBits;
 
     private Entry[][] _blocks = [];
@@ -77,7 +77,7 @@ public sealed class LruPolicy : EvictionPolicy
         ref var entry = ref At(index);
         size = entry.Size;
         link = entry.Chain;
-        (entry.Digest, entry.Chain) = (default, _free);
+        entry.Chain = _free;
         _free = index;
         _count--;
         return true;

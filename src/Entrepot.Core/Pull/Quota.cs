@@ -45,8 +45,8 @@ public sealed class Quota
     public long MinFree { get; set => field = Math.Min(value, Most); }
 
     /// <summary>
-    /// Bytes that the file system will have free when all that is reserved has been written and all victims are gone. Kept up between measurements.
-    /// <see langword="null"/> until the first: then only the limit counts.
+    /// Bytes that the file system will have free when all that is reserved has been written and all victims are gone. Kept up between
+    /// measurements. <see langword="null"/> until the first: then only the limit counts.
     /// </summary>
     public long? Free { get; private set; }
 
@@ -64,7 +64,8 @@ public sealed class Quota
     /// <param name="size">Bytes on disk.</param>
     /// <param name="victims">Receives those who have to leave; they are not resident any more.</param>
     /// <returns>
-    /// <see langword="false"/>, with nothing changed and nobody evicted, if it cannot fit even with all residents gone, in the limit or on the file system.
+    /// <see langword="false"/>, with nothing changed and nobody evicted, if it cannot fit even with all residents gone, in the limit or on
+    /// the file system.
     /// </returns>
     public bool TryReserve(long size, ICollection<Victim> victims)
     {

@@ -2,8 +2,9 @@ using Entrepot.Oci;
 
 namespace Entrepot.Pull;
 
-/// <summary>Which manifests have marked their blobs as used a moment ago, so that a thousand pulls of one image do it once. Safe for concurrent use.</summary>
+/// <summary>Which manifests have marked their blobs as used a moment ago, so that a thousand pulls of one image do it once.</summary>
 /// <remarks>
+/// Safe for concurrent use.
 /// Two generations: the younger one takes what comes, and when <see cref="Interval"/> has passed it becomes the older one, whose entries
 /// have all had their time. A crowd of more than <see cref="Capacity"/> / 2 manifests within that time is forgotten early: its blobs are marked more
 /// often than they need be, which costs time and is never wrong.
@@ -24,7 +25,7 @@ public sealed class RecentTouches
     private Dictionary<Digest, DateTimeOffset> _older = [];
     private DateTimeOffset _began = DateTimeOffset.MinValue;
 
-    /// <summary>Whether a pull of this manifest is to touch what it references. Who is told so does it, and nobody else for <see cref="Interval"/>.</summary>
+    /// <summary>Whether a pull of this manifest is to touch what it references: who is told so does it, and for a while nobody else.</summary>
     /// <param name="manifest">The manifest.</param>
     /// <param name="now">The time. One that was set back makes everything due at once, rather than nothing for as long.</param>
     public bool ShouldTouch(Digest manifest, DateTimeOffset now)
