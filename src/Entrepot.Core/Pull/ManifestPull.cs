@@ -9,7 +9,7 @@ internal sealed class ManifestPull(
 {
     private readonly Flights<Reference, Resolved> _tags = new();
     private readonly Flights<Reference, Answer<ManifestInfo>> _heads = new();
-    private readonly Flights<Digest, (Reference Leader, Answer<ManifestContent> Answer, bool Stored)> _manifests = new();
+    private readonly Flights<Digest, (Reference Leader, Answer<ManifestContent> Answer, PullSource Source)> _manifests = new();
     private readonly Refusals _refusals = new();
 
     /// <summary>Whether this is how a disk says that it cannot: no reason for a pull to fail.</summary>
@@ -105,11 +105,14 @@ internal sealed class ManifestPull(
             if (Gone(reference, upstream) is { } gone) return new(gone);
 
             var (flight, started) = _manifests.Join(reference.Digest, () => FetchAsync(reference, upstream));
-            var (leader, answer, kept) = await flight.WaitAsync(cancel);
+            var (leader, answer, source) = await flight.WaitAsync(cancel);
             if (answer.Has(out var content, out var error))
-                return kept
-                    ? new(started ? PullSource.Fetched : PullSource.Joined, content, stored: true)
-                    : new(PullSource.Bypass, content, BlobPull.Bypassed);
+                return source switch
+                {
+                    PullSource.Hit => new(source, content) { AsOf = content.StoredAt },
+                    PullSource.Bypass => new(source, content, BlobPull.Bypassed),
+                    _ => new(started ? source : PullSource.Joined, content, stored: true),
+                };
 
             // Another repository was refused, which says nothing of this one.
             if (started || error.IsOutage || leader == reference) return new(error);
@@ -173,15 +176,15 @@ internal sealed class ManifestPull(
         return new TagRecord(content.Digest, content.MediaType, content.Size, clock.GetUtcNow());
     }
 
-    private async Task<(Reference, Answer<ManifestContent>, bool)> FetchAsync(Reference reference, IUpstream upstream)
+    private async Task<(Reference, Answer<ManifestContent>, PullSource)> FetchAsync(Reference reference, IUpstream upstream)
     {
         // A fetch that ended between the request's miss and this one's start has left its manifest in the store.
-        if (await LoadAsync(reference, stop) is { } stored) return (reference, stored, true);
+        if (await LoadAsync(reference, stop) is { } stored) return (reference, stored, PullSource.Hit);
 
         var answer = Note(reference, await upstream.GetManifestAsync(reference, stop));
-        if (!answer.Has(out var received, out var missing)) return (reference, missing, false);
-        if (!Accept(reference, received, isNamed: true).Has(out var content, out var wrong)) return (reference, wrong, false);
-        return (reference, content, await KeepAsync(reference, content));
+        if (!answer.Has(out var received, out var missing)) return (reference, missing, PullSource.Failed);
+        if (!Accept(reference, received, isNamed: true).Has(out var content, out var wrong)) return (reference, wrong, PullSource.Failed);
+        return (reference, content, await KeepAsync(reference, content) ? PullSource.Fetched : PullSource.Bypass);
     }
 
     // Bytes that were asked for by digest are what the digest says. Those of a tag have to look like a manifest, or any web page would do.
