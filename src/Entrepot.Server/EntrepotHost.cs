@@ -40,7 +40,13 @@ public sealed class StartupException(string message, Exception? inner = null) : 
 
 /// <summary>The running appliance: the one place where its parts are joined, and the file to read first.</summary>
 /// <remarks>
-/// Parts are owned here and end in the opposite order of their making: registry listeners, admin listener, pulls, fetches, upstreams, index, store.
+/// Parts are owned here and end in the opposite order of their making: registry listeners, admin and metrics listeners, pulls, fetches, upstreams, index, store.
+/// <para>
+/// <see cref="Reload"/> runs beside requests, one at a time, and never after the end has begun. It changes three things, each in one step that a request sees whole or
+/// not at all: what pulls ask, how requests are routed, and the quota. Series of metrics and upstreams come before the routes that lead to them. A route that was
+/// read just before may lead to an upstream that is gone: what is stored is served then, and nobody is asked. Pulls that run hold the upstream that they found and end
+/// with it; it has given up its connections by then, and takes new ones only for them (see <see cref="RegistryUpstream"/>).
+/// </para>
 /// </remarks>
 public sealed class EntrepotHost : IAsyncDisposable
 {
@@ -56,24 +62,29 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly Reconciler _reconciler;
     private readonly FetchTable _fetches;
     private readonly PullThrough _pulls;
-    private readonly List<(RegistryUpstream Upstream, UpstreamCounters Counters)> _upstreams;
+    private readonly UpstreamSet _upstreams;
+    private readonly CacheMetrics _metrics;
+    private readonly RegistryEndpoint _registry;
     private readonly AdminEndpoint _admin;
     private readonly WebApplication _registryWeb;
     private readonly WebApplication _adminWeb;
+    private readonly WebApplication? _metricsWeb;
     private readonly ILogger<EntrepotHost> _log;
-    private readonly TimeSpan _shutdownTimeout;
+    private readonly EntrepotOptions _options;   // as they were at the start
+    private readonly Lock _changing = new();     // taken for a change of options, and for the beginning of the end
     private readonly CancellationTokenSource _ending = new();
     private readonly TimeProvider _clock;
     private Task _housekeeping = Task.CompletedTask;
     private Task _reconciling = Task.CompletedTask;   // begun by the housekeeping
-    private int _disposed;
+    private bool _isEnding;   // guarded by _changing
 
     private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
     {
-        _root = root;
+        (_options, _root) = (options, root);
         _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, fault => Log.CheckpointFailed(_log!, fault));
         _registryWeb = BuildWeb(options.Listen, options, parts);
         _adminWeb = BuildWeb([options.Admin], options, parts);
+        _metricsWeb = options.Metrics is { } address ? BuildWeb([address], options, parts) : null;
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
         _space = new DiskSpace(root, _index, EvictionPolicies[options.Eviction](), options.Quota.Resolve(root.TotalBytes()), options.MinFreeBytes)
@@ -82,23 +93,19 @@ public sealed class EntrepotHost : IAsyncDisposable
         };
         var store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
         _fetches = new FetchTable(store, parts.Clock) { Ended = FetchEnded };
-        _upstreams = [.. options.Upstreams.Select(listed =>
-        {
-            var upstream = options.Offline ? listed with { Freshness = listed.Freshness with { Offline = true } } : listed;
-            var counters = new UpstreamCounters();
-            return (new RegistryUpstream(upstream, parts.Times, options.ManifestLimit, counters, parts.Clock), counters);
-        })];
-        _pulls = new PullThrough(
-            store, _index, _fetches, _upstreams.Select(one => one.Upstream), parts.Clock, (reference, fault) => Log.NotKept(_log, fault, reference));
+        _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock);
+        var upstreams = _upstreams.Replace(InForce(options));
+        _pulls = new PullThrough(store, _index, _fetches, upstreams.Now, parts.Clock, (reference, fault) => Log.NotKept(_log, fault, reference));
 
-        var metrics = new CacheMetrics(_fetches, _space, [.. _upstreams.Select(one => (one.Upstream.Name, one.Counters))]);
-        var routes = new UpstreamRoutes(options.Upstreams.Select(one => (one.Name, one.Hosts.AsEnumerable())), options.DefaultUpstream);
-        var registry = new RegistryEndpoint(_pulls, routes, metrics, _log, parts.Clock);
-        _admin = new AdminEndpoint(metrics);
-        _registryWeb.Run(registry.HandleAsync);
+        _metrics = new CacheMetrics(_fetches, _space, _upstreams);
+        _metrics.AddUpstreams(upstreams.Added);
+        _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
+        _admin = new AdminEndpoint(_metrics);
+        _registryWeb.Run(_registry.HandleAsync);
         _adminWeb.Run(_admin.HandleAsync);
+        _metricsWeb?.Run(new MetricsEndpoint(_metrics).HandleAsync);
 
-        (_shutdownTimeout, _clock) = (options.ShutdownTimeout, parts.Clock);
+        _clock = parts.Clock;
         _reconciler = new Reconciler(root, store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
     }
 
@@ -107,6 +114,9 @@ public sealed class EntrepotHost : IAsyncDisposable
 
     /// <summary>Where health and metrics answer, with its real port.</summary>
     public Uri Admin { get; private set; } = null!;   // set by StartAsync, before anybody has the host
+
+    /// <summary>Where metrics alone answer, with its real port; <see langword="null"/> if they do not.</summary>
+    public Uri? Metrics { get; private set; }
 
     /// <summary>How full the store was at start.</summary>
     public StoreUsage Store { get; private set; } = null!;   // set by StartAsync, like Admin
@@ -137,22 +147,37 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Takes over what may change while it runs: the quota. A smaller one evicts down to it before this returns.</summary>
+    /// <summary>Takes over what may change while it runs: the upstreams, for requests that begin afterwards, and the quota. A smaller one evicts down to it
+    /// before this returns. Safe for concurrent use; does nothing once the end has begun.</summary>
+    /// <exception cref="IOException">The file system cannot be measured; nothing has changed.</exception>
+    /// <exception cref="UnauthorizedAccessException">The same.</exception>
     public void Reload(EntrepotOptions options)
     {
-        var limit = options.Quota.Resolve(_root.TotalBytes());
-        _space.SetLimit(limit);
-        Log.Reloaded(_log, limit);
+        lock (_changing)
+        {
+            if (_isEnding) return;
+            var limit = options.Quota.Resolve(_root.TotalBytes());
+            var change = _upstreams.Replace(InForce(options));
+            _metrics.AddUpstreams(change.Added);
+            if (change.Added.Count + change.Retired.Count > 0) _pulls.Replace(change.Now);
+            _registry.Replace(Routes(options));
+            foreach (var upstream in change.Retired) upstream.Dispose();
+            _space.SetLimit(limit);
+
+            Log.Reloaded(_log, limit);
+            if (change.Added.Count + change.Retired.Count > 0) Log.UpstreamsReplaced(_log, change.Added, change.Changed, change.Removed);
+            if (RestartOptions.Changed(_options, options) is { Count: > 0 } later) Log.NeedRestart(_log, string.Join(", ", later));
+        }
     }
 
     /// <summary>Ends it in order: no new requests, running responses have <c>shutdownTimeout</c> to end, then everything else.</summary>
     /// <param name="cancel">Ends the patience with running responses at once.</param>
     public async Task StopAsync(CancellationToken cancel)
     {
-        Log.Stopping(_log, _shutdownTimeout.TotalSeconds);
+        Log.Stopping(_log, _options.ShutdownTimeout.TotalSeconds);
         _admin.Drain();
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        patience.CancelAfter(_shutdownTimeout);
+        patience.CancelAfter(_options.ShutdownTimeout);
         await _registryWeb.StopAsync(patience.Token);
         await DisposeAsync();
     }
@@ -160,21 +185,33 @@ public sealed class EntrepotHost : IAsyncDisposable
     /// <summary>Ends it without patience. May follow <see cref="StopAsync"/>, which has done all this.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) == 1) return;
+        lock (_changing)
+        {
+            if (_isEnding) return;
+            _isEnding = true;
+        }
+
         await _registryWeb.DisposeAsync();
         await _adminWeb.DisposeAsync();
+        if (_metricsWeb is not null) await _metricsWeb.DisposeAsync();
         await _ending.CancelAsync();
         await _housekeeping;
         await _reconciling;
         _ending.Dispose();
         await _pulls.DisposeAsync();
         await _fetches.DisposeAsync();
-        foreach (var (upstream, _) in _upstreams) upstream.Dispose();
+        _upstreams.Dispose();
         await _index.DisposeAsync();
         _root.Dispose();
     }
 
-    // Two servers, so that health can still be asked while the registry's drains.
+    private static IEnumerable<UpstreamOptions> InForce(EntrepotOptions options) =>
+        options.Offline ? options.Upstreams.Select(one => one with { Freshness = one.Freshness with { Offline = true } }) : options.Upstreams;
+
+    private static UpstreamRoutes Routes(EntrepotOptions options) =>
+        new(options.Upstreams.Select(one => (one.Name, one.Hosts.AsEnumerable())), options.DefaultUpstream);
+
+    // Servers of their own, so that health and metrics can still be asked while the registry's drains.
     private static WebApplication BuildWeb(IEnumerable<string> addresses, EntrepotOptions options, HostParts parts)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -210,6 +247,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
         _index.Start();
         Admin = (await BindAsync(_adminWeb, cancel))[0];
+        if (_metricsWeb is not null) Metrics = (await BindAsync(_metricsWeb, cancel))[0];
         Registry = await BindAsync(_registryWeb, cancel);
     }
 

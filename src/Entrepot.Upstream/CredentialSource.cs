@@ -1,9 +1,11 @@
+using System.Diagnostics.CodeAnalysis;
 using Entrepot.Oci;
 
 namespace Entrepot.Upstream;
 
 /// <summary>One upstream's credentials, from its options, a file that may change, or Docker's configuration. Safe for concurrent use.</summary>
-internal sealed class CredentialSource(UpstreamOptions options, TimeProvider clock) : IDisposable
+[SuppressMessage("Design", "CA1001", Justification = "A semaphore that is only awaited holds nothing but memory, and a retired upstream may still be asked.")]
+internal sealed class CredentialSource(UpstreamOptions options, TimeProvider clock)
 {
     // As long as a helper's answer is used before it is asked again: it may hand out short-lived passwords.
     private static readonly TimeSpan HelperLifetime = TimeSpan.FromMinutes(5);
@@ -42,9 +44,6 @@ internal sealed class CredentialSource(UpstreamOptions options, TimeProvider clo
             _gate.Release();
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => _gate.Dispose();
 
     private async Task<(Credentials, DateTimeOffset)> FromDockerConfigAsync(string path, CancellationToken cancel)
     {

@@ -78,12 +78,8 @@ internal sealed class RegistryTransport : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _wire.Dispose();
-        _places.Dispose();
-        _credentials.Dispose();
-    }
+    /// <remarks>Only connections are given up: the rest is memory, and is still used by whoever goes on (see <see cref="RegistryUpstream"/>).</remarks>
+    public void Dispose() => _wire.Dispose();
 
     // Bounded apart from the tries: a place that came late must not make a healthy upstream look silent.
     private async Task<RateLimitLease?> EnterAsync(CancellationToken cancel)

@@ -6,7 +6,11 @@ using Entrepot.Pull;
 namespace Entrepot.Upstream;
 
 /// <summary>A registry over HTTP, as one configured upstream.</summary>
-/// <remarks>Safe for concurrent use. Dispose it when nothing uses it any longer; that ends its connections, those of open bodies too.</remarks>
+/// <remarks>
+/// Safe for concurrent use. Disposal closes its connections, each as soon as no answer is read from it any longer. What holds a disposed upstream may go
+/// on to use it: answers that have begun go on to their end, and each further request has a connection of its own that is closed after it. So a fetch that began
+/// before the options were read again ends with the upstream that it began with, and nobody has to count who uses it.
+/// </remarks>
 public sealed class RegistryUpstream : IUpstream, IDisposable
 {
     // A page of 10,000 tags of the longest kind is 1.3 MB.
@@ -37,6 +41,9 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         _transport = new RegistryTransport(options, times, counters, clock, proxy);
         _referrers = new ReferrerSource(_transport, manifestLimit);
     }
+
+    /// <summary>Where it is and who asks.</summary>
+    public UpstreamOptions Options => _options;
 
     /// <inheritdoc/>
     public string Name => _options.Name;

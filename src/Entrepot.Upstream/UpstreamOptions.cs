@@ -2,7 +2,7 @@ using Entrepot.Pull;
 
 namespace Entrepot.Upstream;
 
-/// <summary>One registry that content comes from. Immutable; read once at start and checked there.</summary>
+/// <summary>One registry that content comes from. Immutable; checked by whoever read it. Equal to another that says the same, lists included.</summary>
 public sealed record UpstreamOptions
 {
     /// <summary>The namespace that clients know, e.g. <c>docker.io</c>.</summary>
@@ -43,4 +43,18 @@ public sealed record UpstreamOptions
     /// <summary>Most requests that run at this upstream at once; further ones wait.</summary>
     /// <value>1 to 1024. Default 64: more than one machine's disk keeps up with, less than what registries block.</value>
     public int Connections { get; init; } = 64;
+
+    /// <inheritdoc/>
+    public bool Equals(UpstreamOptions? other) =>
+        other is not null
+        && (Name, Username, Password, PasswordFile, DockerConfig, Connections)
+            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.Connections)
+        && Urls.SequenceEqual(other.Urls)
+        && Hosts.SequenceEqual(other.Hosts)
+        && TokenRealms.SequenceEqual(other.TokenRealms)
+        && Freshness with { Tags = other.Freshness.Tags } == other.Freshness
+        && Freshness.Tags.SequenceEqual(other.Freshness.Tags);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
 }

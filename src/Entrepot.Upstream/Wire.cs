@@ -13,10 +13,12 @@ internal sealed class Wire : IDisposable
         .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0];
 
     private readonly HttpMessageInvoker _invoker;
+    private readonly IWebProxy? _proxy;
     private readonly string _upstream;
     private readonly UpstreamTimes _times;
     private readonly UpstreamCounters _counters;
     private readonly TimeProvider _clock;
+    private volatile bool _closed;
 
     /// <param name="upstream">The upstream's name, for messages.</param>
     /// <param name="times">The bounds.</param>
@@ -25,18 +27,8 @@ internal sealed class Wire : IDisposable
     /// <param name="proxy"><see langword="null"/> for what the environment's variables say.</param>
     public Wire(string upstream, UpstreamTimes times, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
     {
-        (_upstream, _times, _counters, _clock) = (upstream, times, counters, clock);
-        _invoker = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            AutomaticDecompression = DecompressionMethods.None,
-            ConnectTimeout = times.Connect,
-            PooledConnectionLifetime = ConnectionLifetime,
-            EnableMultipleHttp2Connections = true,
-            ActivityHeadersPropagator = null,
-            Proxy = proxy,
-        });
+        (_upstream, _times, _counters, _clock, _proxy) = (upstream, times, counters, clock, proxy);
+        _invoker = NewInvoker();
     }
 
     /// <summary>A request as every one is sent: HTTP/2 where TLS offers it, and no content encoding.</summary>
@@ -60,7 +52,7 @@ internal sealed class Wire : IDisposable
         using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
         try
         {
-            var response = await _invoker.SendAsync(message, both.Token);
+            var response = await SendAsync(message, both.Token);
             Count(kind, response);
             return Judge(response, host);
         }
@@ -141,8 +133,40 @@ internal sealed class Wire : IDisposable
     /// <summary>A detail that names the upstream, the host and what happened there.</summary>
     public string Says(string host, string what) => $"{_upstream} ({host}): {Plain.Line(what)}";
 
-    /// <inheritdoc/>
-    public void Dispose() => _invoker.Dispose();
+    /// <summary>Closes the connections that nothing is read from, and the others after their answers. Sending stays possible, with a connection for each request.</summary>
+    public void Dispose()
+    {
+        _closed = true;
+        _invoker.Dispose();
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage message, CancellationToken cancel)
+    {
+        try
+        {
+            if (!_closed) return await _invoker.SendAsync(message, cancel);
+        }
+        catch (ObjectDisposedException) when (_closed)
+        {
+            // It was closed between the look and the sending, of which nothing has happened yet.
+        }
+
+        // The connection outlives its invoker until the answer has been read.
+        using var own = NewInvoker();
+        return await own.SendAsync(message, cancel);
+    }
+
+    private HttpMessageInvoker NewInvoker() => new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        ConnectTimeout = _times.Connect,
+        PooledConnectionLifetime = ConnectionLifetime,
+        EnableMultipleHttp2Connections = true,
+        ActivityHeadersPropagator = null,
+        Proxy = _proxy,
+    });
 
     private Attempt<HttpResponseMessage> Judge(HttpResponseMessage response, string host)
     {

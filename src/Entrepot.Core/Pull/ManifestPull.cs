@@ -22,6 +22,9 @@ internal sealed class ManifestPull(
         return headOnly ? await HeadByDigestAsync(reference, upstream, cancel) : await ByDigestAsync(reference, upstream, cancel);
     }
 
+    /// <summary>Upstreams are asked again for what they said no to.</summary>
+    public void ForgetRefusals() => _refusals.Clear();
+
     /// <summary>Waits until nothing runs any longer, not even for those who have left. Those who could begin something have ended before.</summary>
     public async Task EndedAsync()
     {

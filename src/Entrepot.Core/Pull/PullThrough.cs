@@ -5,12 +5,15 @@ namespace Entrepot.Pull;
 /// <summary>The use case: what a client asks for, from the store or through it from an upstream.</summary>
 /// <remarks>
 /// Safe for concurrent use. A caller's cancellation ends its own wait and nothing else (invariant 6). Disposal ends what still runs for nobody
-/// in particular, and waits for it: the index and the store may go afterwards. References are of configured upstreams.
+/// in particular, and waits for it: the index and the store may go afterwards. References are of configured upstreams. What asks an upstream stays with
+/// the one that it found when it began, whatever <see cref="Replace"/> does meanwhile; who joins it gets what comes of that.
 /// </remarks>
 public sealed class PullThrough : IAsyncDisposable
 {
+    private static readonly FreshnessRules Removed = new() { Offline = true };
+
     private readonly CancellationTokenSource _stop = new();
-    private readonly Dictionary<string, IUpstream> _upstreams;
+    private volatile Dictionary<string, IUpstream> _upstreams;   // replaced as a whole, never changed
     private readonly ICacheIndex _index;
     private readonly ManifestPull _manifests;
     private readonly BlobPull _blobs;
@@ -27,11 +30,18 @@ public sealed class PullThrough : IAsyncDisposable
         IBlobStore store, ICacheIndex index, FetchTable fetches, IEnumerable<IUpstream> upstreams, TimeProvider clock, Action<Reference, Exception> storeFailed)
     {
         _index = index;
-        _upstreams = upstreams.ToDictionary(
-            upstream => upstream.Name, upstream => upstream.Freshness.Offline ? new OfflineUpstream(upstream.Name, upstream.Freshness) : upstream);
+        _upstreams = ByName(upstreams);
         _manifests = new ManifestPull(store, index, fetches, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
         _recency = new Recency(store, clock);
+    }
+
+    /// <summary>Has other upstreams from now on. What running pulls still ask, they ask the ones that they have.</summary>
+    /// <param name="upstreams">All of them, as at the beginning.</param>
+    public void Replace(IEnumerable<IUpstream> upstreams)
+    {
+        _upstreams = ByName(upstreams);
+        _manifests.ForgetRefusals();   // those that follow may know better
     }
 
     /// <summary>A manifest; with <paramref name="headOnly"/> its bytes may be left out.</summary>
@@ -95,5 +105,10 @@ public sealed class PullThrough : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private IUpstream Upstream(Reference reference) => _upstreams[reference.Upstream];
+    // One that was removed after the reference was made of a request: what is stored is still right, and nobody is asked.
+    private IUpstream Upstream(Reference reference) =>
+        _upstreams.TryGetValue(reference.Upstream, out var upstream) ? upstream : new OfflineUpstream(reference.Upstream, Removed);
+
+    private static Dictionary<string, IUpstream> ByName(IEnumerable<IUpstream> upstreams) => upstreams.ToDictionary(
+        upstream => upstream.Name, upstream => upstream.Freshness.Offline ? new OfflineUpstream(upstream.Name, upstream.Freshness) : upstream);
 }

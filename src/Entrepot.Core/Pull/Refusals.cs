@@ -36,6 +36,12 @@ internal sealed class Refusals
         }
     }
 
+    /// <summary>Nothing of it holds any longer.</summary>
+    public void Clear()
+    {
+        lock (_gate) _last.Clear();
+    }
+
     /// <summary>The upstream says something else by now.</summary>
     public void Remove(Reference reference)
     {

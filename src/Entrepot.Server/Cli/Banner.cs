@@ -13,12 +13,14 @@ internal static class Banner
     /// <param name="admin">Where the admin endpoint really listens.</param>
     /// <param name="store">How full the store is.</param>
     /// <param name="upstreams">Names of the configured upstreams.</param>
-    public static string Text(string version, IReadOnlyList<Uri> registry, Uri admin, StoreUsage store, IEnumerable<string> upstreams)
+    /// <param name="metrics">Where metrics alone really listen; <see langword="null"/> for nowhere.</param>
+    public static string Text(string version, IReadOnlyList<Uri> registry, Uri admin, StoreUsage store, IEnumerable<string> upstreams, Uri? metrics = null)
     {
         var text = new StringBuilder();
         text.Append($"Entrepot {version}, a pull-through cache for container registries\n");
         text.Append($"  registry   {string.Join(", ", registry.Select(Address))}\n");
         text.Append($"  admin      {Address(admin)}\n");
+        if (metrics is not null) text.Append($"  metrics    {Address(metrics)}\n");
         text.Append($"  storage    {store.Root}: {Usage(store)}\n");
         text.Append($"  upstreams  {string.Join(", ", upstreams)}\n");
         text.Append($$"""  daemon.json on this machine: { "registry-mirrors": ["{{Mirror(registry)}}"] }""").Append('\n');

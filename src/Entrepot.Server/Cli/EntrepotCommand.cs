@@ -80,14 +80,15 @@ internal sealed class EntrepotCommand
         }
 
         root.Subcommands.Add(serve);
-        root.Subcommands.Add(Reference());
+        root.Subcommands.Add(Reference("options", "Prints the reference of all options as Markdown.", OptionsReference.Markdown));
+        root.Subcommands.Add(Reference("metrics-reference", "Prints the reference of all metrics as Markdown.", MetricsReference.Markdown));
         return root;
     }
 
-    private Command Reference()
+    private Command Reference(string name, string description, Func<string> page)
     {
-        var reference = new Command("options", "Prints the reference of all options as Markdown.") { Hidden = true };
-        reference.SetAction(_ => _around.Out.Write(OptionsReference.Markdown()));
+        var reference = new Command(name, description) { Hidden = true };
+        reference.SetAction(_ => _around.Out.Write(page()));
         return reference;
     }
 

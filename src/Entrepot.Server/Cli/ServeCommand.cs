@@ -58,7 +58,7 @@ internal static class ServeCommand
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)   // nothing may escape from a signal
         {
-            log.Error(fault, "The store cannot be measured; the quota stays as it is");
+            log.Error(fault, "Options are not read again: the store cannot be measured");
         }
     }
 
@@ -72,10 +72,11 @@ internal static class ServeCommand
             log.Information(
                 "Entrepot {Version} listens on {Registry}, admin on {Admin}; stored under {Root}: {Usage}; upstreams {Upstreams}",
                 Product.Version, host.Registry, host.Admin, host.Store.Root, Banner.Usage(host.Store), upstreams);
+            if (host.Metrics is { } metrics) log.Information("Metrics alone are on {Metrics}", metrics);
         }
         else
         {
-            await around.Out.WriteAsync(Banner.Text(Product.Version, host.Registry, host.Admin, host.Store, upstreams));
+            await around.Out.WriteAsync(Banner.Text(Product.Version, host.Registry, host.Admin, host.Store, upstreams, host.Metrics));
             await around.Out.FlushAsync(CancellationToken.None);
         }
 

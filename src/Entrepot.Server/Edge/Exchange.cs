@@ -11,6 +11,9 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
 {
     private const int ChunkBytes = 64 << 10;
 
+    // What is said of content, and not of an error in its place.
+    private static readonly string[] OfContent = ["Cache-Status", "Age", "ETag", "Docker-Content-Digest", "Accept-Ranges", "Content-Range"];
+
     private readonly long _began = clock.GetTimestamp();
 
     /// <summary>The request.</summary>
@@ -31,7 +34,7 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     /// <summary>Why it came from there, in a word, where the source alone does not tell.</summary>
     public string? Detail { get; set; }
 
-    /// <summary>Bytes of the body that were sent.</summary>
+    /// <summary>Bytes of the body that the connection has taken: all that the client got, if it stayed to the end.</summary>
     public long Sent { get; private set; }
 
     /// <summary>From the request to the first byte of the body, or to the end of the headers where there is none.</summary>
@@ -88,11 +91,16 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
         return WriteAsync("application/json", buffer.WrittenCount, buffer.WrittenMemory);
     }
 
-    /// <summary>Answers with an error in the specification's form, in place of anything that was set for content.</summary>
-    public Task WriteErrorAsync(RegistryError error)
+    /// <summary>Answers with an error in the specification's form, in place of anything that was set for content. The error tells its source.</summary>
+    /// <param name="error">What the client is told.</param>
+    /// <param name="contentRange">Content-Range, where the error is about one.</param>
+    public Task WriteErrorAsync(RegistryError error, string? contentRange = null)
     {
+        Source = new Pulled<object>(error).Source;
+        foreach (var name in OfContent) context.Response.Headers.Remove(name);
         context.Response.StatusCode = error.Status;
         Refusal = error.Detail ?? error.Message;
+        if (contentRange is not null) Set("Content-Range", contentRange);
         if (error.RetryAfter is { } wait) Set("Retry-After", $"{Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))}");
         if (error.Status == StatusCodes.Status405MethodNotAllowed) Set("Allow", "GET, HEAD");
         return WriteJsonAsync(json =>
@@ -141,6 +149,8 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
             position += count;
             Sent += count;
         }
+
+        Began();   // also where there was nothing to send
     }
 
     /// <summary>Ends the connection in a way that no client takes for the end of a body.</summary>

@@ -11,6 +11,11 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
     private const int CatalogPage = 1000;
     private static readonly RegistryError CountInvalid = new(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", "n is a number of 0 or more");
 
+    private volatile UpstreamRoutes _routes = routes;
+
+    /// <summary>Requests that are read from now on go by these routes. Their upstreams are there already.</summary>
+    public void Replace(UpstreamRoutes routes) => _routes = routes;
+
     /// <summary>Handles one request. The outermost handler: faults end here.</summary>
     public async Task HandleAsync(HttpContext context)
     {
@@ -62,10 +67,10 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             return;
         }
 
-        var error = RequestTarget.Parse(request.Path.Value, request.QueryString.Value, request.Host.Value, routes, out var target);
+        var error = RequestTarget.Parse(request.Path.Value, request.QueryString.Value, request.Host.Value, _routes, out var target);
         if (error is not null)
         {
-            await RefuseAsync(exchange, error);
+            await exchange.WriteErrorAsync(error);
             return;
         }
 
@@ -80,13 +85,6 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             TargetKind.Referrers => ReferrersAsync(exchange, target.Reference),
             _ => CatalogAsync(exchange, target),
         });
-    }
-
-    // A 401 or 403 here is the upstream's word about this cache's account, with no challenge that a client could meet.
-    private static Task RefuseAsync(Exchange exchange, RegistryError error)
-    {
-        exchange.Source = new Pulled<object>(error).Source;
-        return exchange.WriteErrorAsync(error);
     }
 
     private static Task BaseAsync(Exchange exchange)
@@ -104,7 +102,8 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         var pulled = await pulls.GetManifestAsync(reference, HttpMethods.IsHead(exchange.Request.Method), exchange.Aborted);
         if (pulled.Content is not { } manifest)
         {
-            await RefuseAsync(exchange, pulled.Error!);
+            // A 401 or 403 is the upstream's word about this cache's account, with no challenge that a client could meet.
+            await exchange.WriteErrorAsync(pulled.Error!);
             return;
         }
 
@@ -125,7 +124,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             : await pulls.GetBlobAsync(reference, range, exchange.Aborted);
         if (pulled.Content is not { } content)
         {
-            await RefuseAsync(exchange, pulled.Error!);
+            await exchange.WriteErrorAsync(pulled.Error!);
             return;
         }
 
@@ -139,11 +138,8 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         }
     }
 
-    private static Task UnsatisfiableAsync(Exchange exchange, long size)
-    {
-        exchange.Set("Content-Range", $"bytes */{size}");
-        return exchange.WriteErrorAsync(new RegistryError(416, "SIZE_INVALID", "the range asked for is not in the blob", $"the blob has {size} bytes"));
-    }
+    private static Task UnsatisfiableAsync(Exchange exchange, long size) => exchange.WriteErrorAsync(
+        new RegistryError(416, "SIZE_INVALID", "the range asked for is not in the blob", $"the blob has {size} bytes"), $"bytes */{size}");
 
     private async Task TagsAsync(Exchange exchange, Reference repository)
     {
@@ -159,12 +155,11 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             : await pulls.ListTagsAsync(repository, count, last, exchange.Aborted);
         if (pulled.Content is not { } page)
         {
-            await RefuseAsync(exchange, pulled.Error!);
+            await exchange.WriteErrorAsync(pulled.Error!);
             return;
         }
 
-        exchange.Source = pulled.Source;
-        exchange.Set("Cache-Status", CacheStatus.Of(pulled.Source, pulled.Detail, pulled.Stored)!);
+        Describe(exchange, pulled);
         if (page is { HasMore: true, Tags.Count: > 0 }) LinkNext(exchange, count, page.Tags[^1]);
         await exchange.WriteJsonAsync(json =>
         {
@@ -181,12 +176,11 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         var pulled = await pulls.ListReferrersAsync(subject, artifactType is "" ? null : artifactType, exchange.Aborted);
         if (pulled.Content is not { } list)
         {
-            await RefuseAsync(exchange, pulled.Error!);
+            await exchange.WriteErrorAsync(pulled.Error!);
             return;
         }
 
-        exchange.Source = pulled.Source;
-        exchange.Set("Cache-Status", CacheStatus.Of(pulled.Source, pulled.Detail, pulled.Stored)!);
+        Describe(exchange, pulled);
         if (list.Filtered) exchange.Set("OCI-Filters-Applied", "artifactType");
         await exchange.WriteAsync(MediaTypes.OciIndex, list.Content.Length, list.Content);
     }
@@ -201,7 +195,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
 
         var last = QueryValues.Find(exchange.Request.QueryString.Value, "last") ?? "";
         var (names, hasMore) = pulls.ListRepositories(target.Reference.Upstream, target.IsNamespaced, Math.Min(count ?? CatalogPage, CatalogPage), last);
-        exchange.Source = PullSource.Hit;
+        Describe(exchange, new Pulled<object>(PullSource.Hit, names));
         if (hasMore && names.Count > 0) LinkNext(exchange, count, names[^1]);
         await exchange.WriteJsonAsync(json =>
         {
@@ -213,12 +207,17 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
 
     private void Describe<T>(Exchange exchange, Digest digest, Pulled<T> pulled) where T : class
     {
-        (exchange.Source, exchange.Detail) = (pulled.Source, pulled.Detail);
+        Describe(exchange, pulled);
         exchange.Set("Docker-Content-Digest", digest.ToString());
         exchange.Set("ETag", EntityTags.Of(digest));
-        exchange.Set("Cache-Status", CacheStatus.Of(pulled.Source, pulled.Detail, pulled.Stored)!);
         if (pulled.AsOf is { } since)
             exchange.Set("Age", Math.Max(0, (long)(clock.GetUtcNow() - since).TotalSeconds).ToString(CultureInfo.InvariantCulture));
+    }
+
+    private static void Describe<T>(Exchange exchange, Pulled<T> pulled) where T : class
+    {
+        (exchange.Source, exchange.Detail) = (pulled.Source, pulled.Detail);
+        exchange.Set("Cache-Status", CacheStatus.Of(pulled.Source, pulled.Detail, pulled.Stored)!);
     }
 
     private static bool TryCount(Exchange exchange, out int? count)

@@ -14,6 +14,10 @@ public sealed record EntrepotOptions
     /// <value>An <c>address:port</c>. Default <c>127.0.0.1:5001</c>: it is not for everybody.</value>
     public string Admin { get; init; } = "127.0.0.1:5001";
 
+    /// <summary>Where metrics listen besides, and nothing else.</summary>
+    /// <value>An <c>address:port</c>, or <see langword="null"/>, the default, for nowhere: they are on <see cref="Admin"/> in any case.</value>
+    public string? Metrics { get; init; }
+
     /// <summary>Whether no upstream is ever contacted, whatever its own <see cref="FreshnessRules.Offline"/> says.</summary>
     public bool Offline { get; init; }
 

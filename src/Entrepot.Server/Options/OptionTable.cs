@@ -110,6 +110,10 @@ internal static class OptionTable
             "Where health and metrics listen; port 0 takes a free one.")
         { Apply = Top.One<string>(Parsers.TryParseListen, (to, value) => to with { Admin = value }) },
 
+        new Top("metrics", "address", Address, "none",
+            "One more listener for /metrics alone, for those who may not reach the admin listener.")
+        { Apply = Top.One<string>(Parsers.TryParseListen, (to, value) => to with { Metrics = value }) },
+
         new Top("offline", "switch", "true or false", "false",
             "Whether no upstream is ever contacted, as if each had offline: true.")
         { Apply = Top.One<bool>(Parsers.TryParseSwitch, (to, value) => to with { Offline = value }) },

@@ -92,15 +92,17 @@ internal static class OptionsReader
         if (options.Listen.Count == 0)
             problems.Add(new(OriginOf(values, "listen"), "listen", "is an empty list; at least one address is needed"));
 
-        var taken = new List<(IPEndPoint Endpoint, string Text)>();
-        foreach (var (path, text) in options.Listen.Select(text => ("listen", text)).Append(("admin", options.Admin)))
+        var listeners = options.Listen.Select(text => ("listen", text)).Append(("admin", options.Admin));
+        if (options.Metrics is { } metrics) listeners = listeners.Append(("metrics", metrics));
+        var taken = new List<(IPEndPoint Endpoint, string Path, string Text)>();
+        foreach (var (path, text) in listeners)
         {
             if (!Parsers.TryParseEndpoint(text, out var endpoint)) continue;
-            if (taken.Find(other => Overlap(other.Endpoint, endpoint)) is { Text: { } earlier })
+            if (taken.Find(other => Overlap(other.Endpoint, endpoint)) is { Text: { } earlier } other)
                 problems.Add(new(OriginOf(values, path), path,
-                    $"'{text}' takes the same port as '{earlier}' of listen; each needs its own"));
+                    $"'{text}' takes the same port as '{earlier}' of {other.Path}; each needs its own"));
             else
-                taken.Add((endpoint, text));
+                taken.Add((endpoint, path, text));
         }
     }
 

@@ -7,59 +7,57 @@ using Prometheus;
 
 namespace Entrepot.Server.Telemetry;
 
-/// <summary>Every metric of the appliance, in one file: the list an operator reads. Safe for concurrent use.</summary>
-/// <remarks>Labels have few values: never a digest, a repository, a tag or an address.</remarks>
+/// <summary>The values of every metric of <see cref="MetricTable"/>. Safe for concurrent use.</summary>
 internal sealed class CacheMetrics
 {
-    private const string NoUpstream = "none";
-    private static readonly string[] Sources = [.. Enum.GetNames<PullSource>().Select(name => name.ToLowerInvariant())];
-    private static readonly string[] Kinds = ["manifest", "blob", "tags", "referrers", "other"];
+    private static readonly IReadOnlyList<string> Sources = MetricTable.Source.Values;
 
     private readonly CollectorRegistry _registry = Metrics.NewCustomRegistry();
+    private readonly MetricFactory _metrics;
 
     // One child for each combination, found by index: the hot path looks no label up.
-    private readonly Dictionary<string, Counter.Child[]> _requests;
+    private volatile Dictionary<string, Counter.Child[]> _requests = [];   // replaced as a whole, never changed
+    private readonly Counter _allRequests;
     private readonly Counter.Child[] _bytes;
     private readonly Histogram.Child[] _firstByte;
 
     /// <summary>The metrics of these parts; gauges and the parts' own counts are read when they are scraped.</summary>
-    public CacheMetrics(FetchTable fetches, DiskSpace space, IReadOnlyList<(string Name, UpstreamCounters Counters)> upstreams)
+    public CacheMetrics(FetchTable fetches, DiskSpace space, UpstreamSet upstreams)
     {
-        var metrics = Metrics.WithCustomRegistry(_registry);
+        _metrics = Metrics.WithCustomRegistry(_registry);
+        _allRequests = NewCounter(MetricTable.Requests);
+        AddUpstreams([MetricTable.NoUpstream]);
 
-        var requests = metrics.CreateCounter("entrepot_requests_total", "Requests answered, by where the answer came from.", "kind", "upstream", "source");
-        _requests = upstreams.Select(one => one.Name).Append(NoUpstream)
-            .ToDictionary(name => name, name => Children((kind, source) => requests.WithLabels(kind, name, source)));
-
-        var bytes = metrics.CreateCounter("entrepot_served_bytes_total", "Body bytes sent to clients.", "kind", "source");
+        var bytes = NewCounter(MetricTable.ServedBytes);
         _bytes = Children((kind, source) => bytes.WithLabels(kind, source));
 
-        var firstByte = metrics.CreateHistogram(
-            "entrepot_time_to_first_byte_seconds", "From a request to the first byte of its answer's body.", ["kind", "source"],
-            new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.0005, 2, 16) });
+        var (name, _, _, help, _) = MetricTable.FirstByte;
+        var firstByte = _metrics.CreateHistogram(
+            name, help, MetricTable.FirstByte.LabelNames, new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.0005, 2, 16) });
         _firstByte = Children((kind, source) => firstByte.WithLabels(kind, source));
 
-        var failures = metrics.CreateCounter("entrepot_verify_failures_total", "Blobs whose bytes were not what their digest names.", "where").WithLabels("fetch");
-        var running = metrics.CreateGauge("entrepot_fetches_running", "Blobs now being fetched.");
-        var followers = metrics.CreateGauge("entrepot_followers", "Responses now reading a blob that is being fetched.");
-        _registry.AddBeforeCollectCallback(() =>
-        {
-            running.Set(fetches.Count);
-            followers.Set(fetches.Followers);
-            failures.IncTo(fetches.VerifyFailures);
-        });
-        ReadWhenScraped(metrics, space);
-        foreach (var (name, counters) in upstreams) ReadWhenScraped(metrics, name, counters);
+        ReadWhenScraped(fetches);
+        ReadWhenScraped(space);
+        ReadWhenScraped(upstreams);
     }
 
     /// <summary>The name of a source, as the label has it.</summary>
     public static string NameOf(PullSource source) => Sources[(int)source];
 
+    /// <summary>Has series of requests for these upstreams too. They have to be here before a request can be about one of them; none ever goes.</summary>
+    /// <remarks>Safe beside everything else, but not beside itself.</remarks>
+    public void AddUpstreams(IEnumerable<string> names)
+    {
+        var requests = new Dictionary<string, Counter.Child[]>(_requests);
+        foreach (var name in names) requests.TryAdd(name, Children((kind, source) => _allRequests.WithLabels(kind, name, source)));
+        _requests = requests;
+    }
+
     /// <summary>Counts a request at its end.</summary>
     public void Answered(Exchange exchange)
     {
-        var child = KindOf(exchange.Kind) * Sources.Length + (int)exchange.Source;
-        _requests[exchange.Upstream ?? NoUpstream][child].Inc();
+        var child = KindOf(exchange.Kind) * Sources.Count + (int)exchange.Source;
+        _requests[exchange.Upstream ?? MetricTable.NoUpstream][child].Inc();
         _bytes[child].Inc(exchange.Sent);
         if (exchange.FirstByteAfter >= TimeSpan.Zero) _firstByte[child].Observe(exchange.FirstByteAfter.TotalSeconds);
     }
@@ -71,17 +69,31 @@ internal sealed class CacheMetrics
         using var text = new MemoryStream();
         await _registry.CollectAndExportAsTextAsync(text, context.RequestAborted);
         context.Response.ContentLength = text.Length;
+        if (HttpMethods.IsHead(context.Request.Method)) return;
         await context.Response.BodyWriter.WriteAsync(text.GetBuffer().AsMemory(0, (int)text.Length), context.RequestAborted);
     }
 
-    private void ReadWhenScraped(MetricFactory metrics, DiskSpace space)
+    private void ReadWhenScraped(FetchTable fetches)
     {
-        var bytes = metrics.CreateGauge("entrepot_storage_bytes", "Bytes on disk under the root: blobs, index, records, directories.");
-        var reserved = metrics.CreateGauge("entrepot_storage_reserved_bytes", "Bytes set aside for blobs that are arriving.");
-        var quota = metrics.CreateGauge("entrepot_storage_quota_bytes", "Bytes that all of that may take.");
-        var blobs = metrics.CreateGauge("entrepot_storage_blobs", "Blobs under the root.");
-        var evictions = metrics.CreateCounter("entrepot_evictions_total", "Blobs that left.", "reason");
-        var evicted = metrics.CreateCounter("entrepot_evicted_bytes_total", "Bytes on disk of blobs that left.", "reason");
+        var failures = NewCounter(MetricTable.VerifyFailures).WithLabels(MetricTable.WhereFetch);
+        var running = NewGauge(MetricTable.FetchesRunning);
+        var followers = NewGauge(MetricTable.Followers);
+        _registry.AddBeforeCollectCallback(() =>
+        {
+            running.Set(fetches.Count);
+            followers.Set(fetches.Followers);
+            failures.IncTo(fetches.VerifyFailures);
+        });
+    }
+
+    private void ReadWhenScraped(DiskSpace space)
+    {
+        var bytes = NewGauge(MetricTable.StorageBytes);
+        var reserved = NewGauge(MetricTable.StorageReserved);
+        var quota = NewGauge(MetricTable.StorageQuota);
+        var blobs = NewGauge(MetricTable.StorageBlobs);
+        var evictions = NewCounter(MetricTable.Evictions);
+        var evicted = NewCounter(MetricTable.EvictedBytes);
         _registry.AddBeforeCollectCallback(() =>
         {
             var usage = space.Usage;
@@ -98,20 +110,27 @@ internal sealed class CacheMetrics
         });
     }
 
-    private void ReadWhenScraped(MetricFactory metrics, string upstream, UpstreamCounters counters)
+    private void ReadWhenScraped(UpstreamSet upstreams)
     {
-        var requests = metrics.CreateCounter("entrepot_upstream_requests_total", "Requests sent to upstreams, by the status they ended in.", "upstream", "kind", "code");
-        var bytes = metrics.CreateCounter("entrepot_upstream_bytes_total", "Body bytes received from upstreams.", "upstream").WithLabels(upstream);
-        var limit = metrics.CreateGauge("entrepot_upstream_ratelimit_limit", "Requests that an upstream allows in its period, as it says.", "upstream");
-        var remaining = metrics.CreateGauge("entrepot_upstream_ratelimit_remaining", "Requests that an upstream says are left.", "upstream");
+        var requests = NewCounter(MetricTable.UpstreamRequests);
+        var bytes = NewCounter(MetricTable.UpstreamBytes);
+        var limit = NewGauge(MetricTable.RateLimit);
+        var remaining = NewGauge(MetricTable.RateLimitRemaining);
         _registry.AddBeforeCollectCallback(() =>
         {
-            foreach (var one in counters.Requests) requests.WithLabels(upstream, one.Kind, one.Code).IncTo(one.Count);
-            bytes.IncTo(counters.Bytes);
-            if (counters.Limit is { } most) limit.WithLabels(upstream).Set(most);
-            if (counters.Remaining is { } left) remaining.WithLabels(upstream).Set(left);
+            foreach (var (name, counters) in upstreams.Counters)
+            {
+                foreach (var one in counters.Requests) requests.WithLabels(name, one.Kind, one.Code).IncTo(one.Count);
+                bytes.WithLabels(name).IncTo(counters.Bytes);
+                if (counters.Limit is { } most) limit.WithLabels(name).Set(most);
+                if (counters.Remaining is { } left) remaining.WithLabels(name).Set(left);
+            }
         });
     }
+
+    private Counter NewCounter(MetricSpec spec) => _metrics.CreateCounter(spec.Name, spec.Help, spec.LabelNames);
+
+    private Gauge NewGauge(MetricSpec spec) => _metrics.CreateGauge(spec.Name, spec.Help, spec.LabelNames);
 
     private static int KindOf(TargetKind kind) => kind switch
     {
@@ -123,5 +142,5 @@ internal sealed class CacheMetrics
     };
 
     private static T[] Children<T>(Func<string, string, T> child) =>
-        [.. from kind in Kinds from source in Sources select child(kind, source)];
+        [.. from kind in MetricTable.Kind.Values from source in Sources select child(kind, source)];
 }

@@ -74,6 +74,12 @@ internal static partial class Log
     [LoggerMessage(402, LogLevel.Information, "Options read again: the quota is {Bytes} bytes")]
     public static partial void Reloaded(ILogger log, long bytes);
 
+    [LoggerMessage(403, LogLevel.Information, "Upstreams are read again: added {Added}, changed {Changed}, removed {Removed}")]
+    public static partial void UpstreamsReplaced(ILogger log, IReadOnlyList<string> added, IReadOnlyList<string> changed, IReadOnlyList<string> removed);
+
+    [LoggerMessage(404, LogLevel.Warning, "Changed options that take effect at the next start only: {Options}")]
+    public static partial void NeedRestart(ILogger log, string options);
+
     [LoggerMessage(401, LogLevel.Information, "Stopping: running responses have {Seconds} s to end")]
     public static partial void Stopping(ILogger log, double seconds);
 

@@ -58,7 +58,7 @@ public sealed class CredentialHelperTests : IDisposable
     {
         Helper($"echo x >> {_folder.FullName}/runs; echo '{{\"Username\":\"joe\",\"Secret\":\"pw\"}}'");
         var clock = new FakeTimeProvider();
-        using var source = new CredentialSource(Options(), clock);
+        var source = new CredentialSource(Options(), clock);
 
         await source.GetAsync(default);
         await source.GetAsync(default);
@@ -74,7 +74,7 @@ public sealed class CredentialHelperTests : IDisposable
     {
         Helper($"echo $$ > {_folder.FullName}/pid.new; mv {_folder.FullName}/pid.new {_folder.FullName}/pid; exec sleep 1000");
         var clock = new FakeTimeProvider();
-        using var source = new CredentialSource(Options(), clock);
+        var source = new CredentialSource(Options(), clock);
 
         var asking = source.GetAsync(default);
         var pid = $"{_folder.FullName}/pid";
@@ -104,7 +104,7 @@ public sealed class CredentialHelperTests : IDisposable
 
     private async Task<Oci.Answer<Credentials>> GetAsync()
     {
-        using var source = new CredentialSource(Options(), TimeProvider.System);
+        var source = new CredentialSource(Options(), TimeProvider.System);
         return await source.GetAsync(default);
     }
 

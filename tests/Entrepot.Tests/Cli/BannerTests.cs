@@ -32,6 +32,15 @@ public sealed class BannerTests
         Assert.DoesNotContain("other machines", text);
     }
 
+    [Fact]
+    public void Text_MetricsListener_IsOneLine()
+    {
+        var without = Banner.Text("1", [new("http://127.0.0.1:5000")], new("http://127.0.0.1:5001"), Store, []);
+        var with = Banner.Text("1", [new("http://127.0.0.1:5000")], new("http://127.0.0.1:5001"), Store, [], new("http://0.0.0.0:5002"));
+
+        Assert.Equal(["  metrics    http://0.0.0.0:5002"], with.Split('\n').Except(without.Split('\n')));
+    }
+
     [Theory]
     [InlineData("http://127.0.0.1:5000", "http://0.0.0.0:5000")]
     [InlineData("http://127.0.0.1:80", "http://0.0.0.0:80")]

@@ -95,7 +95,6 @@ public sealed class OptionsReaderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("metrics: null", "entrepot.yaml:1: metrics: is unknown")]
     [InlineData("offline: never", "entrepot.yaml:1: offline: 'never' is not allowed; allowed: true or false")]
     [InlineData("memoryCache: 64MiB", "entrepot.yaml:1: memoryCache: is unknown")]
     [InlineData("scrub: { every: 168h }", "entrepot.yaml:1: scrub: is unknown")]
@@ -152,16 +151,21 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("listen: [[]]", "listen[0]: is a list where a single value belongs")]
     [InlineData("listen: [127.0.0.1:1, x]", "listen[1]: 'x' is not allowed")]
     [InlineData("admin: localhost:5001", "'localhost:5001' is not allowed")]
+    [InlineData("metrics: 5002", "metrics: '5002' is not allowed; allowed: an IP address and a port")]
     public void Read_WrongListen_IsRefused(string yaml, string expected) => Assert.Contains(expected, Assert.Single(_fixture.Problems(yaml)));
 
     [Theory]
     [InlineData("listen: ['127.0.0.1:1', '127.0.0.1:1']", "listen: '127.0.0.1:1' takes the same port as '127.0.0.1:1'")]
     [InlineData("admin: 127.0.0.1:5000", "admin: '127.0.0.1:5000' takes the same port as '0.0.0.0:5000'")]
     [InlineData("listen: ['[::]:1']\nadmin: 127.0.0.1:1", "admin: '127.0.0.1:1' takes the same port as '[::]:1'")]
+    [InlineData("metrics: 0.0.0.0:5001", "metrics: '0.0.0.0:5001' takes the same port as '127.0.0.1:5001' of admin; each needs its own")]
+    [InlineData("metrics: 127.0.0.1:5000", "metrics: '127.0.0.1:5000' takes the same port as '0.0.0.0:5000' of listen; each needs its own")]
     public void Read_ListenersOnOnePort_AreRefused(string yaml, string expected) => Assert.Contains(expected, Assert.Single(_fixture.Problems(yaml)));
 
     [Theory]
-    [InlineData("listen: ['127.0.0.1:0', '127.0.0.1:0']\nadmin: 127.0.0.1:0")]
+    [InlineData("listen: ['127.0.0.1:0', '127.0.0.1:0']\nadmin: 127.0.0.1:0\nmetrics: 127.0.0.1:0")]
+    [InlineData("metrics: 127.0.0.1:5002")]
+    [InlineData("metrics: null")]
     [InlineData("listen: ['127.0.0.1:1', '127.0.0.2:1', '[::1]:1']")]
     [InlineData("listen: ['0.0.0.0:1', '[::1]:1']")]
     public void Read_ListenersThatDiffer_AreFine(string yaml) => Assert.Empty(_fixture.Problems(yaml));

@@ -11,7 +11,7 @@ public sealed class CredentialSourceTests : IDisposable
     [Fact]
     public async Task GetAsync_NothingConfigured_IsNone()
     {
-        using var source = New(Options());
+        var source = New(Options());
 
         Assert.True((await source.GetAsync(default)).Value!.IsNone);
     }
@@ -20,7 +20,7 @@ public sealed class CredentialSourceTests : IDisposable
     public async Task GetAsync_PasswordFile_IsReadAgainWhenItChanges()
     {
         var file = Write("password", "first\n");
-        using var source = New(Options() with { Username = "joe", PasswordFile = file });
+        var source = New(Options() with { Username = "joe", PasswordFile = file });
         Assert.Equal(new Credentials("joe", "first", false), (await source.GetAsync(default)).Value);
 
         Write("password", "the second\n\n");
@@ -39,7 +39,7 @@ public sealed class CredentialSourceTests : IDisposable
         File.SetLastWriteTimeUtc(At("new", "password"), DateTime.UnixEpoch);
         Directory.CreateSymbolicLink(At("data"), At("old"));
         File.CreateSymbolicLink(At("password"), At("data", "password"));
-        using var source = New(Options() with { Username = "joe", PasswordFile = At("password") });
+        var source = New(Options() with { Username = "joe", PasswordFile = At("password") });
         Assert.Equal("first", (await source.GetAsync(default)).Value?.Secret);
 
         Directory.Delete(At("data"));
@@ -52,7 +52,7 @@ public sealed class CredentialSourceTests : IDisposable
     public async Task GetAsync_MissingFile_NamesItAndIsAskedAgain()
     {
         var file = Path.Combine(_folder.FullName, "later");
-        using var source = New(Options() with { Username = "joe", PasswordFile = file });
+        var source = New(Options() with { Username = "joe", PasswordFile = file });
         var error = (await source.GetAsync(default)).Error;
         Assert.Equal(503, error?.Status);
         Assert.Contains(file, error?.Detail, StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public sealed class CredentialSourceTests : IDisposable
     public async Task GetAsync_BrokenDockerConfig_SaysWhichFile()
     {
         var file = Write("config.json", "not json");
-        using var source = New(Options() with { DockerConfig = file });
+        var source = New(Options() with { DockerConfig = file });
 
         var error = (await source.GetAsync(default)).Error;
 
@@ -78,7 +78,7 @@ public sealed class CredentialSourceTests : IDisposable
     public async Task GetAsync_HelperWithAPathForAName_IsNotRun()
     {
         var file = Write("config.json", "{\"credsStore\":\"/../../evil\"}");
-        using var source = New(Options() with { DockerConfig = file });
+        var source = New(Options() with { DockerConfig = file });
 
         Assert.Contains("cannot be the name of a credential helper", (await source.GetAsync(default)).Error?.Detail, StringComparison.Ordinal);
     }
@@ -87,7 +87,7 @@ public sealed class CredentialSourceTests : IDisposable
     public async Task GetAsync_HelperThatDoesNotExist_IsNamed()
     {
         var file = Write("config.json", "{\"credsStore\":\"no-such-store\"}");
-        using var source = New(Options() with { DockerConfig = file });
+        var source = New(Options() with { DockerConfig = file });
 
         Assert.Contains("docker-credential-no-such-store cannot be run", (await source.GetAsync(default)).Error?.Detail, StringComparison.Ordinal);
     }

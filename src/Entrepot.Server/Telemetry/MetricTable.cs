@@ -1,0 +1,104 @@
+using Entrepot.Pull;
+
+namespace Entrepot.Server.Telemetry;
+
+/// <summary>Every metric there is: the list an operator reads. Collectors and the reference are made from this table.</summary>
+/// <remarks>Labels have few values: never a digest, a repository, a tag or an address.</remarks>
+internal static class MetricTable
+{
+    /// <summary>The value of <c>upstream</c> for requests that name none that is configured.</summary>
+    public const string NoUpstream = "none";
+
+    /// <summary>Where fetched bytes are verified.</summary>
+    public const string WhereFetch = "fetch";
+
+    /// <summary>Where an answer came from, by the number of the <see cref="PullSource"/>.</summary>
+    public static readonly MetricLabel Source = new("source", Names<PullSource>());
+
+    /// <summary>What a request was about.</summary>
+    public static readonly MetricLabel Kind = new("kind", ["manifest", "blob", "tags", "referrers", "other"]);
+
+    /// <summary>Requests of clients.</summary>
+    public static readonly MetricSpec Requests = new(
+        "entrepot_requests_total", MetricKind.Counter, "requests",
+        "Requests of clients that have ended, by where the answer came from.",
+        Kind, new("upstream", [NoUpstream], "a configured name"), Source);
+
+    /// <summary>Bytes to clients.</summary>
+    public static readonly MetricSpec ServedBytes = new(
+        "entrepot_served_bytes_total", MetricKind.Counter, "bytes", "Body bytes sent to clients.", Kind, Source);
+
+    /// <summary>Waits of clients.</summary>
+    public static readonly MetricSpec FirstByte = new(
+        "entrepot_time_to_first_byte_seconds", MetricKind.Histogram, "seconds",
+        "From a request to the first byte of its answer's body, or to its headers where it has none.", Kind, Source);
+
+    /// <summary>Requests to upstreams.</summary>
+    public static readonly MetricSpec UpstreamRequests = new(
+        "entrepot_upstream_requests_total", MetricKind.Counter, "requests",
+        "Requests made of upstreams and their token services, by the status of the answer.",
+        Upstream, new("kind", ["manifest", "blob", "tags", "referrers", "token"]), new("code", ["error", "other"], "a status of HTTP"));
+
+    /// <summary>Bytes from upstreams.</summary>
+    public static readonly MetricSpec UpstreamBytes = new(
+        "entrepot_upstream_bytes_total", MetricKind.Counter, "bytes", "Body bytes received from upstreams, as they came over the wire.", Upstream);
+
+    /// <summary>What an upstream allows.</summary>
+    public static readonly MetricSpec RateLimit = new(
+        "entrepot_upstream_ratelimit_limit", MetricKind.Gauge, "requests",
+        "Requests that an upstream allows in its period, as it says; absent until it does.", Upstream);
+
+    /// <summary>What is left of it.</summary>
+    public static readonly MetricSpec RateLimitRemaining = new(
+        "entrepot_upstream_ratelimit_remaining", MetricKind.Gauge, "requests",
+        "Requests that an upstream says are left; absent until it does.", Upstream);
+
+    /// <summary>Running fetches.</summary>
+    public static readonly MetricSpec FetchesRunning = new("entrepot_fetches_running", MetricKind.Gauge, "blobs", "Blobs now being fetched.");
+
+    /// <summary>Their readers.</summary>
+    public static readonly MetricSpec Followers = new(
+        "entrepot_followers", MetricKind.Gauge, "responses", "Responses now reading a blob that is being fetched.");
+
+    /// <summary>What is stored, in bytes.</summary>
+    public static readonly MetricSpec StorageBytes = new(
+        "entrepot_storage_bytes", MetricKind.Gauge, "bytes", "Bytes on disk under the root: blobs, index, records, directories.");
+
+    /// <summary>What is to come.</summary>
+    public static readonly MetricSpec StorageReserved = new(
+        "entrepot_storage_reserved_bytes", MetricKind.Gauge, "bytes", "Bytes set aside for blobs that are arriving.");
+
+    /// <summary>What both may come to.</summary>
+    public static readonly MetricSpec StorageQuota = new("entrepot_storage_quota_bytes", MetricKind.Gauge, "bytes", "Bytes that all of that may take.");
+
+    /// <summary>What is stored, in blobs.</summary>
+    public static readonly MetricSpec StorageBlobs = new("entrepot_storage_blobs", MetricKind.Gauge, "blobs", "Blobs under the root.");
+
+    /// <summary>What left.</summary>
+    public static readonly MetricSpec Evictions = new("entrepot_evictions_total", MetricKind.Counter, "blobs", "Blobs that left.", Reason);
+
+    /// <summary>What left, in bytes.</summary>
+    public static readonly MetricSpec EvictedBytes = new(
+        "entrepot_evicted_bytes_total", MetricKind.Counter, "bytes", "Bytes on disk of blobs that left.", Reason);
+
+    /// <summary>Wrong bytes.</summary>
+    public static readonly MetricSpec VerifyFailures = new(
+        "entrepot_verify_failures_total", MetricKind.Counter, "blobs",
+        "Blobs whose bytes were not what their digest names.", new MetricLabel("where", [WhereFetch]));
+
+    /// <summary>All of them, in the order of the reference.</summary>
+    public static IReadOnlyList<MetricSpec> All { get; } =
+    [
+        Requests, ServedBytes, FirstByte,
+        UpstreamRequests, UpstreamBytes, RateLimit, RateLimitRemaining,
+        FetchesRunning, Followers,
+        StorageBytes, StorageReserved, StorageQuota, StorageBlobs,
+        Evictions, EvictedBytes, VerifyFailures,
+    ];
+
+    private static MetricLabel Upstream => new("upstream", [], "a configured name");
+
+    private static MetricLabel Reason => new("reason", Names<EvictionReason>());
+
+    private static string[] Names<T>() where T : struct, Enum => [.. Enum.GetNames<T>().Select(name => name.ToLowerInvariant())];
+}

@@ -1,0 +1,91 @@
+using Entrepot.Pull;
+using Entrepot.Upstream;
+
+namespace Entrepot.Tests.Upstream;
+
+public sealed class UpstreamSetTests : IDisposable
+{
+    private readonly UpstreamSet _set = new(new UpstreamTimes(), 1 << 20, TimeProvider.System);
+
+    private static UpstreamOptions Blank => new() { Name = "a", Urls = [new("https://a")] };
+
+    /// <summary>One change of each property.</summary>
+    public static TheoryData<string> Properties =>
+        [.. typeof(UpstreamOptions).GetProperties().Concat(typeof(FreshnessRules).GetProperties()).Select(property => property.Name).Except(["EqualityContract", "Freshness"])];
+
+    [Theory]
+    [MemberData(nameof(Properties))]
+    public void Equals_OneOtherProperty_IsOther(string property)
+    {
+        var rules = Blank.Freshness;
+        var other = property switch
+        {
+            "Name" => Blank with { Name = "b" },
+            "Urls" => Blank with { Urls = [new("https://b")] },
+            "Hosts" => Blank with { Hosts = ["h"] },
+            "Username" => Blank with { Username = "u" },
+            "Password" => Blank with { Password = "p" },
+            "PasswordFile" => Blank with { PasswordFile = "f" },
+            "DockerConfig" => Blank with { DockerConfig = "d" },
+            "TokenRealms" => Blank with { TokenRealms = ["t"] },
+            "Connections" => Blank with { Connections = 1 },
+            "TagTtl" => Blank with { Freshness = rules with { TagTtl = TimeSpan.Zero } },
+            "Tags" => Blank with { Freshness = rules with { Tags = [new TagRule("v*", TimeSpan.Zero)] } },
+            "RevalidateWait" => Blank with { Freshness = rules with { RevalidateWait = TimeSpan.Zero } },
+            "StaleIfError" => Blank with { Freshness = rules with { StaleIfError = TimeSpan.Zero } },
+            "NegativeTtl" => Blank with { Freshness = rules with { NegativeTtl = TimeSpan.Zero } },
+            "ServeWhenDenied" => Blank with { Freshness = rules with { ServeWhenDenied = true } },
+            "Offline" => Blank with { Freshness = rules with { Offline = true } },
+            _ => throw new ArgumentException($"UpstreamOptions.{property} is new: it has to count in Equals", nameof(property)),
+        };
+
+        Assert.NotEqual(Blank, other);
+    }
+
+    [Fact]
+    public void Equals_SameValuesInOtherLists_IsEqual()
+    {
+        var options = Filled();
+
+        Assert.Equal(options, Filled());
+        Assert.Equal(options.GetHashCode(), Filled().GetHashCode());
+
+        static UpstreamOptions Filled() => Blank with
+        {
+            Urls = [new("https://a"), new("https://b")],
+            Hosts = ["h"],
+            TokenRealms = ["t"],
+            Freshness = new() { Tags = [new("v*", TimeSpan.FromHours(1))] },
+        };
+    }
+
+    [Fact]
+    public void Replace_SomeChanged_KeepsTheOthersAndNamesEach()
+    {
+        var first = _set.Replace([Blank, Blank with { Name = "b" }, Blank with { Name = "c" }]);
+        var second = _set.Replace([Blank, Blank with { Name = "b", Connections = 1 }, Blank with { Name = "d" }]);
+
+        Assert.Equal(["a", "b", "c"], first.Added);
+        Assert.Empty(first.Retired);
+        Assert.Same(first.Now[0], second.Now[0]);
+        Assert.Equal([first.Now[1], first.Now[2]], second.Retired);
+        Assert.Equal(["d"], second.Added);
+        Assert.Equal(["b"], second.Changed);
+        Assert.Equal(["c"], second.Removed);
+        Assert.Equal(1, second.Now[1].Options.Connections);
+    }
+
+    [Fact]
+    public void Replace_NameThatComesBack_HasItsCountersStill()
+    {
+        _set.Replace([Blank]);
+        var counters = _set.Counters.Single().Counters;
+        _set.Replace([Blank with { Name = "b" }]);
+        _set.Replace([Blank with { Connections = 1 }]);
+
+        Assert.Equal(["a", "b"], _set.Counters.Select(one => one.Name).Order());
+        Assert.Same(counters, _set.Counters.Single(one => one.Name == "a").Counters);
+    }
+
+    public void Dispose() => _set.Dispose();
+}
