@@ -55,7 +55,7 @@ internal sealed class Appliance : IAsyncDisposable
 
     public async Task StartAgainAsync()
     {
-        var parts = new HostParts { Clock = _setup.Clock, Times = _setup.Times };
+        var parts = new HostParts { Clock = _setup.Clock, Times = _setup.Times, Log = _setup.Log };
         _host = await EntrepotHost.StartAsync(_options, parts, CancellationToken.None);
     }
 
@@ -65,6 +65,13 @@ internal sealed class Appliance : IAsyncDisposable
         await _host.DisposeAsync();
         _host = null;
     }
+
+    /// <summary>Has the running server read other options.</summary>
+    public void Reload(Func<EntrepotOptions, EntrepotOptions> change) => _host!.Reload(_options = change(_options));
+
+    /// <summary>As <see cref="Reload"/>, of the first upstream.</summary>
+    public void ReloadUpstream(Func<UpstreamOptions, UpstreamOptions> change) =>
+        Reload(options => options with { Upstreams = [change(options.Upstreams[0]), .. options.Upstreams.Skip(1)] });
 
     /// <summary>Ends the server and starts one on the same store; its address is another.</summary>
     /// <param name="change">What it is told anew; nothing by default.</param>

@@ -30,6 +30,8 @@ internal sealed record Setup
 
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
+    public Serilog.ILogger Log { get; init; } = Serilog.Core.Logger.None;
+
     /// <summary>Changes the first upstream.</summary>
     public Func<UpstreamOptions, UpstreamOptions> Upstream { get; init; } = options => options;
 

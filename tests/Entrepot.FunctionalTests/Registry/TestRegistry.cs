@@ -59,6 +59,9 @@ public sealed partial class TestRegistry : IAsyncDisposable
     /// <summary>Bytes of blobs that were sent, whole or in part.</summary>
     public long BlobBytes => Log.All.Where(request => request is { IsBlob: true, Status: 200 or 206 }).Sum(request => request.Sent);
 
+    /// <summary>Connections that are open.</summary>
+    public int Connections => _connections.Values.Count(connection => !connection.Served.IsCompleted);
+
     /// <summary>How many GETs of a blob came.</summary>
     public int BlobGets => Log.Count(Ask.Blob);
 

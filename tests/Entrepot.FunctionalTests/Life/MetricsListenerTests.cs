@@ -1,0 +1,84 @@
+using System.Net;
+using Entrepot.FunctionalTests.Kit;
+using Entrepot.FunctionalTests.Registry;
+using Entrepot.Server;
+
+namespace Entrepot.FunctionalTests.Life;
+
+/// <summary>The listener for metrics alone.</summary>
+public sealed class MetricsListenerTests
+{
+    private static readonly Setup WithListener = new() { Options = options => options with { Metrics = "127.0.0.1:0" } };
+
+    [Theory]
+    [InlineData("GET", "/metrics", 200)]
+    [InlineData("HEAD", "/metrics", 200)]
+    [InlineData("GET", "/metrics?name=x", 200)]
+    [InlineData("POST", "/metrics", 405)]
+    [InlineData("DELETE", "/healthz", 405)]
+    [InlineData("GET", "/", 404)]
+    [InlineData("GET", "/metrics/", 404)]
+    [InlineData("GET", "/healthz", 404)]
+    [InlineData("GET", "/readyz", 404)]
+    [InlineData("GET", "/api/v1/status", 404)]
+    [InlineData("GET", "/v2/", 404)]
+    public async Task Request_ToTheMetricsListener_IsAnsweredOnlyForMetrics(string method, string path, int status)
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, WithListener);
+
+        var got = await RawClient.AskAsync(cache.Host.Metrics!, method, path);
+
+        Assert.Equal(status, got.Status);
+        if (status == 405) Assert.Equal("GET, HEAD", got.Header("Allow"));
+        if (status == 200) Assert.StartsWith("text/plain; version=0.0.4", got.Header("Content-Type"), StringComparison.Ordinal);
+        if (status == 200) Assert.True(long.Parse(got.Header("Content-Length")!) > 1000);
+        if (method == "GET" && status == 200) Assert.Contains("entrepot_requests_total{", System.Text.Encoding.UTF8.GetString(got.Bytes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Metrics_WithoutTheOption_AreOnTheAdminListenerAlone()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+
+        Assert.Null(cache.Host.Metrics);
+        Assert.Equal(HttpStatusCode.OK, (await cache.AdminAsync("/metrics")).Status);
+    }
+
+    [Fact]
+    public async Task Metrics_WhileDraining_AreStillTold()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, WithListener);
+        var blob = registry.Content.AddBlob(1_000_000, seed: 640);
+        var gate = new Gate(500_000);
+        registry.On(Ask.Blob, Misbehave.Hold(gate));
+        var running = cache.GetBlobAsync(blob);
+        await gate.ReachedAsync();
+        var metrics = cache.Host.Metrics!;
+
+        var stopped = cache.StopAsync();
+        await Appliance.UntilAsync(async () => (await cache.AdminAsync("/readyz")).Status == HttpStatusCode.ServiceUnavailable, () => "it stays ready");
+        Assert.Equal(200, (await RawClient.AskAsync(metrics, "GET", "/metrics")).Status);
+        gate.Open();
+
+        (await running).Is(blob.Bytes);
+        await stopped;
+    }
+
+    [Fact]
+    public async Task StartAsync_BusyMetricsPort_IsRefusedInOneLine()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+        await cache.StopAsync();
+
+        var refused = await Assert.ThrowsAsync<StartupException>(() => EntrepotHost.StartAsync(
+            cache.Options with { Metrics = registry.Url.Authority }, new HostParts(), CancellationToken.None));
+
+        Assert.Contains(registry.Url.Authority, refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', refused.Message);
+        await cache.StartAgainAsync();   // nothing of the failed start is left
+    }
+}
