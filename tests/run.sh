@@ -28,7 +28,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 exec < /dev/null
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1
 
-readonly packages=(docker-registry docker.io containerd runc skopeo iproute2 util-linux)
+readonly packages=(docker-registry docker.io containerd runc skopeo prometheus iproute2 util-linux)   # prometheus for promtool
 readonly clients=(dockerd skopeo containerd)
 results=$PWD/TestResults/$(date +%Y%m%d-%H%M%S)-$$
 work=$(mktemp -d "${TMPDIR:-/tmp}/entrepot-tests.XXXXXX")

@@ -49,29 +49,33 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
         return entrepot;
     }
 
-    /// <summary>Changes the quota in its options, of which a process that runs learns by <see cref="HangUp"/>.</summary>
-    public Task WriteOptionsAsync(string quota) => File.WriteAllTextAsync(OptionsFile, $"""
+    /// <summary>Changes its options, of which a process that runs learns by <see cref="HangUp"/>.</summary>
+    /// <param name="quota">Most bytes of everything under its root.</param>
+    /// <param name="upstream">Where its upstreams are from now on; where they were at its start by default.</param>
+    public Task WriteOptionsAsync(string quota, Uri? upstream = null) => File.WriteAllTextAsync(OptionsFile, $"""
             storage:
               root: {Root}
               minFree: 0B
               quota: {quota}
             upstreams:
               - name: docker.io
-                urls: ["{_upstream}"]
+                urls: ["{upstream?.GetLeftPart(UriPartial.Authority) ?? _upstream}"]
                 tagTtl: {_tagTtl}
               - name: quay.io
-                urls: ["{_upstream}"]
+                urls: ["{upstream?.GetLeftPart(UriPartial.Authority) ?? _upstream}"]
                 tagTtl: {_tagTtl}
             """);
 
     /// <summary>Asks it to read its options again.</summary>
     public void HangUp() => _daemon!.HangUp();
 
+    /// <summary>All metrics, as they are scraped.</summary>
+    public Task<string> MetricsAsync() => Http.Client.GetStringAsync(new Uri($"http://127.0.0.1:{_adminPort}/metrics"));
+
     /// <summary>One metric, by its name and the labels that it is written with.</summary>
     public async Task<long> MetricAsync(string name)
     {
-        var text = await Http.Client.GetStringAsync(new Uri($"http://127.0.0.1:{_adminPort}/metrics"));
-        var line = text.Split('\n').Single(line => line.StartsWith(name + " ", StringComparison.Ordinal));
+        var line = (await MetricsAsync()).Split('\n').Single(line => line.StartsWith(name + " ", StringComparison.Ordinal));
         return (long)double.Parse(line[name.Length..], System.Globalization.CultureInfo.InvariantCulture);
     }
 
