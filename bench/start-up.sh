@@ -76,6 +76,8 @@ for ((i = 0; i < times; i++)); do
     kill -0 "$server" 2> /dev/null || { cat "$work/log" >&2; exit 1; }
   done
   echo $((($(now) - began) / 1000)) >> "$work/ready"
+  # utime and stime, in hundredths of a second; the name in brackets before them may hold spaces.
+  sed 's/.*) //' "/proc/$server/stat" | awk '{ print ($12 + $13) * 10 }' >> "$work/processor"
   sleep "$idle"
   echo $(($(kilobytes Rss "/proc/$server/smaps_rollup") / 1024)) >> "$work/rss"
   echo $(($(kilobytes Pss "/proc/$server/smaps_rollup") / 1024)) >> "$work/pss"
@@ -88,6 +90,7 @@ done
 
 echo "starts: $times; load before: $(cut -d' ' -f1-3 /proc/loadavg); processors: $(nproc); $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
 echo "first answered request, ms:      $(summary "$work/ready")"
+echo "processor time until then, ms:   $(summary "$work/processor")"
 echo "idle memory (resident), MiB:     $(summary "$work/rss")"
 echo "idle memory (proportional), MiB: $(summary "$work/pss")"
 echo "peak memory, MiB:                $(summary "$work/peak")"

@@ -44,7 +44,8 @@ public sealed class OperationTests
 
             await scene.Entrepot.WriteOptionsAsync("80%", other.Address);
             scene.Entrepot.HangUp();
-            await PollAsync(() => scene.Entrepot.Lines.Any(line => line.Contains("Upstreams are read again", StringComparison.Ordinal)), "the options are not read again");
+            await PollAsync(
+                () => Task.FromResult(scene.Entrepot.Lines.Any(line => line.Contains("Upstreams are read again", StringComparison.Ordinal))), "the options are not read again");
 
             await PullAsync(scene, Image("second", 2));
             Assert.Equal(404, await StatusAsync(scene, "none"));
@@ -66,7 +67,7 @@ public sealed class OperationTests
 
         var clock = Stopwatch.StartNew();
         var stopped = scene.Entrepot.StopAsync();
-        await PollAsync(() => RefusesAsync(scene).GetAwaiter().GetResult(), "new connections are still accepted");
+        await PollAsync(() => RefusesAsync(scene), "new connections are still accepted");
         Assert.False(stopped.IsCompleted, "the reader was not waited for");
         await stopped;   // asserts exit status 0
 
@@ -82,7 +83,7 @@ public sealed class OperationTests
         using var slow = await StallAsync(scene, image);
 
         var stopped = scene.Entrepot.StopAsync();
-        await PollAsync(() => RefusesAsync(scene).GetAwaiter().GetResult(), "new connections are still accepted");
+        await PollAsync(() => RefusesAsync(scene), "new connections are still accepted");
         using var body = new MemoryStream();
         await slow.GetStream().CopyToAsync(body);
         await stopped;
@@ -116,7 +117,7 @@ public sealed class OperationTests
         await client.ConnectAsync(scene.Entrepot.Address.Host, scene.Entrepot.Address.Port);
         await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
             $"GET /v2/{image.Repository}/blobs/{Largest(image).Digest} HTTP/1.1\r\nHost: {scene.Entrepot.Host}\r\n\r\n"));
-        await PollAsync(() => client.Available > 0, "no answer has begun");
+        await PollAsync(() => Task.FromResult(client.Available > 0), "no answer has begun");
         return client;
     }
 
@@ -133,10 +134,10 @@ public sealed class OperationTests
         }
     }
 
-    private static async Task PollAsync(Func<bool> condition, string failure)
+    private static async Task PollAsync(Func<Task<bool>> condition, string failure)
     {
         var deadline = TimeProvider.System.GetUtcNow() + TimeSpan.FromSeconds(20);
-        while (!condition())
+        while (!await condition())
         {
             Assert.True(TimeProvider.System.GetUtcNow() < deadline, failure);
             await Task.Delay(20);

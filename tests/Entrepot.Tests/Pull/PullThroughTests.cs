@@ -40,6 +40,34 @@ public sealed class PullThroughTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Replace_UpstreamRemovedAfterTheRequestWasRead_ServesWhatIsStoredAndAsksNobody()
+    {
+        var digest = _kit.Upstream.Put("content"u8.ToArray());
+        await using (var fetched = (await _kit.BlobAsync(digest)).Content!) await _kit.EndOf(digest);
+        _kit.Pulls.Replace([_kit.Other]);
+        var asked = _kit.Upstream.Requests.Count;
+
+        var stored = await _kit.BlobAsync(digest);
+        var unknown = await _kit.BlobAsync(_kit.Upstream.Put("not stored"u8.ToArray()));
+
+        Assert.Equal(PullSource.Hit, stored.Source);
+        Assert.Equal((PullSource.Missing, RegistryError.BlobUnknown.Code), (unknown.Source, unknown.Error?.Code));
+        Assert.Equal(asked, _kit.Upstream.Requests.Count);
+        await stored.Content!.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Replace_OtherUpstream_IsAskedForWhatTheOneBeforeSaidNoTo()
+    {
+        Assert.Equal(PullSource.Missing, (await _kit.ManifestAsync(PullKit.Of("3"), headOnly: true)).Source);
+        var other = new ScriptedUpstream { HeadManifest = (_, _) => ScriptedUpstream.Say<ManifestInfo>(new ManifestInfo(Digest.Of("m"u8), MediaTypes.OciManifest, 1)) };
+
+        _kit.Pulls.Replace([other, _kit.Other]);
+
+        Assert.Equal(PullSource.Fetched, (await _kit.ManifestAsync(PullKit.Of("3"), headOnly: true)).Source);
+    }
+
+    [Fact]
     public async Task ListTags_Repository_IsAskedUpstream()
     {
         var pulled = await _kit.Pulls.ListTagsAsync(PullKit.Of("", "library/alpine"), null, null, default).Soon();

@@ -63,6 +63,21 @@ public sealed class CredentialSourceTests : IDisposable
     }
 
     [Fact]
+    public async Task GetAsync_DockerConfig_IsReadAgainWhenItChanges()
+    {
+        var file = Write("config.json", Config("joe:first"));
+        var source = New(Options() with { DockerConfig = file });
+        Assert.Equal("first", (await source.GetAsync(default)).Value?.Secret);
+
+        Write("config.json", Config("joe:the second"));
+
+        Assert.Equal("the second", (await source.GetAsync(default)).Value?.Secret);
+
+        static string Config(string account) =>
+            $$$"""{"auths":{"docker.io":{"auth":"{{{Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(account))}}}"}}}""";
+    }
+
+    [Fact]
     public async Task GetAsync_BrokenDockerConfig_SaysWhichFile()
     {
         var file = Write("config.json", "not json");
