@@ -1,3 +1,4 @@
+using System.Text;
 using Entrepot.Upstream;
 using Microsoft.Extensions.Time.Testing;
 
@@ -74,7 +75,7 @@ public sealed class CredentialSourceTests : IDisposable
         Assert.Equal("the second", (await source.GetAsync(default)).Value?.Secret);
 
         static string Config(string account) =>
-            $$$"""{"auths":{"docker.io":{"auth":"{{{Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(account))}}}"}}}""";
+            "{\"auths\":{\"docker.io\":{\"auth\":\"" + Convert.ToBase64String(Encoding.UTF8.GetBytes(account)) + "\"}}}";
     }
 
     [Fact]
