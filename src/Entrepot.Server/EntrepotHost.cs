@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Server.Edge;
@@ -246,20 +247,24 @@ public sealed class EntrepotHost : IAsyncDisposable
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
         if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
         _index.Start();
-        Admin = (await BindAsync(_adminWeb, cancel))[0];
-        if (_metricsWeb is not null) Metrics = (await BindAsync(_metricsWeb, cancel))[0];
-        Registry = await BindAsync(_registryWeb, cancel);
+        Admin = (await BindAsync(_adminWeb, [_options.Admin], cancel))[0];
+        if (_metricsWeb is not null) Metrics = (await BindAsync(_metricsWeb, [_options.Metrics!], cancel))[0];
+        Registry = await BindAsync(_registryWeb, _options.Listen, cancel);
     }
 
-    private static async Task<IReadOnlyList<Uri>> BindAsync(WebApplication web, CancellationToken cancel)
+    private static async Task<IReadOnlyList<Uri>> BindAsync(WebApplication web, IEnumerable<string> addresses, CancellationToken cancel)
     {
         try
         {
             await web.StartAsync(cancel);
         }
-        catch (Exception fault) when (fault is IOException or System.Net.Sockets.SocketException)
+        catch (IOException fault)   // its message names the address
         {
             throw new StartupException($"cannot listen: {fault.Message}", fault);
+        }
+        catch (SocketException fault)
+        {
+            throw new StartupException($"cannot listen on {string.Join(" or ", addresses)}: {fault.Message}", fault);
         }
 
         return [.. web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address))];

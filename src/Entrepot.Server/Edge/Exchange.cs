@@ -78,9 +78,14 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
         Began();
         if (IsHead) return;
 
-        var flushed = await context.Response.BodyWriter.WriteAsync(content, Aborted);
-        if (flushed.IsCompleted) throw new OperationCanceledException("the client has gone");
-        Sent += content.Length;
+        // In pieces, so that of a client that leaves it is known how much it got.
+        while (Sent < content.Length)
+        {
+            var piece = content.Slice((int)Sent, Math.Min(ChunkBytes, content.Length - (int)Sent));
+            var flushed = await context.Response.BodyWriter.WriteAsync(piece, Aborted);
+            if (flushed.IsCompleted) throw new OperationCanceledException("the client has gone");
+            Sent += piece.Length;
+        }
     }
 
     /// <summary>Answers with JSON.</summary>

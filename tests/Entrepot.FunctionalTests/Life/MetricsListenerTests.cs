@@ -67,17 +67,20 @@ public sealed class MetricsListenerTests
         await stopped;
     }
 
-    [Fact]
-    public async Task StartAsync_BusyMetricsPort_IsRefusedInOneLine()
+    [Theory]
+    [InlineData("busy")]
+    [InlineData("192.0.2.1:5002")]   // of no machine: it is for documentation
+    public async Task StartAsync_MetricsAddressThatCannotBeHad_IsRefusedInOneLine(string address)
     {
         await using var registry = new TestRegistry();
         await using var cache = await Appliance.StartAsync(registry);
         await cache.StopAsync();
+        if (address == "busy") address = registry.Url.Authority;
 
         var refused = await Assert.ThrowsAsync<StartupException>(() => EntrepotHost.StartAsync(
-            cache.Options with { Metrics = registry.Url.Authority }, new HostParts(), CancellationToken.None));
+            cache.Options with { Metrics = address }, new HostParts(), CancellationToken.None));
 
-        Assert.Contains(registry.Url.Authority, refused.Message, StringComparison.Ordinal);
+        Assert.Contains(address, refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refused.Message);
         await cache.StartAgainAsync();   // nothing of the failed start is left
     }
