@@ -151,6 +151,17 @@ public sealed class MetricsExactTests : IAsyncLifetime
         Assert.Equal(1, metrics.Sum("entrepot_requests_total", "kind=\"blob\"", "source=\"failed\""));
     }
 
+    [Fact]
+    public async Task WriteWithABody_IsRefusedAndCountedOnce()
+    {
+        var answer = await LoadCount.ExchangeAsync(_cache.Url, "POST /v2/org/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+        var body = answer[(answer.AsSpan().IndexOf("\r\n\r\n"u8) + 4)..];
+        _load.Add(new Got(405, body, true, Enumerable.Empty<string>().ToLookup(name => name)));
+
+        Assert.StartsWith("HTTP/1.1 405", Encoding.Latin1.GetString(answer), StringComparison.Ordinal);
+        await _load.AssertExactAsync();
+    }
+
     [Theory]
     [InlineData("NONSENSE\r\n\r\n")]
     [InlineData("GET /v2/ HTTP/1.1\r\nno colon\r\n\r\n")]

@@ -214,6 +214,17 @@ public sealed class ReloadTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Reload_AfterTheEnd_DoesNothing()
+    {
+        var host = _cache.Host;
+        await _cache.StopAsync();
+
+        host.Reload(_cache.Options with { Upstreams = [Other], DefaultUpstream = "other.test" });
+
+        Assert.DoesNotContain(_log.All, line => line.Contains("read again", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task ReloadsUnderLoad_EveryPullIsRightAndCountersOnlyGrow()
     {
         var blobs = Enumerable.Range(0, 40).Select(i => _registry.Content.AddBlob(200_000, seed: 620 + i)).ToList();
