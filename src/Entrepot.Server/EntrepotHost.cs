@@ -96,7 +96,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _fetches = new FetchTable(store, parts.Clock) { Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock);
         var upstreams = _upstreams.Replace(InForce(options));
-        _pulls = new PullThrough(store, _index, _fetches, upstreams.Now, parts.Clock, (reference, fault) => Log.NotKept(_log, fault, reference));
+        _pulls = new PullThrough(store, _index, _fetches, _upstreams.Now, parts.Clock, (reference, fault) => Log.NotKept(_log, fault, reference));
 
         _metrics = new CacheMetrics(_fetches, _space, _upstreams);
         _metrics.AddUpstreams(upstreams.Added);
@@ -160,13 +160,13 @@ public sealed class EntrepotHost : IAsyncDisposable
             var limit = options.Quota.Resolve(_root.TotalBytes());
             var change = _upstreams.Replace(InForce(options));
             _metrics.AddUpstreams(change.Added);
-            if (change.Added.Count + change.Retired.Count > 0) _pulls.Replace(change.Now);
-            _registry.Replace(Routes(options));
+            if (!change.IsNone) _pulls.Replace(_upstreams.Now);
+            _registry.Routes = Routes(options);
             foreach (var upstream in change.Retired) upstream.Dispose();
             _space.SetLimit(limit);
 
             Log.Reloaded(_log, limit);
-            if (change.Added.Count + change.Retired.Count > 0) Log.UpstreamsReplaced(_log, change.Added, change.Changed, change.Removed);
+            if (!change.IsNone) Log.UpstreamsReplaced(_log, change.Added, change.Changed, change.Removed);
             if (RestartOptions.Changed(_options, options) is { Count: > 0 } later) Log.NeedRestart(_log, string.Join(", ", later));
         }
     }

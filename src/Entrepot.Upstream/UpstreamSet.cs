@@ -15,6 +15,12 @@ public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProv
     private readonly Dictionary<string, UpstreamCounters> _counters = [];   // guarded by _gate
     private IReadOnlyList<RegistryUpstream> _now = [];                      // guarded by _gate
 
+    /// <summary>The upstreams of the latest options, in their order; a snapshot.</summary>
+    public IReadOnlyList<RegistryUpstream> Now
+    {
+        get { lock (_gate) return _now; }
+    }
+
     /// <summary>What was asked of every upstream that ever was configured; a snapshot.</summary>
     public IReadOnlyList<(string Name, UpstreamCounters Counters)> Counters
     {
@@ -23,7 +29,7 @@ public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProv
 
     /// <summary>Makes the upstreams of these options, as far as they are not here already.</summary>
     /// <param name="options">Each name once.</param>
-    /// <returns>The upstreams, and what became of those before. The caller gives up <see cref="UpstreamChange.Retired"/> once nobody finds them any more.</returns>
+    /// <returns>What became of those before. The caller gives up <see cref="UpstreamChange.Retired"/> once nobody finds them any more.</returns>
     public UpstreamChange Replace(IEnumerable<UpstreamOptions> options)
     {
         lock (_gate)
@@ -32,7 +38,6 @@ public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProv
             _now = [.. options.Select(one => before.TryGetValue(one.Name, out var known) && known.Options == one ? known : MakeLocked(one))];
             var names = _now.Select(upstream => upstream.Name).ToHashSet();
             return new UpstreamChange(
-                _now,
                 [.. before.Values.Except(_now)],
                 Added: [.. names.Except(before.Keys)],
                 Changed: [.. _now.Where(upstream => before.TryGetValue(upstream.Name, out var known) && known != upstream).Select(upstream => upstream.Name)],
@@ -57,14 +62,13 @@ public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProv
 }
 
 /// <summary>What a replacement of the upstreams made of them. Immutable; names are in the order of their options.</summary>
-/// <param name="Now">The upstreams from now on; their owner is the set.</param>
 /// <param name="Retired">Those that were changed or removed, as they were before.</param>
 /// <param name="Added">Names that are new.</param>
 /// <param name="Changed">Names whose options are others.</param>
 /// <param name="Removed">Names that are gone.</param>
 public sealed record UpstreamChange(
-    IReadOnlyList<RegistryUpstream> Now,
-    IReadOnlyList<RegistryUpstream> Retired,
-    IReadOnlyList<string> Added,
-    IReadOnlyList<string> Changed,
-    IReadOnlyList<string> Removed);
+    IReadOnlyList<RegistryUpstream> Retired, IReadOnlyList<string> Added, IReadOnlyList<string> Changed, IReadOnlyList<string> Removed)
+{
+    /// <summary>Whether everything is as it was.</summary>
+    public bool IsNone => Retired.Count == 0 && Added.Count == 0;
+}

@@ -13,8 +13,8 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
 
     private volatile UpstreamRoutes _routes = routes;
 
-    /// <summary>Requests that are read from now on go by these routes. Their upstreams are there already.</summary>
-    public void Replace(UpstreamRoutes routes) => _routes = routes;
+    /// <summary>What requests go by that are read from now on; their upstreams have to be there already.</summary>
+    public UpstreamRoutes Routes { get => _routes; set => _routes = value; }
 
     /// <summary>Handles one request. The outermost handler: faults end here.</summary>
     public async Task HandleAsync(HttpContext context)

@@ -63,16 +63,27 @@ public sealed class UpstreamSetTests : IDisposable
     public void Replace_SomeChanged_KeepsTheOthersAndNamesEach()
     {
         var first = _set.Replace([Blank, Blank with { Name = "b" }, Blank with { Name = "c" }]);
+        var before = _set.Now;
         var second = _set.Replace([Blank, Blank with { Name = "b", Connections = 1 }, Blank with { Name = "d" }]);
 
         Assert.Equal(["a", "b", "c"], first.Added);
         Assert.Empty(first.Retired);
-        Assert.Same(first.Now[0], second.Now[0]);
-        Assert.Equal([first.Now[1], first.Now[2]], second.Retired);
+        Assert.Same(before[0], _set.Now[0]);
+        Assert.Equal([before[1], before[2]], second.Retired);
         Assert.Equal(["d"], second.Added);
         Assert.Equal(["b"], second.Changed);
         Assert.Equal(["c"], second.Removed);
-        Assert.Equal(1, second.Now[1].Options.Connections);
+        Assert.Equal(1, _set.Now[1].Options.Connections);
+    }
+
+    [Fact]
+    public void Replace_SameOptions_ChangesNothing()
+    {
+        _set.Replace([Blank, Blank with { Name = "b" }]);
+        var before = _set.Now;
+
+        Assert.True(_set.Replace([Blank, Blank with { Name = "b" }]).IsNone);
+        Assert.Equal(before, _set.Now);
     }
 
     [Fact]
