@@ -15,6 +15,9 @@ internal sealed class MemoryIndex : ICacheIndex
     /// <summary>Thrown by everything that has to be durable.</summary>
     public Exception? Fault { get; set; }
 
+    /// <summary>Called while a pin is being written.</summary>
+    public Action WritingPin { get; set; } = () => { };
+
     public BlobRecord? FindBlob(Digest digest) => _blobs.TryGetValue(digest, out var record) ? record : null;
 
     public void AddBlob(Digest digest, BlobRecord record) => _blobs[digest] = record;
@@ -71,6 +74,7 @@ internal sealed class MemoryIndex : ICacheIndex
     public ValueTask SetPinAsync(Reference pin, Digest manifest, CancellationToken cancel)
     {
         if (Fault is not null) throw Fault;
+        WritingPin();
         _pins[pin] = manifest;
         return default;
     }
