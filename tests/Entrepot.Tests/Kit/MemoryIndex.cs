@@ -18,6 +18,9 @@ internal sealed class MemoryIndex : ICacheIndex
     /// <summary>Called while a pin is being written.</summary>
     public Action WritingPin { get; set; } = () => { };
 
+    /// <summary>Called before a blob is forgotten.</summary>
+    public Action<Digest>? Removing { get; set; }
+
     public BlobRecord? FindBlob(Digest digest) => _blobs.TryGetValue(digest, out var record) ? record : null;
 
     public void AddBlob(Digest digest, BlobRecord record) => _blobs[digest] = record;
@@ -33,7 +36,11 @@ internal sealed class MemoryIndex : ICacheIndex
 
     public ValueTask CheckpointAsync(CancellationToken cancel) => default;
 
-    public void RemoveBlob(Digest digest) => _blobs.TryRemove(digest, out _);
+    public void RemoveBlob(Digest digest)
+    {
+        Removing?.Invoke(digest);
+        _blobs.TryRemove(digest, out _);
+    }
 
     public TagRecord? FindTag(Reference tag) => _tags.GetValueOrDefault(tag);
 
