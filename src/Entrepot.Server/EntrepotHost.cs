@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Entrepot.Server.Admin;
 using Entrepot.Server.Edge;
 using Entrepot.Server.Options;
 using Entrepot.Server.Telemetry;
@@ -66,6 +67,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly UpstreamSet _upstreams;
     private readonly CacheMetrics _metrics;
     private readonly RegistryEndpoint _registry;
+    private readonly RecentFaults _faults;
     private readonly AdminEndpoint _admin;
     private readonly WebApplication _registryWeb;
     private readonly WebApplication _adminWeb;
@@ -82,7 +84,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
     {
         (_options, _root) = (options, root);
-        _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, fault => Log.CheckpointFailed(_log!, fault));
+        _faults = new RecentFaults(parts.Clock);
+        _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
         _registryWeb = BuildWeb(options.Listen, options, parts);
         _adminWeb = BuildWeb([options.Admin], options, parts);
         _metricsWeb = options.Metrics is { } address ? BuildWeb([address], options, parts) : null;
@@ -96,18 +99,35 @@ public sealed class EntrepotHost : IAsyncDisposable
         _fetches = new FetchTable(store, parts.Clock) { Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock);
         var upstreams = _upstreams.Replace(InForce(options));
-        _pulls = new PullThrough(store, _index, _fetches, _upstreams.Now, parts.Clock, (reference, fault) => Log.NotKept(_log, fault, reference));
+        _pulls = new PullThrough(store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
 
-        _metrics = new CacheMetrics(_fetches, _space, _upstreams);
+        var scrub = new Scrub(store, _index, (digest, fault) => Log.Unverified(_log, fault, digest));
+        _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams);
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
-        _admin = new AdminEndpoint(_metrics);
+        _reconciler = new Reconciler(root, store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
+        var status = new StatusReporter(parts.Clock)
+        {
+            Space = _space,
+            Root = root,
+            MinFree = options.MinFreeBytes,
+            Index = _index,
+            Reconciler = _reconciler,
+            Fetches = _fetches,
+            Images = _pulls.Images,
+            Metrics = _metrics,
+            Faults = _faults,
+            Upstreams = _upstreams,
+            Registry = () => Registry,
+            IsDraining = () => _admin!.IsDraining,
+        };
+        var api = new AdminApi(_pulls.Images, scrub, () => _registry.Routes, status.ReportAsync, _space.Measured, parts.Clock, _log, _adminWeb.Lifetime.ApplicationStopping);
+        _admin = new AdminEndpoint(_metrics, api);
         _registryWeb.Run(_registry.HandleAsync);
         _adminWeb.Run(_admin.HandleAsync);
         _metricsWeb?.Run(new MetricsEndpoint(_metrics).HandleAsync);
 
         _clock = parts.Clock;
-        _reconciler = new Reconciler(root, store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
     }
 
     /// <summary>Where the registry API answers, with real ports.</summary>
@@ -275,6 +295,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         try
         {
+            // First what must not leave: nothing does before all is measured.
+            await _pulls.Images.LoadPinsAsync(_ending.Token);
             await _space.MeasureAsync(_ending.Token);
             _reconciling = ReconcileAsync();
             using var timer = new PeriodicTimer(HousekeepingEvery, _clock);
@@ -317,8 +339,21 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
     }
 
+    private void CheckpointFailed(Exception fault)
+    {
+        Log.CheckpointFailed(_log, fault);
+        _faults.Add("The index could not be written down", fault);
+    }
+
+    private void NotKept(Reference reference, Exception fault)
+    {
+        Log.NotKept(_log, fault, reference);
+        _faults.Add("The store failed, and something was served that could not be kept,", fault);
+    }
+
     private void FetchEnded(FetchEnd end)
     {
+        if (end is { StoreFailed: true, Fault: { } fault }) _faults.Add("The store failed while a blob arrived,", fault);
         if (end.Error is { } error) Log.FetchFailed(_log, end.Fault, end.Reference, end.Bytes, error.Detail ?? error.Message);
         else Log.Fetched(_log, end.Reference, end.Bytes);
     }

@@ -15,6 +15,7 @@ public sealed class PullThrough : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private volatile Dictionary<string, IUpstream> _upstreams;   // replaced as a whole, never changed
     private readonly ICacheIndex _index;
+    private readonly Pins _pins;
     private readonly ManifestPull _manifests;
     private readonly BlobPull _blobs;
     private readonly Recency _recency;
@@ -31,10 +32,15 @@ public sealed class PullThrough : IAsyncDisposable
     {
         _index = index;
         _upstreams = ByName(upstreams);
-        _manifests = new ManifestPull(store, index, fetches, clock, storeFailed, _stop.Token);
+        _pins = new Pins(store, index);
+        _manifests = new ManifestPull(store, index, fetches, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
         _recency = new Recency(store, clock);
+        Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
     }
+
+    /// <summary>What administrators do with what is cached.</summary>
+    public Images Images { get; }
 
     /// <summary>Has other upstreams from now on. What running pulls still ask, they ask the ones that they have.</summary>
     /// <param name="upstreams">All of them, as at the beginning.</param>
@@ -102,6 +108,7 @@ public sealed class PullThrough : IAsyncDisposable
         await _stop.CancelAsync();
         await _manifests.EndedAsync();
         await _recency.EndedAsync();
+        _pins.Dispose();
         _stop.Dispose();
     }
 

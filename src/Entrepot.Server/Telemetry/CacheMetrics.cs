@@ -22,7 +22,7 @@ internal sealed class CacheMetrics
     private readonly Histogram.Child[] _firstByte;
 
     /// <summary>The metrics of these parts; gauges and the parts' own counts are read when they are scraped.</summary>
-    public CacheMetrics(FetchTable fetches, DiskSpace space, UpstreamSet upstreams)
+    public CacheMetrics(FetchTable fetches, DiskSpace space, Scrub scrub, UpstreamSet upstreams)
     {
         _metrics = Metrics.WithCustomRegistry(_registry);
         _allRequests = NewCounter(MetricTable.Requests);
@@ -36,7 +36,7 @@ internal sealed class CacheMetrics
             name, help, MetricTable.FirstByte.LabelNames, new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.0005, 2, 16) });
         _firstByte = Children((kind, source) => firstByte.WithLabels(kind, source));
 
-        ReadWhenScraped(fetches);
+        ReadWhenScraped(fetches, scrub);
         ReadWhenScraped(space);
         ReadWhenScraped(upstreams);
     }
@@ -62,6 +62,23 @@ internal sealed class CacheMetrics
         if (exchange.FirstByteAfter >= TimeSpan.Zero) _firstByte[child].Observe(exchange.FirstByteAfter.TotalSeconds);
     }
 
+    /// <summary>What has been answered since the start: requests by source, those that occurred; body bytes; and how many of those were of hits.</summary>
+    public (IReadOnlyDictionary<string, long> Sources, long Bytes, long HitBytes) Totals()
+    {
+        var sources = new Dictionary<string, long>();
+        var (bytes, hitBytes) = (0L, 0L);
+        for (var child = 0; child < _bytes.Length; child++)
+        {
+            var source = child % Sources.Count;
+            var count = (long)_requests.Values.Sum(children => children[child].Value);
+            if (count > 0) sources[Sources[source]] = sources.GetValueOrDefault(Sources[source]) + count;
+            bytes += (long)_bytes[child].Value;
+            if ((PullSource)source is PullSource.Hit) hitBytes += (long)_bytes[child].Value;
+        }
+
+        return (sources, bytes, hitBytes);
+    }
+
     /// <summary>Writes everything in Prometheus' text format.</summary>
     public async Task WriteAsync(HttpContext context)
     {
@@ -73,16 +90,17 @@ internal sealed class CacheMetrics
         await context.Response.BodyWriter.WriteAsync(text.GetBuffer().AsMemory(0, (int)text.Length), context.RequestAborted);
     }
 
-    private void ReadWhenScraped(FetchTable fetches)
+    private void ReadWhenScraped(FetchTable fetches, Scrub scrub)
     {
-        var failures = NewCounter(MetricTable.VerifyFailures).WithLabels(MetricTable.WhereFetch);
+        var failures = NewCounter(MetricTable.VerifyFailures);
         var running = NewGauge(MetricTable.FetchesRunning);
         var followers = NewGauge(MetricTable.Followers);
         _registry.AddBeforeCollectCallback(() =>
         {
             running.Set(fetches.Count);
             followers.Set(fetches.Followers);
-            failures.IncTo(fetches.VerifyFailures);
+            failures.WithLabels(MetricTable.WhereFetch).IncTo(fetches.VerifyFailures);
+            failures.WithLabels(MetricTable.WhereScrub).IncTo(scrub.Failures);
         });
     }
 

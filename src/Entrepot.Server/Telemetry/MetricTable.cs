@@ -12,6 +12,9 @@ internal static class MetricTable
     /// <summary>Where fetched bytes are verified.</summary>
     public const string WhereFetch = "fetch";
 
+    /// <summary>Where stored bytes are verified once more.</summary>
+    public const string WhereScrub = "scrub";
+
     /// <summary>Where an answer came from, by the number of the <see cref="PullSource"/>.</summary>
     public static readonly MetricLabel Source = new("source", Names<PullSource>());
 
@@ -84,7 +87,7 @@ internal static class MetricTable
     /// <summary>Wrong bytes.</summary>
     public static readonly MetricSpec VerifyFailures = new(
         "entrepot_verify_failures_total", MetricKind.Counter, "blobs",
-        "Blobs whose bytes were not what their digest names.", new MetricLabel("where", [WhereFetch]));
+        "Blobs whose bytes were not what their digest names.", new MetricLabel("where", [WhereFetch, WhereScrub]));
 
     /// <summary>All of them, in the order of the reference.</summary>
     public static IReadOnlyList<MetricSpec> All { get; } =

@@ -1,0 +1,103 @@
+using System.Text.Json.Serialization;
+
+namespace Entrepot.Server.Admin;
+
+/// <summary><c>GET /api/v1/status</c>: how the appliance is, at one moment.</summary>
+/// <param name="Version">The program's version.</param>
+/// <param name="State"><c>ready</c> or <c>draining</c>, as <c>/readyz</c> has it.</param>
+/// <param name="Uptime">Seconds since the start.</param>
+/// <param name="Registry">Where the registry API answers.</param>
+/// <param name="Storage">How full the store is.</param>
+/// <param name="Requests">What has been answered since the start.</param>
+/// <param name="Upstreams">Each configured upstream.</param>
+/// <param name="Fetches">Blobs that are arriving.</param>
+/// <param name="Problems">What someone may have to act on, a sentence each; empty if all is well.</param>
+internal sealed record StatusReport(
+    string Version, string State, long Uptime, IReadOnlyList<string> Registry, StorageStatus Storage, RequestStatus Requests,
+    IReadOnlyList<UpstreamStatus> Upstreams, IReadOnlyList<FetchStatus> Fetches, IReadOnlyList<string> Problems);
+
+/// <summary>How full the store is. Bytes on disk.</summary>
+/// <param name="Root">The directory, absolute.</param>
+/// <param name="Blobs">Blobs in it.</param>
+/// <param name="Bytes">Bytes of everything under the root.</param>
+/// <param name="Reserved">Bytes set aside for what is arriving.</param>
+/// <param name="Pinned">Bytes of blobs that are never evicted.</param>
+/// <param name="Quota">Bytes that all of that may take.</param>
+/// <param name="Free">Bytes free on the file system.</param>
+internal sealed record StorageStatus(string Root, int Blobs, long Bytes, long Reserved, long Pinned, long Quota, long Free);
+
+/// <summary>Requests since the start.</summary>
+/// <param name="Total">How many.</param>
+/// <param name="Sources">How many by source, those that occurred.</param>
+/// <param name="Bytes">Body bytes sent.</param>
+/// <param name="HitBytes">Bytes of those that came from the store.</param>
+internal sealed record RequestStatus(long Total, IReadOnlyDictionary<string, long> Sources, long Bytes, long HitBytes);
+
+/// <summary>An upstream.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="State"><c>up</c>, <c>down</c> (out of reach when it was last asked), or <c>offline</c> (never asked).</param>
+/// <param name="Urls">Where it is.</param>
+/// <param name="RateLimit">Requests it allows in its period; <see langword="null"/> if it has not said.</param>
+/// <param name="RateLimitRemaining">Requests it says are left; <see langword="null"/> if it has not said.</param>
+internal sealed record UpstreamStatus(string Name, string State, IReadOnlyList<string> Urls, long? RateLimit, long? RateLimitRemaining);
+
+/// <summary>A blob that is arriving.</summary>
+/// <param name="Reference">What it was asked for as.</param>
+/// <param name="Size">Bytes of the whole; <see langword="null"/> while it is not known.</param>
+/// <param name="Arrived">Bytes that have arrived.</param>
+/// <param name="Followers">Responses that read it.</param>
+internal sealed record FetchStatus(string Reference, long? Size, long Arrived, int Followers);
+
+/// <summary><c>GET /api/v1/images</c>: what is cached.</summary>
+/// <param name="Images">By upstream, repository, first tag and digest, in ordinal order.</param>
+internal sealed record ImageList(IReadOnlyList<ImageEntry> Images);
+
+/// <summary>An image: what a tag points to, or a manifest that was pulled by digest and belongs to no other image of its repository.</summary>
+/// <param name="Upstream">The upstream it came from.</param>
+/// <param name="Repository">Its repository there.</param>
+/// <param name="Tags">Tags that point to it, in ordinal order.</param>
+/// <param name="Digest">Its manifest.</param>
+/// <param name="MediaType">That manifest's media type.</param>
+/// <param name="Size">Bytes of its blobs that are stored, manifests included, each once.</param>
+/// <param name="Complete">Whether all is stored that at least one platform needs: its manifest, config and layers.</param>
+/// <param name="Pinned">Whether it is never evicted.</param>
+/// <param name="Set">The set it belongs to; <see langword="null"/> if none.</param>
+/// <param name="LastPull">When its manifest was last used; <see langword="null"/> if it is not stored.</param>
+/// <param name="Blobs">Its blobs that are stored, manifests included.</param>
+internal sealed record ImageEntry(
+    string Upstream, string Repository, IReadOnlyList<string> Tags, string Digest, string MediaType, long Size, bool Complete, bool Pinned,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Set,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] DateTimeOffset? LastPull, IReadOnlyList<string> Blobs);
+
+/// <summary>What became of an image that <c>pins</c>, <c>images</c> (DELETE) or <c>refresh</c> was asked about: a line of the answer.</summary>
+/// <param name="Reference">The image in full form.</param>
+/// <param name="Outcome">
+/// <c>pinned</c>, <c>unpinned</c>, <c>removed</c>; of a refresh <c>unchanged</c>, <c>moved</c>, <c>gone</c>, <c>failed</c>.
+/// </param>
+/// <param name="Digest">Its manifest now.</param>
+/// <param name="Previous">Its manifest before it moved.</param>
+/// <param name="Bytes">Bytes on disk that were freed, or that are pinned by it.</param>
+/// <param name="Error">Why it failed.</param>
+internal sealed record ImageOutcome(string Reference, string Outcome, string? Digest = null, string? Previous = null, long? Bytes = null, string? Error = null);
+
+/// <summary>A line of <c>POST /api/v1/verify</c>; the last one has <paramref name="Done"/>.</summary>
+/// <param name="Blobs">Blobs looked at so far.</param>
+/// <param name="TotalBlobs">Blobs there were when it began.</param>
+/// <param name="Bytes">Bytes hashed so far.</param>
+/// <param name="TotalBytes">Bytes there were when it began.</param>
+/// <param name="Wrong">Digests found wrong since the line before (in the last line: all), which have been removed.</param>
+/// <param name="Done">Whether it has ended.</param>
+internal sealed record VerifyProgress(long Blobs, long TotalBlobs, long Bytes, long TotalBytes, IReadOnlyList<string> Wrong, bool Done);
+
+/// <summary>A request that was not done; every status from 400 on has one.</summary>
+/// <param name="Error">What is wrong and what is allowed, one line.</param>
+internal sealed record AdminError(string Error);
+
+/// <summary>How the messages look as JSON: camel case, absent values left out, but for those the design lists.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(StatusReport))]
+[JsonSerializable(typeof(ImageList))]
+[JsonSerializable(typeof(ImageOutcome))]
+[JsonSerializable(typeof(VerifyProgress))]
+[JsonSerializable(typeof(AdminError))]
+internal sealed partial class AdminJson : JsonSerializerContext;
