@@ -117,7 +117,7 @@ internal sealed class AdminClient : IDisposable
                 $"{Address} is a registry port, which engines pull from; commands want the admin port: try --server {guess}, or what the option 'admin' says");
         }
 
-        return Foreign($"answers {(int)response.StatusCode} and no JSON");
+        return Foreign($"answers {(int)response.StatusCode}, but not as the admin API does");
     }
 
     private async Task<string?> ErrorAsync(HttpResponseMessage response, CancellationToken cancel)

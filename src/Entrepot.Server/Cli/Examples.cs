@@ -66,7 +66,7 @@ internal static class Examples
         new("check", """
               entrepot config check
                   The options as the server would have them if it started now, in this environment.
-              entrepot config check --config new.yaml && sudo systemctl reload entrepot
+              entrepot config check --config new.yaml && sudo cp new.yaml /etc/entrepot/entrepot.yaml
                   Takes a file over only if there is nothing wrong with it.
             """),
     ];

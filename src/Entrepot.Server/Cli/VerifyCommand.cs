@@ -28,7 +28,7 @@ internal static class VerifyCommand
         {
             await display.ClearAsync();
             if (end is AdminException || !session.Stop.IsCancellationRequested) throw;
-            await session.ComplainAsync($"interrupted {VerifyDisplay.HowFar(last)}; what was wrong up to there has been removed");
+            await session.ComplainAsync($"interrupted {VerifyDisplay.HowFar(last)}{(last is null ? "" : "; what was wrong up to there has been removed")}");
             return ExitStatus.Failed;
         }
 
