@@ -50,7 +50,8 @@ internal sealed class AdminClient : IDisposable
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new AdminException($"{Address} has not answered within {_patience.TotalSeconds:0.#} s; is it the admin port, and does the server still run?");
+            throw new AdminException(
+                $"{Address} has not answered within {_patience.TotalSeconds:0.#} s; is it the admin port, and does the server still run?");
         }
     }
 
@@ -88,10 +89,11 @@ internal sealed class AdminClient : IDisposable
         }
         catch (HttpRequestException fault)
         {
+            var why = Words.Line(fault.InnerException?.Message ?? fault.Message);
             throw fault.HttpRequestError switch
             {
-                HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError => Unreachable(Words.Line(fault.InnerException?.Message ?? fault.Message)),
-                HttpRequestError.SecureConnectionError => new AdminException($"{Address} does not speak TLS as it should: {Words.Line(fault.Message)}"),
+                HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError => Unreachable(why),
+                HttpRequestError.SecureConnectionError => new AdminException($"{Address} does not speak TLS as it should: {why}"),
                 HttpRequestError.ResponseEnded => Gone(),
                 _ => Foreign("does not speak HTTP"),
             };
@@ -102,19 +104,23 @@ internal sealed class AdminClient : IDisposable
         $"nothing answers at {Address} ({why}); start the server with 'entrepot serve', or say with --server where it is");
 
     private AdminException Gone() => new(
-        $"{Address} went away in the middle of its answer; what is printed was done, the rest may not have been; see the server's log");
+        $"{Address} went away in the middle of its answer; what is printed was done, the rest may not have been; "
+        + "see the server's log");
 
     private AdminException Foreign(string what) => new(
-        $"what answers at {Address} is not Entrepot's admin API: it {what}; say with --server where the option 'admin' has it, by default {ServerFlags.Default}");
+        $"what answers at {Address} is not Entrepot's admin API: it {what}; "
+        + $"say with --server where the option 'admin' has it, by default {ServerFlags.Default}");
 
     private async Task<AdminException> ReasonAsync(HttpResponseMessage response, CancellationToken cancel)
     {
-        if (IsJson(response.Content.Headers.ContentType) && await ErrorAsync(response, cancel) is { } error) return new AdminException(Words.Line(error), isRefusal: true);
+        if (IsJson(response.Content.Headers.ContentType) && await ErrorAsync(response, cancel) is { } error)
+            return new AdminException(Words.Line(error), isRefusal: true);
         if (IsRegistry(response) || await AnswersAsRegistryAsync(cancel))
         {
             var guess = new UriBuilder(Server) { Port = ServerFlags.DefaultPort }.Uri.GetLeftPart(UriPartial.Authority);
             return new AdminException(
-                $"{Address} is a registry port, which engines pull from; commands want the admin port: try --server {guess}, or what the option 'admin' says");
+                $"{Address} is a registry port, which engines pull from; commands want the admin port: "
+                + $"try --server {guess}, or what the option 'admin' says");
         }
 
         return Foreign($"answers {(int)response.StatusCode}, but not as the admin API does");
@@ -163,7 +169,8 @@ internal sealed class AdminClient : IDisposable
         }
         catch (JsonException fault)
         {
-            throw new AdminException($"the answer of {Address} cannot be understood ({Words.Line(fault.Message)}); is it another version? This is {Product.Version}");
+            throw new AdminException(
+                $"the answer of {Address} cannot be understood ({Words.Line(fault.Message)}); is it another version? This is {Product.Version}");
         }
     }
 }

@@ -32,7 +32,8 @@ internal static class ConfigCheckCommand
         {
             foreach (var line in read.Problems.Select(problem => problem.ToString()).Concat(read.Warnings))
                 await around.Error.WriteLineAsync($"entrepot: {line}");
-            if (read.Problems.Count == 0) await around.Out.WriteAsync(Text(options, sources.File ?? $"no file ({around.DefaultConfig} is not there)"));
+            var file = sources.File ?? $"no file ({around.DefaultConfig} is not there)";
+            if (read.Problems.Count == 0) await around.Out.WriteAsync(Text(options, file));
         }
 
         return read.Problems.Count == 0 ? ExitStatus.Fine : ExitStatus.Failed;
@@ -40,8 +41,10 @@ internal static class ConfigCheckCommand
 
     private static string Text(IReadOnlyList<EffectiveOption> options, string file)
     {
-        var rows = options.Select(option => (string[])[option.Path, option.Values.Count == 0 ? "-" : string.Join(", ", option.Values), option.Origin]);
+        var rows = options.Select(option =>
+            (string[])[option.Path, option.Values.Count == 0 ? "-" : string.Join(", ", option.Values), option.Origin]);
         var set = options.Count(option => option.Origin != EffectiveOption.Default);
-        return Columns.Text([["OPTION", "VALUE", "FROM"], .. rows]) + $"no problems; {file}; {Words.Count(set, "option")} set, the rest are defaults\n";
+        return Columns.Text([["OPTION", "VALUE", "FROM"], .. rows])
+            + $"no problems; {file}; {Words.Count(set, "option")} set, the rest are defaults\n";
     }
 }

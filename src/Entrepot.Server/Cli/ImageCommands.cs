@@ -21,7 +21,8 @@ internal static class ImageCommands
         var references = new Argument<string[]>("ref")
         {
             Arity = ArgumentArity.OneOrMore,
-            Description = "The images: references in full (docker.io/library/alpine:3.20) or short as Docker has them (alpine:3.20), or patterns with '*'.",
+            Description = "The images: references in full (docker.io/library/alpine:3.20) or short as Docker has them (alpine:3.20), "
+                + "or patterns of the full form with '*'.",
         };
         return server.Command(
             new Command(name, description) { references },
@@ -61,7 +62,9 @@ internal static class ImageCommands
         var detail = outcome switch
         {
             { Error: { } error } => $": {Words.Line(error)}",
-            { Outcome: "moved", Previous: { } previous, Digest: { } digest } => $": {Words.Short(Words.Line(previous))} -> {Words.Short(Words.Line(digest))}",
+            { Outcome: "moved", Previous: { } previous, Digest: { } digest } =>
+                $": {Words.Short(Words.Line(previous))} -> {Words.Short(Words.Line(digest))}",
+            { Outcome: "moved", Digest: { } digest } => $": {Words.Short(Words.Line(digest))}",
             { Outcome: "removed", Bytes: { } freed } => $": {Quantity.Show(freed)} freed",
             { Bytes: { } bytes } => $": {Quantity.Show(bytes)}",
             _ => "",

@@ -24,14 +24,20 @@ internal static class ListCommand
     {
         var query = reference is null ? "" : $"?ref={Uri.EscapeDataString(reference)}";
         var (text, list) = await session.Server.GetAsync($"/api/v1/images{query}", AdminJson.Default.ImageList, session.Stop);
-        await session.Around.Out.WriteAsync(session.IsJson ? text + '\n' : Text(list, session.Around.Clock.GetUtcNow()));
+        await session.Around.Out.WriteAsync(session.IsJson ? text + '\n' : Text(list, reference, session.Around.Clock.GetUtcNow()));
         return ExitStatus.Fine;
     }
 
     /// <summary>The list for people.</summary>
-    internal static string Text(ImageList list, DateTimeOffset now)
+    /// <param name="list">The answer.</param>
+    /// <param name="reference">What was asked for; <see langword="null"/> if everything was.</param>
+    /// <param name="now">The time.</param>
+    internal static string Text(ImageList list, string? reference, DateTimeOffset now)
     {
-        if (list.Images.Count == 0) return "no images are cached\n";
+        if (list.Images.Count == 0 && reference is null) return "no images are cached\n";
+        if (list.Images.Count == 0)
+            return $"no cached image is {Words.Line(reference!)}; patterns are of the full form, e.g. 'docker.io/library/*'\n";
+
         var rows = list.Images.Select(image => (string[])
         [
             Words.Line($"{image.Upstream}/{image.Repository}"),
@@ -41,10 +47,15 @@ internal static class ListCommand
             Words.Ago(image.LastPull, now),
             State(image),
         ]);
-        return Columns.Text([["REPOSITORY", "TAGS", "DIGEST", "SIZE", "LAST PULL", "STATE"], .. rows], right: 3) + $"{Words.Count(list.Images.Count, "image")}\n";
+        return Columns.Text([["REPOSITORY", "TAGS", "DIGEST", "SIZE", "LAST PULL", "STATE"], .. rows], right: 3)
+            + $"{Words.Count(list.Images.Count, "image")}\n";
     }
 
-    private static string State(ImageEntry image) =>
-        string.Join(", ", new[] { image.Complete ? "complete" : "incomplete", image.Pinned ? "pinned" : null, image.Set is { } set ? $"set {Words.Line(set)}" : null }
-            .OfType<string>());
+    private static string State(ImageEntry image)
+    {
+        var state = new List<string> { image.Complete ? "complete" : "incomplete" };
+        if (image.Pinned) state.Add("pinned");
+        if (image.Set is { } set) state.Add($"set {Words.Line(set)}");
+        return string.Join(", ", state);
+    }
 }

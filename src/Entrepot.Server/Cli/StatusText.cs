@@ -23,13 +23,15 @@ internal static class StatusText
             ["registry", string.Join(", ", report.Registry.Select(Words.Line))],
             ["storage", Storage(report.Storage)],
             ["requests", Requests(report.Requests)],
-            ["bytes", $"{Quantity.Show(report.Requests.Bytes)} sent, {Words.Percent(report.Requests.HitBytes, report.Requests.Bytes)} of them from the store"],
+            ["bytes", Bytes(report.Requests)],
         ], "  "));
 
         text.Append("\nupstreams\n");
         text.Append(Columns.Text([.. report.Upstreams.Select(Upstream)], "  "));
-        if (report.Fetches.Count > 0) text.Append("\nfetches\n").Append(Columns.Text([.. report.Fetches.Select(Fetch)], "  ", right: [1, 2]));
-        return text.ToString();
+        if (report.Fetches.Count == 0) return text.ToString();
+
+        text.Append("\nfetches\n");
+        return text.Append(Columns.Text([.. report.Fetches.Select(Fetch)], "  ", right: [1, 2])).ToString();
     }
 
     private static string Storage(StorageStatus storage)
@@ -50,6 +52,9 @@ internal static class StatusText
             .Select(source => $"{Words.Line(source.Key)} {Words.Number(source.Value)}");
         return $"{Words.Number(requests.Total)}, {Words.Percent(hits, requests.Total)} of them hits ({string.Join(", ", sources)})";
     }
+
+    private static string Bytes(RequestStatus requests) =>
+        $"{Quantity.Show(requests.Bytes)} sent, {Words.Percent(requests.HitBytes, requests.Bytes)} of them from the store";
 
     private static string[] Upstream(UpstreamStatus upstream) =>
     [

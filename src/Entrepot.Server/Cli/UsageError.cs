@@ -14,7 +14,7 @@ internal static class UsageError
         if (parsed.UnmatchedTokens is not [var unknown, ..])
         {
             if (command.Action is null) return $"'{command.Name}' needs a command: {string.Join(", ", commands)}";
-            if (command.Arguments is [var argument] && parsed.GetResult(argument) is null or { Tokens.Count: 0 } && argument.Arity.MinimumNumberOfValues > 0)
+            if (command.Arguments is [{ Arity.MinimumNumberOfValues: > 0 } argument] && parsed.GetResult(argument) is null or { Tokens.Count: 0 })
                 return $"'{command.Name}' needs at least one {argument.Name}, e.g. alpine:3.20 or 'ghcr.io/org/*'";
             return parsed.Errors[0].Message.ReplaceLineEndings(" ");
         }

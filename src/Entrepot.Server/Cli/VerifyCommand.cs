@@ -17,7 +17,8 @@ internal static class VerifyCommand
         VerifyProgress? last = null;
         try
         {
-            await foreach (var (text, progress) in session.Server.StreamAsync(HttpMethod.Post, "/api/v1/verify", AdminJson.Default.VerifyProgress, session.Stop))
+            var answer = session.Server.StreamAsync(HttpMethod.Post, "/api/v1/verify", AdminJson.Default.VerifyProgress, session.Stop);
+            await foreach (var (text, progress) in answer)
             {
                 last = progress;
                 if (session.IsJson) await session.Around.Out.WriteLineAsync(text);
@@ -28,7 +29,8 @@ internal static class VerifyCommand
         {
             await display.ClearAsync();
             if (end is AdminException || !session.Stop.IsCancellationRequested) throw;
-            await session.ComplainAsync($"interrupted {VerifyDisplay.HowFar(last)}{(last is null ? "" : "; what was wrong up to there has been removed")}");
+            var done = last is null ? "" : "; what was wrong up to there has been removed";
+            await session.ComplainAsync($"interrupted {VerifyDisplay.HowFar(last)}{done}");
             return ExitStatus.Failed;
         }
 

@@ -45,13 +45,14 @@ internal sealed class VerifyDisplay(Surroundings around)
 
     /// <summary>How far it came: the middle of a sentence.</summary>
     public static string HowFar(VerifyProgress? last) =>
-        last is null ? "before it began" : $"after {Words.Number(last.Blobs)} of {Words.Count(last.TotalBlobs, "blob")}";
+        last is null ? "at its beginning" : $"after {Words.Number(last.Blobs)} of {Words.Count(last.TotalBlobs, "blob")}";
 
+    // Short enough for a terminal of 80 columns: what is wrapped cannot be written over.
     private static string Line(VerifyProgress progress, TimeSpan elapsed)
     {
         var rate = elapsed > TimeSpan.Zero ? (long)(progress.Bytes / elapsed.TotalSeconds) : 0;
         var left = rate > 0 ? $", {Words.Duration(TimeSpan.FromSeconds(Math.Max(0, progress.TotalBytes - progress.Bytes) / rate))} left" : "";
-        return $"{Words.Percent(progress.Bytes, progress.TotalBytes)}: {Words.Number(progress.Blobs)} of {Words.Count(progress.TotalBlobs, "blob")}, "
+        return $"{Words.Percent(progress.Bytes, progress.TotalBytes)}: "
             + $"{Quantity.Show(progress.Bytes)} of {Quantity.Show(progress.TotalBytes)}, {Quantity.Show(rate)}/s{left}";
     }
 

@@ -108,7 +108,7 @@ public sealed class ReachTests
 
         line.Interrupt();
 
-        (await running).IsFailure("interrupted before it began");
+        (await running).IsFailure("interrupted at its beginning");
     }
 
     private static Uri FreePort()

@@ -76,11 +76,15 @@ public sealed class AnswerTextTests
             ghcr.io/org/app           -            sha256:aaaaaaaaaaaa    100 B  -          incomplete, set base
             2 images
 
-            """, ListCommand.Text(list, Now));
+            """, ListCommand.Text(list, null, Now));
     }
 
     [Fact]
-    public void Text_NoImages_SaysSo() => Assert.Equal("no images are cached\n", ListCommand.Text(new([]), Now));
+    public void Text_NoImages_SaysSo()
+    {
+        Assert.Equal("no images are cached\n", ListCommand.Text(new([]), null, Now));
+        Assert.StartsWith("no cached image is alpine; ", ListCommand.Text(new([]), "alpine", Now), StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("pinned", null, null, 2048L, null, "pinned    docker.io/library/a:1: 2 KiB")]
@@ -88,6 +92,7 @@ public sealed class AnswerTextTests
     [InlineData("removed", "sha256:1", null, 1024L, null, "removed   docker.io/library/a:1: 1 KiB freed")]
     [InlineData("unchanged", "sha256:1", null, null, null, "unchanged docker.io/library/a:1")]
     [InlineData("moved", "sha256:2", "sha256:1", null, null, "moved     docker.io/library/a:1: sha256:1 -> sha256:2")]
+    [InlineData("moved", "sha256:2", null, null, null, "moved     docker.io/library/a:1: sha256:2")]
     [InlineData("gone", null, "sha256:1", null, null, "gone      docker.io/library/a:1")]
     [InlineData("failed", null, null, null, "the upstream\nis silent", "failed    docker.io/library/a:1: the upstream is silent")]
     public void Text_Outcome_IsOneLine(string outcome, string? digest, string? previous, long? bytes, string? error, string expected) =>

@@ -21,8 +21,8 @@ public sealed class VerifyDisplayTests : IDisposable
         }
 
         Assert.Equal("""
-            25 %: 5 of 20 blobs, 5 KiB of 20 KiB, 1 KiB/s, 15 s left
-            50 %: 10 of 20 blobs, 10 KiB of 20 KiB, 1 KiB/s, 10 s left
+            25 %: 5 KiB of 20 KiB, 1 KiB/s, 15 s left
+            50 %: 10 KiB of 20 KiB, 1 KiB/s, 10 s left
 
             """, _out.ToString());
     }
@@ -38,8 +38,8 @@ public sealed class VerifyDisplayTests : IDisposable
         await display.ShowAsync(new(2, 2, 2048, 2048, [], Done: true));
 
         Assert.Equal(
-            "\r\e[K0 %: 0 of 2 blobs, 0 B of 2 KiB, 0 B/s"
-            + "\r\e[K50 %: 1 of 2 blobs, 1 KiB of 2 KiB, 1 KiB/s, 1 s left"
+            "\r\e[K0 %: 0 B of 2 KiB, 0 B/s"
+            + "\r\e[K50 %: 1 KiB of 2 KiB, 1 KiB/s, 1 s left"
             + "\r\e[K2 blobs, 2 KiB verified in 1 s: nothing is wrong\n", _out.ToString());
     }
 
