@@ -16,6 +16,18 @@ internal sealed class MemoryStore(int capacity) : IBlobStore
     {
     }
 
+    public bool Pin(Digest digest) => false;
+
+    public void Unpin(Digest digest)
+    {
+    }
+
+    public long ShortOf(long bytes) => 0;
+
+    public long Remove(Digest digest, DateTimeOffset unusedSince) => 0;
+
+    public Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel) => Task.FromResult<bool?>(null);
+
     public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel) => new(new Partial(_bytes));
 
     private sealed class Partial(byte[] bytes) : IPartialBlob

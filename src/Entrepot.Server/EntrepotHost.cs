@@ -1,6 +1,7 @@
 using System.Net;
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Entrepot.Server.Admin;
 using Entrepot.Server.Edge;
 using Entrepot.Server.Options;
 using Entrepot.Server.Telemetry;
@@ -57,6 +58,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly FetchTable _fetches;
     private readonly PullThrough _pulls;
     private readonly List<(RegistryUpstream Upstream, UpstreamCounters Counters)> _upstreams;
+    private readonly RecentFaults _faults;
     private readonly AdminEndpoint _admin;
     private readonly WebApplication _registryWeb;
     private readonly WebApplication _adminWeb;
@@ -71,7 +73,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
     {
         _root = root;
-        _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, fault => Log.CheckpointFailed(_log!, fault));
+        _faults = new RecentFaults(parts.Clock);
+        _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
         _registryWeb = BuildWeb(options.Listen, options, parts);
         _adminWeb = BuildWeb([options.Admin], options, parts);
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
@@ -89,17 +92,33 @@ public sealed class EntrepotHost : IAsyncDisposable
             return (new RegistryUpstream(upstream, parts.Times, options.ManifestLimit, counters, parts.Clock), counters);
         })];
         _pulls = new PullThrough(
-            store, _index, _fetches, _upstreams.Select(one => one.Upstream), parts.Clock, (reference, fault) => Log.NotKept(_log, fault, reference));
+            store, _index, _fetches, _upstreams.Select(one => one.Upstream), parts.Clock, NotKept);
 
-        var metrics = new CacheMetrics(_fetches, _space, [.. _upstreams.Select(one => (one.Upstream.Name, one.Counters))]);
+        var scrub = new Scrub(store, _index, (digest, fault) => Log.Unverified(_log, fault, digest));
+        var metrics = new CacheMetrics(_fetches, _space, scrub, [.. _upstreams.Select(one => (one.Upstream.Name, one.Counters))]);
         var routes = new UpstreamRoutes(options.Upstreams.Select(one => (one.Name, one.Hosts.AsEnumerable())), options.DefaultUpstream);
         var registry = new RegistryEndpoint(_pulls, routes, metrics, _log, parts.Clock);
-        _admin = new AdminEndpoint(metrics);
+        _reconciler = new Reconciler(root, store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
+        var status = new StatusReporter(parts.Clock)
+        {
+            Space = _space,
+            Root = root,
+            MinFree = options.MinFreeBytes,
+            Index = _index,
+            Reconciler = _reconciler,
+            Fetches = _fetches,
+            Metrics = metrics,
+            Faults = _faults,
+            Upstreams = () => [.. _upstreams.Select(one => Describe(one.Upstream, one.Counters))],
+            Registry = () => Registry,
+            IsDraining = () => _admin!.IsDraining,
+        };
+        var api = new AdminApi(_pulls.Images, scrub, () => routes, status.Report, _space.Measured, parts.Clock, _log, _adminWeb.Lifetime.ApplicationStopping);
+        _admin = new AdminEndpoint(metrics, api);
         _registryWeb.Run(registry.HandleAsync);
         _adminWeb.Run(_admin.HandleAsync);
 
         (_shutdownTimeout, _clock) = (options.ShutdownTimeout, parts.Clock);
-        _reconciler = new Reconciler(root, store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
     }
 
     /// <summary>Where the registry API answers, with real ports.</summary>
@@ -232,6 +251,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         try
         {
+            // First what must not leave: nothing does before all is measured.
+            await _pulls.Images.LoadPinsAsync(_ending.Token);
             await _space.MeasureAsync(_ending.Token);
             _reconciling = ReconcileAsync();
             using var timer = new PeriodicTimer(HousekeepingEvery, _clock);
@@ -274,8 +295,28 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
     }
 
+    private static UpstreamStatus Describe(RegistryUpstream upstream, UpstreamCounters counters) => new(
+        upstream.Name,
+        upstream.Freshness.Offline ? "offline" : upstream.IsDown ? "down" : "up",
+        [.. upstream.Options.Urls.Select(url => url.ToString())],
+        counters.Limit,
+        counters.Remaining);
+
+    private void CheckpointFailed(Exception fault)
+    {
+        Log.CheckpointFailed(_log, fault);
+        _faults.Add("The index could not be written down", fault);
+    }
+
+    private void NotKept(Reference reference, Exception fault)
+    {
+        Log.NotKept(_log, fault, reference);
+        _faults.Add("The store failed, and something was served that could not be kept,", fault);
+    }
+
     private void FetchEnded(FetchEnd end)
     {
+        if (end is { StoreFailed: true, Fault: { } fault }) _faults.Add("The store failed while a blob arrived,", fault);
         if (end.Error is { } error) Log.FetchFailed(_log, end.Fault, end.Reference, end.Bytes, error.Detail ?? error.Message);
         else Log.Fetched(_log, end.Reference, end.Bytes);
     }

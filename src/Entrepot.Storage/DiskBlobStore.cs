@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using Entrepot.Oci;
 using Entrepot.Pull;
@@ -85,6 +86,42 @@ public sealed class DiskBlobStore : IBlobStore
         }
     }
 
+    /// <inheritdoc/>
+    public bool Pin(Digest digest) => _space.Pin(digest);
+
+    /// <inheritdoc/>
+    public void Unpin(Digest digest) => _space.Unpin(digest);
+
+    /// <inheritdoc/>
+    public long ShortOf(long bytes) => _space.ShortOf(bytes);
+
+    /// <inheritdoc/>
+    public long Remove(Digest digest, DateTimeOffset unusedSince)
+    {
+        lock (_space.NameOf(digest))
+        {
+            if (_index.FindBlob(digest) is { } record && record.LastAccess > unusedSince) return 0;
+            if (!_space.TryTake(digest, out var size)) return 0;
+            var isGone = false;
+            try
+            {
+                // Forgotten first: whoever still finds the record finds the file, or neither.
+                _index.RemoveBlob(digest);
+                File.Delete(_root.BlobPath(digest));
+                isGone = true;
+            }
+            finally
+            {
+                _space.Took(digest, size, isGone);
+            }
+
+            return size;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel) => Task.Run(() => Verify(digest, hashed, cancel), cancel);
+
     /// <summary>Gives a whole, verified, flushed file its name. Called by its writer, once.</summary>
     internal void Publish(DiskPartial partial, Digest digest, long size, long reserved)
     {
@@ -139,12 +176,8 @@ public sealed class DiskBlobStore : IBlobStore
         try
         {
             using var file = File.OpenHandle(_root.BlobPath(digest), options: FileOptions.SequentialScan);
-            using var hash = digest.NewHash();
-            var buffer = new byte[HashBufferBytes];
-            var size = 0L;
-            for (int count; (count = RandomAccess.Read(file, buffer, size)) > 0; size += count) hash.AppendData(buffer, 0, count);
-
-            if (Digest.FromHash(hash.GetHashAndReset()) != digest)
+            var (name, size) = Hash(file, digest, _ => { }, CancellationToken.None);
+            if (name != digest)
             {
                 Drop(digest, size);
                 return false;
@@ -167,6 +200,42 @@ public sealed class DiskBlobStore : IBlobStore
         }
     }
 
+    private bool? Verify(Digest digest, Action<long> hashed, CancellationToken cancel)
+    {
+        try
+        {
+            using var file = File.OpenHandle(_root.BlobPath(digest), options: FileOptions.SequentialScan);
+            var (name, size) = Hash(file, digest, hashed, cancel);
+            return name == digest ? true : Drop(digest, size, file) ? false : null;
+        }
+        catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    private static (Digest Name, long Size) Hash(SafeFileHandle file, Digest digest, Action<long> hashed, CancellationToken cancel)
+    {
+        using var hash = digest.NewHash();
+        var buffer = ArrayPool<byte>.Shared.Rent(HashBufferBytes);
+        try
+        {
+            var size = 0L;
+            for (int count; (count = RandomAccess.Read(file, buffer, size)) > 0; size += count)
+            {
+                cancel.ThrowIfCancellationRequested();
+                hash.AppendData(buffer, 0, count);
+                hashed(count);
+            }
+
+            return (Digest.FromHash(hash.GetHashAndReset()), size);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
     // Nobody remembers when it was last used; that is not before it was written.
     private static BlobRecord Found(SafeFileHandle file, long size)
     {
@@ -174,16 +243,19 @@ public sealed class DiskBlobStore : IBlobStore
         return new BlobRecord(size, writtenAt, writtenAt);
     }
 
-    private void Drop(Digest digest, long size)
+    // What was looked at for long may have left or come anew meanwhile: then it is not what was found to be wrong, and stays.
+    private bool Drop(Digest digest, long size, SafeFileHandle? seen = null)
     {
         lock (_space.NameOf(digest))
         {
+            if (seen is not null && File.GetLastWriteTimeUtc(_root.BlobPath(digest)) != File.GetLastWriteTimeUtc(seen)) return false;
             _index.RemoveBlob(digest);
             File.Delete(_root.BlobPath(digest));
             _space.Remove(digest, EvictionReason.Corrupt, size);
         }
 
         _falseFile(digest);
+        return true;
     }
 
     // Somebody has removed the file; unless it has been written anew since.

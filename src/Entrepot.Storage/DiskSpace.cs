@@ -50,9 +50,12 @@ public sealed class DiskSpace
     {
         get
         {
-            lock (_gate) return new SpaceUsage(_quota.Count, _quota.Used, _quota.Reserved, _quota.Overhead, _quota.Limit);
+            lock (_gate) return new SpaceUsage(_quota.Count, _quota.Used, _quota.Pinned, _quota.Reserved, _quota.Overhead, _quota.Limit);
         }
     }
+
+    /// <summary>Ends when it is known what is there; with <see langword="false"/> if that could not be found out, and nothing fits.</summary>
+    public Task<bool> Measured => _measured.Task;
 
     /// <summary>Finds out what is there: blobs become residents in the order of their last use. Reservations wait for this, hits do not.</summary>
     /// <param name="cancel">Ends it; nothing fits then.</param>
@@ -141,6 +144,46 @@ public sealed class DiskSpace
     internal void Touch(Digest digest)
     {
         lock (_gate) _quota.Touch(digest);
+    }
+
+    /// <summary>A blob does not leave to make room any more.</summary>
+    /// <returns>Whether it is resident.</returns>
+    internal bool Pin(Digest digest)
+    {
+        lock (_gate)
+        {
+            _quota.Pin(digest);
+            return _quota.Contains(digest);
+        }
+    }
+
+    /// <summary>A blob may leave again.</summary>
+    internal void Unpin(Digest digest)
+    {
+        lock (_gate) _quota.Unpin(digest);
+    }
+
+    /// <summary>Bytes that are missing if so many are to be pinned.</summary>
+    internal long ShortOf(long bytes)
+    {
+        lock (_gate) return Math.Max(0, bytes - (_quota.Limit - _quota.Overhead));
+    }
+
+    /// <summary>Takes out a blob whose file is about to be removed by whoever holds its name. One that is pinned, or has to leave anyway, stays as it is.</summary>
+    /// <param name="digest">The blob.</param>
+    /// <param name="size">Bytes on disk that it takes.</param>
+    /// <returns>Whether the file may be removed.</returns>
+    internal bool TryTake(Digest digest, out long size)
+    {
+        size = 0;
+        lock (_gate) return !_quota.IsPinned(digest) && _quota.Remove(digest, out size);
+    }
+
+    /// <summary>What <see cref="TryTake"/> took is gone, or still there after all.</summary>
+    internal void Took(Digest digest, long size, bool isGone)
+    {
+        if (isGone) _evicted.Count(EvictionReason.Removed, size);
+        else lock (_gate) _quota.Adopt(digest, size);
     }
 
     /// <summary>A blob's file is gone for another reason than room.</summary>
@@ -246,10 +289,11 @@ public sealed class DiskSpace
 /// <summary>How the room under the root is used. Bytes on disk.</summary>
 /// <param name="Blobs">Blobs.</param>
 /// <param name="Used">Bytes of the blobs.</param>
+/// <param name="Pinned">Of those, bytes of blobs that never leave to make room.</param>
 /// <param name="Reserved">Bytes set aside for what is arriving.</param>
 /// <param name="Overhead">Bytes of index, records and directories.</param>
 /// <param name="Limit">Bytes that all of that may take.</param>
-public sealed record SpaceUsage(int Blobs, long Used, long Reserved, long Overhead, long Limit);
+public sealed record SpaceUsage(int Blobs, long Used, long Pinned, long Reserved, long Overhead, long Limit);
 
 /// <summary>Blobs that left, and their bytes, by reason, since the start. Safe for concurrent use.</summary>
 public sealed class EvictionCounters

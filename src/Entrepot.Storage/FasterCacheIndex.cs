@@ -20,10 +20,12 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     private readonly StoreRoot _root;
     private readonly IndexDirectory _directory;
     private readonly MediaTypeNames _mediaTypes = new();
-    private readonly ConcurrentDictionary<(string Upstream, string Repository), bool> _repositories = new();
+    private readonly ConcurrentDictionary<(string Upstream, string Repository), int> _repositories = new();   // how many references each has
+    private readonly ConcurrentDictionary<Reference, (Digest Manifest, long Line)> _pins = new();
     private readonly FasterTable<BlobRow, BlobChange> _blobs;
     private readonly FasterTable<ReferenceRow, ReferenceChange> _references;
     private readonly RecordLog _log;
+    private readonly string _logPath;
     private readonly long _start;
     private readonly TimeSpan _checkpointEvery;
     private readonly TimeProvider _clock;
@@ -51,14 +53,14 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
         _start = (recovered?.Seal.Start ?? 0) + 1;
         foreach (var name in recovered?.Seal.MediaTypes ?? []) _mediaTypes.Number(name);
 
-        var path = Path.Combine(root.Records, "log");
+        _logPath = Path.Combine(root.Records, "log");
         try
         {
-            _log = RecordLog.Open(path, Apply, Live);
+            _log = RecordLog.Open(_logPath, Apply, Live);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw new StoreUnusableException($"cannot read the records in '{path}': {fault.Message}", fault);
+            throw new StoreUnusableException($"cannot read the records in '{_logPath}': {fault.Message}", fault);
         }
 
         // What the log does not say any more is not true any more.
@@ -143,7 +145,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask RemoveTagAsync(Reference tag, CancellationToken cancel) => _references.TryFind(RowKey.Of(tag), out _)
-        ? _log.AppendAsync(new Record(RecordKind.Untag, tag.Upstream, tag.Repository, tag.Tag), cancel)
+        ? _log.AppendAsync(Record.Of(RecordKind.Untag, tag), cancel)
         : default;
 
     /// <inheritdoc/>
@@ -151,10 +153,38 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask AddManifestAsync(Reference manifest, string mediaType, CancellationToken cancel) =>
-        _references.TryFind(RowKey.Of(manifest), out var row) && _mediaTypes[row.MediaType] == mediaType
+        _references.TryFind(RowKey.Of(manifest), out var row) && _mediaTypes[row.MediaType] == mediaType && FindMediaType(manifest.Digest) == mediaType
             ? default
-            : _log.AppendAsync(
-                new Record(RecordKind.Manifest, manifest.Upstream, manifest.Repository, null, manifest.Digest.ToString(), mediaType), cancel);
+            : _log.AppendAsync(Record.Of(RecordKind.Manifest, manifest, mediaType: mediaType), cancel);
+
+    /// <inheritdoc/>
+    public ValueTask RemoveManifestAsync(Reference manifest, bool isLast, CancellationToken cancel) => _references.TryFind(RowKey.Of(manifest), out var row)
+        ? _log.AppendAsync(Record.Of(RecordKind.Unmanifest, manifest, mediaType: isLast ? null : _mediaTypes[row.MediaType]), cancel)
+        : default;
+
+    /// <inheritdoc/>
+    public IEnumerable<Reference> References()
+    {
+        var seen = new HashSet<RowKey>();
+        foreach (var record in RecordLog.Read(_logPath))
+        {
+            if (record.Kind is not (RecordKind.Tag or RecordKind.Manifest)) continue;
+            var reference = record.Reference;
+            var key = RowKey.Of(reference);
+            if (_references.TryFind(key, out _) && seen.Add(key)) yield return reference;
+        }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<Reference, Digest> Pins() => _pins.ToDictionary(pin => pin.Key, pin => pin.Value.Manifest);
+
+    /// <inheritdoc/>
+    public ValueTask SetPinAsync(Reference pin, Digest manifest, CancellationToken cancel) =>
+        _pins.TryGetValue(pin, out var known) && known.Manifest == manifest ? default : _log.AppendAsync(Record.Of(RecordKind.Pin, pin, manifest), cancel);
+
+    /// <inheritdoc/>
+    public ValueTask RemovePinAsync(Reference pin, CancellationToken cancel) =>
+        _pins.ContainsKey(pin) ? _log.AppendAsync(Record.Of(RecordKind.Unpin, pin), cancel) : default;
 
     /// <inheritdoc/>
     public IReadOnlyCollection<(string Upstream, string Repository)> Repositories() => [.. _repositories.Keys];
@@ -256,29 +286,57 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     private void Apply(Record record, long line)
     {
         var reference = record.Reference;
-        var key = RowKey.Of(reference);
         switch (record.Kind)
         {
             case RecordKind.Tag:
                 var tag = new TagRecord(Digest.Parse(record.Digest!), record.MediaType!, record.Size, record.ValidatedAt);
-                _references.TryChange(key, ReferenceChange.Put(ReferenceRow.Of(tag, _mediaTypes.Number(tag.MediaType), line, _start)), out _);
+                Put(reference, ReferenceRow.Of(tag, _mediaTypes.Number(tag.MediaType), line, _start));
                 break;
             case RecordKind.Untag:
-                _references.TryChange(key, ReferenceChange.Remove(), out _);
-                return;
+                Remove(reference);
+                break;
             case RecordKind.Manifest:
                 var mediaType = _mediaTypes.Number(record.MediaType!);
                 _blobs.TryChange(RowKey.Of(reference.Digest), BlobChange.Describe(mediaType), out _);
-                _references.TryChange(key, ReferenceChange.Put(new ReferenceRow { MediaType = mediaType, Line = line, Start = _start }), out _);
+                Put(reference, new ReferenceRow { MediaType = mediaType, Line = line, Start = _start });
+                break;
+            case RecordKind.Unmanifest:
+                Remove(reference);
+                if (record.MediaType is null) _blobs.TryChange(RowKey.Of(reference.Digest), BlobChange.Undescribe(), out _);
+                break;
+            case RecordKind.Pin:
+                _pins[reference] = (Digest.Parse(record.Digest!), line);
+                break;
+            case RecordKind.Unpin:
+                _pins.TryRemove(reference, out _);
                 break;
         }
-
-        _repositories[(record.Upstream, record.Repository)] = true;
     }
+
+    // Rows of an earlier start, which a checkpoint brought, are not counted: what of them is still true comes again with its line.
+    private void Put(Reference reference, in ReferenceRow row)
+    {
+        var key = RowKey.Of(reference);
+        if (!IsKnown(key)) _repositories.AddOrUpdate((reference.Upstream, reference.Repository), 1, (_, count) => count + 1);
+        _references.TryChange(key, ReferenceChange.Put(row), out _);
+    }
+
+    private void Remove(Reference reference)
+    {
+        var key = RowKey.Of(reference);
+        if (!IsKnown(key)) return;
+        _references.TryChange(key, ReferenceChange.Remove(), out _);
+        var repository = (reference.Upstream, reference.Repository);
+        if (_repositories.AddOrUpdate(repository, 0, (_, count) => count - 1) == 0) _repositories.TryRemove(repository, out _);
+    }
+
+    private bool IsKnown(in RowKey key) => _references.TryFind(key, out var row) && row.Start == _start;
 
     // A line is live if no later one was about the same. The validation of a tag is newer in memory than in the log.
     private Record? Live(Record record, long line)
     {
+        if (record.Kind is RecordKind.Pin) return _pins.TryGetValue(record.Reference, out var pin) && pin.Line == line ? record : null;
+        if (record.Kind is not (RecordKind.Tag or RecordKind.Manifest)) return null;
         if (!_references.TryFind(RowKey.Of(record.Reference), out var row) || row.Line != line) return null;
         if (record.Kind is RecordKind.Tag) return record with { ValidatedAt = new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero) };
         return IsManifestGone(record.Reference, row) ? null : record;
@@ -289,10 +347,10 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     private bool IsManifestGone(Reference manifest, in ReferenceRow row)
     {
         if (File.Exists(_root.BlobPath(manifest.Digest))) return false;
-        _references.TryChange(RowKey.Of(manifest), ReferenceChange.Remove(), out _);
+        Remove(manifest);
         if (File.Exists(_root.BlobPath(manifest.Digest)))
         {
-            _references.TryChange(RowKey.Of(manifest), ReferenceChange.Put(row), out _);
+            Put(manifest, row);
             return false;
         }
 

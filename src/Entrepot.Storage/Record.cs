@@ -16,6 +16,15 @@ internal enum RecordKind
 
     /// <summary>A repository has a manifest, which was received as some media type.</summary>
     Manifest,
+
+    /// <summary>A repository does not have a manifest any more. With a media type if another repository still has it.</summary>
+    Unmanifest,
+
+    /// <summary>A tag or a digest is pinned; with what a tag means.</summary>
+    Pin,
+
+    /// <summary>A tag or a digest is not pinned any more.</summary>
+    Unpin,
 }
 
 /// <summary>One thing that bytes cannot tell, as a line of the record log. An immutable value.</summary>
@@ -29,6 +38,10 @@ internal sealed record Record(
 
     public static Record Of(Reference tag, Pull.TagRecord record) =>
         new(RecordKind.Tag, tag.Upstream, tag.Repository, tag.Tag, record.Digest.ToString(), record.MediaType, record.Size, record.ValidatedAt);
+
+    public static Record Of(RecordKind kind, Reference reference, Digest? digest = null, string? mediaType = null) => new(
+        kind, reference.Upstream, reference.Repository, reference.IsTag ? reference.Tag : null,
+        reference.IsTag ? digest?.ToString() : reference.Digest.ToString(), mediaType);
 
     /// <summary>The line, with its end.</summary>
     public byte[] ToLine() => CheckedLine.Of(JsonSerializer.SerializeToUtf8Bytes(this, RecordJson.Default.Record));
@@ -50,8 +63,19 @@ internal sealed record Record(
 
     [JsonIgnore]
     private bool IsWhole =>
-        Kind is not 0 && Upstream is not null && Repository is not null
-        && (Kind is RecordKind.Untag ? Tag is not null : Oci.Digest.TryParse(Digest, out _) && MediaType is not null && (Kind is RecordKind.Tag) == (Tag is not null));
+        Upstream is not null && Repository is not null && Kind switch
+        {
+            RecordKind.Tag => Tag is not null && HasDigest && MediaType is not null,
+            RecordKind.Untag => Tag is not null,
+            RecordKind.Manifest => Tag is null && HasDigest && MediaType is not null,
+            RecordKind.Unmanifest => Tag is null && HasDigest,
+            RecordKind.Pin => HasDigest,
+            RecordKind.Unpin => Tag is not null || HasDigest,
+            _ => false,
+        };
+
+    [JsonIgnore]
+    private bool HasDigest => Oci.Digest.TryParse(Digest, out _);
 
     // By hand, since a start reads every line: 2.3 µs a line with its checksum, 3.3 µs by the serializer.
     private static Record Parse(ReadOnlySpan<byte> json)

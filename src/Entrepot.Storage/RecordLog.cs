@@ -56,6 +56,15 @@ internal sealed class RecordLog : IAsyncDisposable
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static RecordLog Open(string path, Action<Record, long> apply, Func<Record, long, Record?> live) => new(path, apply, live);
 
+    /// <summary>Reads what is in a log, while its owner writes it. Every record that is true when this begins is among them, also if the file is written anew.</summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static IEnumerable<Record> Read(string path)
+    {
+        using var file = File.OpenHandle(path);
+        foreach (var (_, _, record) in Records(file))
+            if (record is not null) yield return record;
+    }
+
     /// <summary>Appends a record; when it completes, the record is durable and applied.</summary>
     /// <param name="record">What to remember.</param>
     /// <param name="cancel">Ends waiting for a place in the queue; a record that has one is written.</param>

@@ -38,6 +38,9 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         _referrers = new ReferrerSource(_transport, manifestLimit);
     }
 
+    /// <summary>Where it is and who asks.</summary>
+    public UpstreamOptions Options => _options;
+
     /// <inheritdoc/>
     public string Name => _options.Name;
 

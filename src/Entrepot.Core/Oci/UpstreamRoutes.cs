@@ -21,10 +21,14 @@ public sealed class UpstreamRoutes
             foreach (var host in selectedBy) hosts.Add(host, name);
         }
 
+        Names = [.. names.Values];
         _names = names.GetAlternateLookup<ReadOnlySpan<char>>();
         _hosts = hosts.GetAlternateLookup<ReadOnlySpan<char>>();
         Default = names[byDefault];
     }
+
+    /// <summary>The names of all upstreams, in the order in which they are configured.</summary>
+    public IReadOnlyList<string> Names { get; }
 
     /// <summary>The upstream of a request that names none.</summary>
     public string Default { get; }

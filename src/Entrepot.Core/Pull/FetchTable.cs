@@ -20,6 +20,9 @@ public sealed class FetchTable : IAsyncDisposable
     /// <summary>Fetches now running.</summary>
     public int Count { get { lock (_gate) return _running.Count; } }
 
+    /// <summary>Those now running; a snapshot, in no order.</summary>
+    public IReadOnlyList<Fetch> Running { get { lock (_gate) return [.. _running.Values.Select(one => one.Fetch)]; } }
+
     /// <summary>Followers of all of them together.</summary>
     public int Followers { get { lock (_gate) return _running.Values.Sum(one => one.Fetch.Followers); } }
 

@@ -19,6 +19,30 @@ public interface IBlobStore
     /// <summary>Marks a blob as just used: it leaves later than those that are not. Unknown ones are ignored. Cheap.</summary>
     void Touch(Digest digest, DateTimeOffset now);
 
+    /// <summary>From now on a blob never leaves to make room, also if it is stored only later. Not counted: once is as good as twice. Cheap.</summary>
+    /// <returns>Whether it is stored now, and so stays.</returns>
+    bool Pin(Digest digest);
+
+    /// <summary>From now on a blob may leave, as one that was just used. Cheap.</summary>
+    void Unpin(Digest digest);
+
+    /// <summary>Bytes that are missing if so many are to be pinned in all; 0 if there is room for them. Cheap.</summary>
+    /// <param name="bytes">Bytes on disk.</param>
+    long ShortOf(long bytes);
+
+    /// <summary>Removes a blob, unless it is pinned or was used after <paramref name="unusedSince"/>. Who has it open goes on reading.</summary>
+    /// <returns>Bytes on disk that this freed; 0 if it is not there or stays.</returns>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    long Remove(Digest digest, DateTimeOffset unusedSince);
+
+    /// <summary>Hashes a stored blob again; one that is not what its name says is removed.</summary>
+    /// <param name="digest">The blob.</param>
+    /// <param name="hashed">Told of bytes as they are hashed; must return at once.</param>
+    /// <param name="cancel">Ends it early.</param>
+    /// <returns>Whether it is right; <see langword="null"/> if it is not there, or not any more.</returns>
+    /// <exception cref="IOException">It cannot be read, and stays.</exception>
+    Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel);
+
     /// <summary>Begins a blob. Nobody can open it in the store before it is committed.</summary>
     /// <exception cref="IOException">The disk refuses.</exception>
     ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel);

@@ -41,6 +41,26 @@ public interface ICacheIndex
     /// <summary>Remembers the media type a manifest was received with, and one more repository that has it.</summary>
     ValueTask AddManifestAsync(Reference manifest, string mediaType, CancellationToken cancel);
 
+    /// <summary>Forgets that a repository has a manifest, durably; unknown ones are ignored.</summary>
+    /// <param name="manifest">The manifest, by digest.</param>
+    /// <param name="isLast">Whether no other repository has it: then its media type goes, too.</param>
+    /// <param name="cancel">Ends waiting; see the implementation for what has begun.</param>
+    ValueTask RemoveManifestAsync(Reference manifest, bool isLast, CancellationToken cancel);
+
+    /// <summary>All tags, and all manifests by digest that a repository was found to have, each once, in no order, while everything else goes on.</summary>
+    /// <remarks>Reads a disk. What is added or removed meanwhile may come or not. A manifest comes although its bytes may have been evicted.</remarks>
+    /// <exception cref="IOException">The records cannot be read.</exception>
+    IEnumerable<Reference> References();
+
+    /// <summary>What is pinned, and the manifest that it was last known to mean; a snapshot. Durable.</summary>
+    IReadOnlyDictionary<Reference, Digest> Pins();
+
+    /// <summary>Remembers, durably, that a tag or digest is pinned, and what it means now.</summary>
+    ValueTask SetPinAsync(Reference pin, Digest manifest, CancellationToken cancel);
+
+    /// <summary>Forgets a pin, durably; unknown ones are ignored.</summary>
+    ValueTask RemovePinAsync(Reference pin, CancellationToken cancel);
+
     /// <summary>Upstream and repository of everything that is cached, in no order.</summary>
     IReadOnlyCollection<(string Upstream, string Repository)> Repositories();
 

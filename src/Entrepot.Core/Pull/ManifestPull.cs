@@ -5,7 +5,7 @@ namespace Entrepot.Pull;
 /// <summary>Pulls of manifests, by tag and by digest. Safe for concurrent use.</summary>
 /// <remarks>Everything that asks an upstream runs once for all who wait for it, and goes on when they leave.</remarks>
 internal sealed class ManifestPull(
-    IBlobStore store, ICacheIndex index, FetchTable fetches, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
+    IBlobStore store, ICacheIndex index, FetchTable fetches, Pins pins, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
 {
     private readonly Flights<Reference, Resolved> _tags = new();
     private readonly Flights<Reference, Answer<ManifestInfo>> _heads = new();
@@ -20,6 +20,18 @@ internal sealed class ManifestPull(
     {
         if (reference.IsTag) return await ByTagAsync(reference, headOnly, upstream, cancel);
         return headOnly ? await HeadByDigestAsync(reference, upstream, cancel) : await ByDigestAsync(reference, upstream, cancel);
+    }
+
+    /// <summary>Asks what a tag means now, however fresh it is.</summary>
+    public async Task<Answer<TagRecord>> RefreshAsync(Reference tag, IUpstream upstream, CancellationToken cancel)
+    {
+        // Asking that had begun before may bring what was true before; whoever asks from now on shares this one.
+        for (var isLater = false; ; isLater = true)
+        {
+            var (flight, started) = _tags.Join(tag, () => AskAndKeepAsync(tag, upstream));
+            var resolved = await flight.WaitAsync(cancel);
+            if (started || (isLater && resolved.Asked)) return resolved.Answer;
+        }
     }
 
     /// <summary>Waits until nothing runs any longer, not even for those who have left. Those who could begin something have ended before.</summary>
@@ -144,17 +156,27 @@ internal sealed class ManifestPull(
         return answer;
     }
 
-    // Finds out what a tag means. What the upstream says is durable before anybody is told.
+    // Finds out what a tag means, unless a flight that ended between the request's look and this one's start has found it out.
     private async Task<Resolved> ResolveAsync(Reference tag, IUpstream upstream)
     {
-        // A flight that ended between the request's look and this one's start has the answer.
         var (known, decision) = Decide(tag, upstream);
         if (decision.Action is not TagAction.Ask) return new(decision.Error is { } refused ? refused : known!, Asked: false);
+        return await AskAndKeepAsync(tag, upstream);
+    }
 
-        var answer = await AskAsync(tag, known, upstream);
-        if (answer.Has(out var record, out var error)) await KeepAsync(tag, () => index.SetTagAsync(tag, record, stop));
+    // What the upstream says is durable before anybody is told.
+    private async Task<Resolved> AskAndKeepAsync(Reference tag, IUpstream upstream)
+    {
+        var answer = await AskAsync(tag, index.FindTag(tag), upstream);
+        if (answer.Has(out var record, out var error)) await KeepAsync(tag, () => SetTagAsync(tag, record));
         else if (error.Status == 404) await KeepAsync(tag, () => index.RemoveTagAsync(tag, stop));
         return new(Note(tag, answer), Asked: true);
+    }
+
+    private async ValueTask SetTagAsync(Reference tag, TagRecord record)
+    {
+        await index.SetTagAsync(tag, record, stop);
+        await pins.MovedAsync(tag, record.Digest);
     }
 
     private async Task<Answer<TagRecord>> AskAsync(Reference tag, TagRecord? known, IUpstream upstream)
@@ -209,6 +231,7 @@ internal sealed class ManifestPull(
         await partial.VerifyAsync(stop);
         await partial.CommitAsync(stop);
         await index.AddManifestAsync(reference, content.MediaType, stop);
+        await pins.ArrivedAsync(reference.Digest);
     });
 
     // Returns whether it is kept. If the store fails the pull does not: what the upstream said is right all the same.

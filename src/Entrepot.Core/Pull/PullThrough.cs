@@ -12,6 +12,7 @@ public sealed class PullThrough : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<string, IUpstream> _upstreams;
     private readonly ICacheIndex _index;
+    private readonly Pins _pins;
     private readonly ManifestPull _manifests;
     private readonly BlobPull _blobs;
     private readonly Recency _recency;
@@ -29,10 +30,15 @@ public sealed class PullThrough : IAsyncDisposable
         _index = index;
         _upstreams = upstreams.ToDictionary(
             upstream => upstream.Name, upstream => upstream.Freshness.Offline ? new OfflineUpstream(upstream.Name, upstream.Freshness) : upstream);
-        _manifests = new ManifestPull(store, index, fetches, clock, storeFailed, _stop.Token);
+        _pins = new Pins(store, index);
+        _manifests = new ManifestPull(store, index, fetches, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
         _recency = new Recency(store, clock);
+        Images = new Images(store, index, _manifests, _pins, _upstreams.GetValueOrDefault, clock);
     }
+
+    /// <summary>What administrators do with what is cached.</summary>
+    public Images Images { get; }
 
     /// <summary>A manifest; with <paramref name="headOnly"/> its bytes may be left out.</summary>
     public async Task<Pulled<ManifestContent>> GetManifestAsync(Reference reference, bool headOnly, CancellationToken cancel)
@@ -92,6 +98,7 @@ public sealed class PullThrough : IAsyncDisposable
         await _stop.CancelAsync();
         await _manifests.EndedAsync();
         await _recency.EndedAsync();
+        _pins.Dispose();
         _stop.Dispose();
     }
 

@@ -9,6 +9,8 @@ namespace Entrepot.Pull;
 /// <para>It keeps invariant 4 by arithmetic: room is reserved before the first byte is written, so after every reservation that was granted
 /// <c>Used + Reserved + Overhead ≤ Limit</c>. A victim counts as gone at once. One whose file cannot be removed is to be adopted again, and
 /// a file that is still open takes its room until its last handle closes: some headroom beside the limit is for these.</para>
+/// <para>Pinned blobs are not in the policy's order, so nobody can evict them: what does not fit beside them is refused. A digest may be pinned before
+/// its blob is there.</para>
 /// </remarks>
 public sealed class Quota
 {
@@ -18,7 +20,11 @@ public sealed class Quota
     // 1 EiB, more than any file system holds: what is larger counts as this much, so that sums cannot overflow.
     private const long Most = 1L << 60;
 
+    private const long Absent = -1;
+
     private readonly EvictionPolicy _policy;
+    private readonly Dictionary<Digest, long> _pinned = [];   // bytes; Absent if the blob is not there
+    private int _pinnedResidents;
 
     /// <summary>Begins with no residents and the file system's free room unknown.</summary>
     /// <param name="policy">The order in which residents leave; empty, and from here on this quota's alone.</param>
@@ -32,8 +38,11 @@ public sealed class Quota
     /// <summary>Most bytes that residents, reservations and overhead may take together.</summary>
     public long Limit { get; private set; }
 
-    /// <summary>Bytes of the residents.</summary>
+    /// <summary>Bytes of the residents, pinned or not.</summary>
     public long Used { get; private set; }
+
+    /// <summary>Of those, bytes of the pinned ones.</summary>
+    public long Pinned { get; private set; }
 
     /// <summary>Bytes set aside for what is arriving.</summary>
     public long Reserved { get; private set; }
@@ -51,7 +60,7 @@ public sealed class Quota
     public long? Free { get; private set; }
 
     /// <summary>Residents.</summary>
-    public int Count => _policy.Count;
+    public int Count => _policy.Count + _pinnedResidents;
 
     /// <summary>Bytes that a file of this size takes: whole blocks, since two files never share one. A manifest of 500 bytes takes 4096.</summary>
     public static long OnDisk(long size)
@@ -64,16 +73,16 @@ public sealed class Quota
     /// <param name="size">Bytes on disk.</param>
     /// <param name="victims">Receives those who have to leave; they are not resident any more.</param>
     /// <returns>
-    /// <see langword="false"/>, with nothing changed and nobody evicted, if it cannot fit even with all residents gone, in the limit or on
-    /// the file system.
+    /// <see langword="false"/>, with nothing changed and nobody evicted, if it cannot fit even with all residents gone but the pinned ones, in
+    /// the limit or on the file system.
     /// </returns>
     public bool TryReserve(long size, ICollection<Victim> victims)
     {
         Debug.Assert(size >= 0);
-        if (size > Limit - Reserved - Overhead) return false;
+        if (size > Limit - Reserved - Overhead - Pinned) return false;
 
         var shortOfSpace = ShortOfSpace(size);
-        if (shortOfSpace > Used) return false;
+        if (shortOfSpace > Used - Pinned) return false;
 
         Evict(Excess(size), shortOfSpace, victims);
         Reserved += size;
@@ -100,7 +109,7 @@ public sealed class Quota
     {
         Debug.Assert(size >= 0 && size <= reserved);
         Release(reserved);
-        if (_policy.TryFind(digest, out var before)) Free += before;
+        if (TryFind(digest, out var before)) Free += before;
         Free -= size;
         Adopt(digest, size);
     }
@@ -110,9 +119,19 @@ public sealed class Quota
     public void Adopt(Digest digest, long size)
     {
         Debug.Assert(size >= 0);
-        _policy.TryFind(digest, out var before);
-        _policy.Insert(digest, size);
+        var wasResident = TryFind(digest, out var before);
         Used += size - before;
+        if (_pinned.ContainsKey(digest))
+        {
+            _pinned[digest] = size;
+            Pinned += size - before;
+            if (!wasResident) _pinnedResidents++;
+        }
+        else
+        {
+            _policy.Insert(digest, size);
+        }
+
         Check();
     }
 
@@ -120,13 +139,46 @@ public sealed class Quota
     public void Touch(Digest digest) => _policy.Touch(digest);
 
     /// <summary>Whether a blob is resident; this is no use of it.</summary>
-    public bool Contains(Digest digest) => _policy.TryFind(digest, out _);
+    public bool Contains(Digest digest) => TryFind(digest, out _);
 
-    /// <summary>Takes out a resident whose file is removed for another reason than room.</summary>
-    /// <returns>Whether it was resident.</returns>
-    public bool Remove(Digest digest)
+    /// <summary>Whether a digest is pinned, its blob resident or not.</summary>
+    public bool IsPinned(Digest digest) => _pinned.ContainsKey(digest);
+
+    /// <summary>From now on a blob is not evicted, also if it becomes resident only later. Pinning what is pinned changes nothing.</summary>
+    public void Pin(Digest digest)
     {
-        if (!_policy.Remove(digest, out var size)) return false;
+        if (!_pinned.TryAdd(digest, Absent) || !_policy.Remove(digest, out var size)) return;
+        _pinned[digest] = size;
+        _pinnedResidents++;
+        Pinned += size;
+        Check();
+    }
+
+    /// <summary>From now on a blob can be evicted, as one that was just used. Unpinning what is not pinned changes nothing.</summary>
+    public void Unpin(Digest digest)
+    {
+        if (!_pinned.Remove(digest, out var size) || size == Absent) return;
+        _pinnedResidents--;
+        Pinned -= size;
+        _policy.Insert(digest, size);
+        Check();
+    }
+
+    /// <summary>Takes out a resident whose file is removed for another reason than room. Its digest stays pinned, if it is.</summary>
+    /// <returns>Whether it was resident.</returns>
+    public bool Remove(Digest digest) => Remove(digest, out _);
+
+    /// <summary>As <see cref="Remove(Digest)"/>, and tells the bytes that it took; 0 if it was not resident.</summary>
+    public bool Remove(Digest digest, out long size)
+    {
+        if (!TryFind(digest, out size)) return false;
+        if (!_policy.Remove(digest, out _))
+        {
+            _pinned[digest] = Absent;
+            _pinnedResidents--;
+            Pinned -= size;
+        }
+
         Used -= size;
         Free += size;
         Check();
@@ -158,7 +210,7 @@ public sealed class Quota
         Free = Math.Min(available, Most) - Math.Max(0, Reserved - written);
     }
 
-    /// <summary>Evicts until the limit holds, or nobody is left, and until the file system has its room, if eviction can reach that.</summary>
+    /// <summary>Evicts until the limit holds, or nobody is left who is not pinned, and until the file system has its room, if eviction can reach that.</summary>
     /// <remarks>
     /// Reservations stay: with a limit below them, whoever sets it finds the limit kept when they have ended and this is called again. A
     /// file system that others have filled beyond reach costs no resident: emptying the cache would not help.
@@ -166,12 +218,22 @@ public sealed class Quota
     public void Shrink(ICollection<Victim> victims)
     {
         var shortOfSpace = ShortOfSpace(0);
-        Evict(Excess(0), shortOfSpace > Used ? 0 : shortOfSpace, victims);
+        Evict(Excess(0), shortOfSpace > Used - Pinned ? 0 : shortOfSpace, victims);
         Check();
     }
 
     /// <summary>Whether the sums agree with the policy. For tests: it looks at every resident.</summary>
-    internal bool IsConsistent() => Used == _policy.InOrder().Sum(resident => resident.Size) && Count == _policy.InOrder().Count();
+    internal bool IsConsistent() =>
+        Used == _policy.InOrder().Sum(resident => resident.Size) + Pinned && Count == _policy.InOrder().Count() + _pinned.Values.Count(size => size != Absent)
+        && Pinned == _pinned.Values.Where(size => size != Absent).Sum() && !_policy.InOrder().Any(resident => _pinned.ContainsKey(resident.Digest));
+
+    private bool TryFind(Digest digest, out long size)
+    {
+        if (_policy.TryFind(digest, out size)) return true;
+        if (_pinned.TryGetValue(digest, out size) && size != Absent) return true;
+        size = 0;
+        return false;
+    }
 
     private long Excess(long size) => Used + Reserved + Overhead + size - Limit;
 
@@ -189,7 +251,7 @@ public sealed class Quota
     }
 
     [Conditional("DEBUG")]
-    private void Check() => Debug.Assert(Used >= 0 && Reserved >= 0 && (Used == 0 || Count > 0));
+    private void Check() => Debug.Assert(Pinned >= 0 && Used >= Pinned && Reserved >= 0 && (Used == 0 || Count > 0));
 }
 
 /// <summary>A blob that has to leave. An immutable value.</summary>
@@ -198,7 +260,7 @@ public sealed class Quota
 /// <param name="Reason">Why.</param>
 public readonly record struct Victim(Digest Digest, long Size, EvictionReason Reason);
 
-/// <summary>Why a blob leaves to make room.</summary>
+/// <summary>Why a blob leaves.</summary>
 public enum EvictionReason
 {
     /// <summary>The root would exceed its limit.</summary>
@@ -209,4 +271,7 @@ public enum EvictionReason
 
     /// <summary>The limit holds, but the file system would have less free than it is to keep.</summary>
     Space,
+
+    /// <summary>An administrator removed its image.</summary>
+    Removed,
 }

@@ -9,12 +9,7 @@ namespace Entrepot.Pull;
 /// </remarks>
 internal sealed class Recency(IBlobStore store, TimeProvider clock)
 {
-    // An index, its images, their layers. An index of indexes is not an image.
-    private const int Depth = 2;
-
-    // What an index names as a manifest and is larger than this is none.
-    private const int MaxManifestBytes = 8 << 20;
-
+    private readonly StoredManifests _manifests = new(store);
     private readonly RecentTouches _recent = new();
     private readonly Flights<Digest, bool> _marking = new();
 
@@ -28,7 +23,7 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
         if (!_recent.ShouldTouch(manifest, now)) return;
         _marking.Join(manifest, async () =>
         {
-            await TouchAsync(manifest, Depth, now);
+            await TouchAsync(manifest, ImageParts.Depth, now);
             return true;
         });
     }
@@ -39,25 +34,13 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
     private async Task TouchAsync(Digest digest, int depth, DateTimeOffset now)
     {
         store.Touch(digest, now);
-        if (await ReadAsync(digest) is not { } manifest) return;
+
+        // What cannot be read is not marked; whoever pulls it is told why.
+        if (await _manifests.TryFindAsync(digest, CancellationToken.None) is not { } manifest) return;
 
         foreach (var blob in manifest.Blobs) store.Touch(blob.Digest, now);
         if (depth == 0) return;
         foreach (var child in manifest.Manifests)
             if (store.Contains(child.Digest)) await TouchAsync(child.Digest, depth - 1, now);
-    }
-
-    // What cannot be read is not marked; whoever pulls it is told why.
-    private async Task<Manifest?> ReadAsync(Digest digest)
-    {
-        try
-        {
-            if (await store.OpenAsync(digest, CancellationToken.None) is not { } blob) return null;
-            await using (blob) return blob.Size <= MaxManifestBytes ? Manifest.TryParse(await blob.ReadAllAsync(CancellationToken.None)) : null;
-        }
-        catch (Exception fault) when (ManifestPull.IsStoreFault(fault))
-        {
-            return null;
-        }
     }
 }

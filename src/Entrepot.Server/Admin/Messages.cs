@@ -62,11 +62,12 @@ internal sealed record ImageList(IReadOnlyList<ImageEntry> Images);
 /// <param name="Complete">Whether all is stored that at least one platform needs: its manifest, config and layers.</param>
 /// <param name="Pinned">Whether it is never evicted.</param>
 /// <param name="Set">The set it belongs to; <see langword="null"/> if none.</param>
-/// <param name="LastPull">When its manifest was last used.</param>
+/// <param name="LastPull">When its manifest was last used; <see langword="null"/> if it is not stored.</param>
 /// <param name="Blobs">Its blobs that are stored, manifests included.</param>
 internal sealed record ImageEntry(
     string Upstream, string Repository, IReadOnlyList<string> Tags, string Digest, string MediaType, long Size, bool Complete, bool Pinned,
-    string? Set, DateTimeOffset? LastPull, IReadOnlyList<string> Blobs);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Set,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] DateTimeOffset? LastPull, IReadOnlyList<string> Blobs);
 
 /// <summary>What became of an image that <c>pins</c>, <c>images</c> (DELETE) or <c>refresh</c> was asked about: a line of the answer.</summary>
 /// <param name="Reference">The image in full form.</param>

@@ -1,11 +1,15 @@
+using Entrepot.Server.Admin;
 using Entrepot.Server.Telemetry;
 
 namespace Entrepot.Server.Edge;
 
-/// <summary>Health and metrics, on a listener of their own. Safe for concurrent use.</summary>
-internal sealed class AdminEndpoint(CacheMetrics metrics)
+/// <summary>Health, metrics and the admin API, on a listener of their own. Safe for concurrent use.</summary>
+internal sealed class AdminEndpoint(CacheMetrics metrics, AdminApi api)
 {
     private volatile bool _draining;
+
+    /// <summary>Whether no new work should be sent here.</summary>
+    public bool IsDraining => _draining;
 
     /// <summary>From now on it is not ready: no new work should be sent here.</summary>
     public void Drain() => _draining = true;
@@ -13,6 +17,8 @@ internal sealed class AdminEndpoint(CacheMetrics metrics)
     /// <summary>Handles one request.</summary>
     public Task HandleAsync(HttpContext context)
     {
+        if (context.Request.Path.Value?.StartsWith(AdminApi.Prefix, StringComparison.Ordinal) == true) return api.HandleAsync(context);
+
         var isRead = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method);
         return (isRead, context.Request.Path.Value) switch
         {
@@ -21,7 +27,7 @@ internal sealed class AdminEndpoint(CacheMetrics metrics)
             (_, "/readyz") when _draining => WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "draining\n"),
             (_, "/readyz") => WriteAsync(context, StatusCodes.Status200OK, "ready\n"),
             (_, "/metrics") => metrics.WriteAsync(context),
-            _ => WriteAsync(context, StatusCodes.Status404NotFound, "nothing here; try /healthz, /readyz or /metrics\n"),
+            _ => WriteAsync(context, StatusCodes.Status404NotFound, "nothing here; try /healthz, /readyz, /metrics or /api/v1/status\n"),
         };
     }
 

@@ -23,7 +23,7 @@ internal sealed class CacheMetrics
     private readonly Histogram.Child[] _firstByte;
 
     /// <summary>The metrics of these parts; gauges and the parts' own counts are read when they are scraped.</summary>
-    public CacheMetrics(FetchTable fetches, DiskSpace space, IReadOnlyList<(string Name, UpstreamCounters Counters)> upstreams)
+    public CacheMetrics(FetchTable fetches, DiskSpace space, Scrub scrub, IReadOnlyList<(string Name, UpstreamCounters Counters)> upstreams)
     {
         var metrics = Metrics.WithCustomRegistry(_registry);
 
@@ -39,14 +39,15 @@ internal sealed class CacheMetrics
             new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.0005, 2, 16) });
         _firstByte = Children((kind, source) => firstByte.WithLabels(kind, source));
 
-        var failures = metrics.CreateCounter("entrepot_verify_failures_total", "Blobs whose bytes were not what their digest names.", "where").WithLabels("fetch");
+        var failures = metrics.CreateCounter("entrepot_verify_failures_total", "Blobs whose bytes were not what their digest names.", "where");
         var running = metrics.CreateGauge("entrepot_fetches_running", "Blobs now being fetched.");
         var followers = metrics.CreateGauge("entrepot_followers", "Responses now reading a blob that is being fetched.");
         _registry.AddBeforeCollectCallback(() =>
         {
             running.Set(fetches.Count);
             followers.Set(fetches.Followers);
-            failures.IncTo(fetches.VerifyFailures);
+            failures.WithLabels("fetch").IncTo(fetches.VerifyFailures);
+            failures.WithLabels("scrub").IncTo(scrub.Failures);
         });
         ReadWhenScraped(metrics, space);
         foreach (var (name, counters) in upstreams) ReadWhenScraped(metrics, name, counters);
@@ -62,6 +63,23 @@ internal sealed class CacheMetrics
         _requests[exchange.Upstream ?? NoUpstream][child].Inc();
         _bytes[child].Inc(exchange.Sent);
         if (exchange.FirstByteAfter >= TimeSpan.Zero) _firstByte[child].Observe(exchange.FirstByteAfter.TotalSeconds);
+    }
+
+    /// <summary>What has been answered since the start: requests by source, those that occurred; body bytes; and how many of those were of hits.</summary>
+    public (IReadOnlyDictionary<string, long> Sources, long Bytes, long HitBytes) Totals()
+    {
+        var sources = new Dictionary<string, long>();
+        var (bytes, hitBytes) = (0L, 0L);
+        for (var child = 0; child < _bytes.Length; child++)
+        {
+            var source = child % Sources.Length;
+            var count = (long)_requests.Values.Sum(children => children[child].Value);
+            if (count > 0) sources[Sources[source]] = sources.GetValueOrDefault(Sources[source]) + count;
+            bytes += (long)_bytes[child].Value;
+            if ((PullSource)source is PullSource.Hit) hitBytes += (long)_bytes[child].Value;
+        }
+
+        return (sources, bytes, hitBytes);
     }
 
     /// <summary>Writes everything in Prometheus' text format.</summary>

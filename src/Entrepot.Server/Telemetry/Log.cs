@@ -71,6 +71,12 @@ internal static partial class Log
     [LoggerMessage(310, LogLevel.Warning, "The index could not be compared with the directory to the end")]
     public static partial void Unreconciled(ILogger log, Exception fault);
 
+    [LoggerMessage(311, LogLevel.Warning, "{Digest} could not be read to be verified; it stays")]
+    public static partial void Unverified(ILogger log, Exception fault, Digest digest);
+
+    [LoggerMessage(312, LogLevel.Error, "{Method} {Path}: the store failed")]
+    public static partial void AdminFault(ILogger log, Exception fault, string method, PathString path);
+
     [LoggerMessage(402, LogLevel.Information, "Options read again: the quota is {Bytes} bytes")]
     public static partial void Reloaded(ILogger log, long bytes);
 

@@ -29,6 +29,12 @@ internal sealed class MemoryBlobStore : IBlobStore
     /// <summary>Whether nothing larger than <see cref="Room"/> fits.</summary>
     public bool IsFull { get; set; }
 
+    /// <summary>What is pinned, stored or not.</summary>
+    public ConcurrentDictionary<Digest, bool> Pinned { get; } = new();
+
+    /// <summary>Bytes that may be pinned in all.</summary>
+    public long PinRoom { get; set; } = long.MaxValue;
+
     /// <summary>What a commit waits for, if anything.</summary>
     public Task Flush { get; set; } = Task.CompletedTask;
 
@@ -51,11 +57,36 @@ internal sealed class MemoryBlobStore : IBlobStore
         return digest;
     }
 
+    /// <summary>Puts bytes under a name that is not theirs.</summary>
+    public void Spoil(Digest digest, byte[] content) => _blobs[digest] = content;
+
     public void Remove(Digest digest) => _blobs.TryRemove(digest, out _);
 
     public void Touch(Digest digest, DateTimeOffset now) => Touched.Enqueue(digest);
 
     public bool Contains(Digest digest) => _blobs.ContainsKey(digest);
+
+    public bool Pin(Digest digest)
+    {
+        Pinned[digest] = true;
+        return Contains(digest);
+    }
+
+    public void Unpin(Digest digest) => Pinned.TryRemove(digest, out _);
+
+    public long ShortOf(long bytes) => Math.Max(0, bytes - PinRoom);
+
+    public long Remove(Digest digest, DateTimeOffset unusedSince) =>
+        !Pinned.ContainsKey(digest) && _blobs.TryRemove(digest, out var content) ? Quota.OnDisk(content.Length) : 0;
+
+    public async Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel)
+    {
+        await Look.WaitAsync(cancel);
+        if (OpenFault is { } fault) throw fault;
+        if (!_blobs.TryGetValue(digest, out var content)) return null;
+        hashed(content.Length);
+        return digest.Matches(content) || !_blobs.TryRemove(digest, out _);
+    }
 
     public async ValueTask<Blob?> OpenAsync(Digest digest, CancellationToken cancel)
     {

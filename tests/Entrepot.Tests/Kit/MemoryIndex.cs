@@ -10,6 +10,7 @@ internal sealed class MemoryIndex : ICacheIndex
     private readonly ConcurrentDictionary<Digest, BlobRecord> _blobs = new();
     private readonly ConcurrentDictionary<Reference, TagRecord> _tags = new();
     private readonly ConcurrentDictionary<Reference, string> _manifests = new();
+    private readonly ConcurrentDictionary<Reference, Digest> _pins = new();
 
     /// <summary>Thrown by everything that has to be durable.</summary>
     public Exception? Fault { get; set; }
@@ -53,6 +54,31 @@ internal sealed class MemoryIndex : ICacheIndex
     {
         if (Fault is not null) throw Fault;
         _manifests[manifest] = mediaType;
+        return default;
+    }
+
+    public ValueTask RemoveManifestAsync(Reference manifest, bool isLast, CancellationToken cancel)
+    {
+        if (Fault is not null) throw Fault;
+        _manifests.TryRemove(manifest, out _);
+        return default;
+    }
+
+    public IEnumerable<Reference> References() => [.. _tags.Keys, .. _manifests.Keys];
+
+    public IReadOnlyDictionary<Reference, Digest> Pins() => new Dictionary<Reference, Digest>(_pins);
+
+    public ValueTask SetPinAsync(Reference pin, Digest manifest, CancellationToken cancel)
+    {
+        if (Fault is not null) throw Fault;
+        _pins[pin] = manifest;
+        return default;
+    }
+
+    public ValueTask RemovePinAsync(Reference pin, CancellationToken cancel)
+    {
+        if (Fault is not null) throw Fault;
+        _pins.TryRemove(pin, out _);
         return default;
     }
 

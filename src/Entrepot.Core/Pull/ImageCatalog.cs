@@ -1,0 +1,82 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>Finds out which images are cached. Holds nothing, so pulls go on beside it; what changes meanwhile may be seen or not. Safe for concurrent use.</summary>
+internal sealed class ImageCatalog(IBlobStore store, ICacheIndex index, Pins pins)
+{
+    private readonly StoredManifests _manifests = new(store);
+
+    /// <summary>The images of some repositories, by upstream, repository, first tag and digest in ordinal order.</summary>
+    /// <param name="isMeant">Which repositories; asked with references of them.</param>
+    /// <param name="mustRead">Whether a manifest that the disk refuses is a failure, rather than one that is not stored.</param>
+    /// <param name="cancel">Ends it.</param>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    public async Task<IReadOnlyList<CachedImage>> ListAsync(Func<Reference, bool> isMeant, bool mustRead, CancellationToken cancel)
+    {
+        var repositories = new Dictionary<(string Upstream, string Repository), Known>();
+        foreach (var reference in index.References())
+        {
+            cancel.ThrowIfCancellationRequested();
+            if (!isMeant(reference)) continue;
+            var of = (reference.Upstream, reference.Repository);
+            if (!repositories.TryGetValue(of, out var known)) repositories.Add(of, known = new Known());
+            if (!reference.IsTag) known.Manifests.Add(reference.Digest);
+            else if (index.FindTag(reference) is { } tag) known.Add(reference.Tag, tag);
+        }
+
+        var images = new List<CachedImage>();
+        var read = new Dictionary<Digest, Manifest?>();
+        foreach (var ((upstream, repository), known) in repositories)
+            images.AddRange(await ListAsync(upstream, repository, known, read, mustRead, cancel));
+        return
+        [
+            .. images.OrderBy(image => image.Reference.Upstream, StringComparer.Ordinal).ThenBy(image => image.Reference.Repository, StringComparer.Ordinal)
+                .ThenBy(image => image.Tags is [var first, ..] ? first : "", StringComparer.Ordinal).ThenBy(image => image.Reference.Digest.ToString(), StringComparer.Ordinal),
+        ];
+    }
+
+    private async Task<IEnumerable<CachedImage>> ListAsync(
+        string upstream, string repository, Known known, Dictionary<Digest, Manifest?> read, bool mustRead, CancellationToken cancel)
+    {
+        var parts = new List<ImageParts>();
+        foreach (var root in known.Tags.Keys.Union(known.Manifests)) parts.Add(await _manifests.PartsAsync(root, read, mustRead, cancel));
+
+        // What was evicted is still known by its digest; only a tag is worth telling without its manifest.
+        var contained = parts.SelectMany(image => image.Children).ToHashSet();
+        return parts.Where(image => known.Tags.ContainsKey(image.Root) || (!contained.Contains(image.Root) && store.Contains(image.Root)))
+            .Select(image => Describe(new Reference(upstream, repository, image.Root), known.Tags.GetValueOrDefault(image.Root), image));
+    }
+
+    private CachedImage Describe(Reference reference, (TagRecord Record, SortedSet<string> Names)? tags, ImageParts parts)
+    {
+        var stored = parts.Sizes.Where(blob => store.Contains(blob.Key)).ToDictionary(blob => blob.Key, blob => index.FindBlob(blob.Key)?.Size ?? blob.Value);
+        var image = new CachedImage(
+            reference,
+            [.. tags?.Names ?? []],
+            index.FindMediaType(reference.Digest) ?? tags?.Record.MediaType ?? "",
+            stored.Values.Sum(),
+            parts.IsComplete(stored.ContainsKey),
+            IsPinned: false,
+            index.FindBlob(reference.Digest)?.LastAccess,
+            [.. stored.Keys])
+        {
+            Parts = parts,
+        };
+        return image with { IsPinned = image.TagReferences.Append(reference).Any(pins.Has) };
+    }
+
+    // What is known of a repository.
+    private sealed class Known
+    {
+        public Dictionary<Digest, (TagRecord Record, SortedSet<string> Names)?> Tags { get; } = [];
+
+        public HashSet<Digest> Manifests { get; } = [];
+
+        public void Add(string tag, TagRecord record)
+        {
+            if (Tags.GetValueOrDefault(record.Digest) is { } known) known.Names.Add(tag);
+            else Tags.Add(record.Digest, (record, new SortedSet<string>(StringComparer.Ordinal) { tag }));
+        }
+    }
+}

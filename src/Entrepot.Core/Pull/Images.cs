@@ -1,0 +1,168 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>What administrators do with images: list, pin, remove, refresh.</summary>
+/// <remarks>
+/// Safe for concurrent use. What was not done, and why, is an <see cref="Objection"/>; then nothing was changed. Changes are told one after the other. A
+/// fault of the disk is an <see cref="IOException"/>.
+/// </remarks>
+public sealed class Images
+{
+    // Few enough for any upstream's patience, enough for a hundred tags in a second or two.
+    private const int RefreshesAtOnce = 8;
+
+    private readonly IBlobStore _store;
+    private readonly ICacheIndex _index;
+    private readonly ManifestPull _pulls;
+    private readonly Pins _pins;
+    private readonly ImageCatalog _catalog;
+    private readonly Func<string, IUpstream?> _upstream;
+    private readonly TimeProvider _clock;
+
+    internal Images(IBlobStore store, ICacheIndex index, ManifestPull pulls, Pins pins, Func<string, IUpstream?> upstream, TimeProvider clock)
+    {
+        (_store, _index, _pulls, _pins, _upstream, _clock) = (store, index, pulls, pins, upstream, clock);
+        _catalog = new ImageCatalog(store, index, pins);
+    }
+
+    /// <summary>The images that are cached, by upstream, repository, first tag and digest in ordinal order.</summary>
+    /// <param name="pattern">Which; <see langword="null"/> for all.</param>
+    /// <param name="cancel">Ends it.</param>
+    public async Task<IReadOnlyList<CachedImage>> ListAsync(ReferencePattern? pattern, CancellationToken cancel)
+    {
+        if (pattern is not { } only) return await _catalog.ListAsync(_ => true, mustRead: false, cancel);
+        return [.. (await _catalog.ListAsync(RepositoryOf(only), mustRead: false, cancel)).Where(image => image.NamesIn(only).Count > 0)];
+    }
+
+    /// <summary>Finds out what the pins reach. Called once, before anything may be evicted.</summary>
+    public Task LoadPinsAsync(CancellationToken cancel) => _pins.LoadAsync(cancel);
+
+    /// <summary>Pins images, all that are meant or none: they are not evicted any more, nor what a tag means later.</summary>
+    public async Task<Objection?> PinAsync(ReferencePattern pattern, Func<ImageChange, Task> told, CancellationToken cancel)
+    {
+        IReadOnlyList<Reference> meant = pattern.Exact is { } exact ? [exact] : [.. (await ListAsync(pattern, cancel)).SelectMany(image => image.NamesIn(pattern))];
+        if (meant.Count == 0) return NothingMatches(pattern);
+
+        var (objection, changes) = await _pins.PinAsync(meant, cancel);
+        foreach (var change in changes) await told(change);
+        return objection;
+    }
+
+    /// <summary>Unpins images: they can be evicted again, as if they had just been used.</summary>
+    public async Task<Objection?> UnpinAsync(ReferencePattern pattern, Func<ImageChange, Task> told, CancellationToken cancel)
+    {
+        var changes = await _pins.UnpinAsync(pattern.Matches, cancel);
+        foreach (var change in changes) await told(change);
+        return changes.Count > 0 ? null : new(404, $"nothing that is pinned matches {pattern}; list shows what is pinned, and by which tag or digest");
+    }
+
+    /// <summary>Removes images: their names, and what no other image has a part in.</summary>
+    /// <remarks>
+    /// <para>A tag goes alone while its image has another one; a digest takes the tags that point to it with it. Names go first, durably; then
+    /// what stays is looked at anew, and only what none of that needs is removed. A pull that comes between is either seen then, since a manifest is known before
+    /// its client asks for its blobs, or it uses the blobs after this began, and blobs that were used since stay. One that comes later fetches anew.</para>
+    /// </remarks>
+    public async Task<Objection?> RemoveAsync(ReferencePattern pattern, Func<ImageChange, Task> told, CancellationToken cancel)
+    {
+        var (objection, meant) = await _pins.WhileUnchangedAsync(() => TakeNamesAsync(pattern, cancel), cancel);
+        if (objection is not null) return objection;
+
+        var began = _clock.GetUtcNow();
+        var gone = meant.Where(one => one.IsGone).Select(one => one.Image).ToList();
+        var listed = gone.Count > 0 ? await _catalog.ListAsync(_ => true, mustRead: true, CancellationToken.None) : [];
+        var removals = RemovalPlan.Of(gone, listed, _pins.Reaches).ToDictionary(removal => removal.Image.Reference);
+        foreach (var (image, names, _) in meant)
+        {
+            var bytes = 0L;
+            if (removals.TryGetValue(image.Reference, out var removal))
+            {
+                foreach (var (manifest, isLast) in removal.Manifests) await _index.RemoveManifestAsync(manifest, isLast, CancellationToken.None);
+                foreach (var blob in removal.Blobs) bytes += _store.Remove(blob, began);
+            }
+
+            foreach (var name in names)
+                await told(new ImageChange(name, ImageFate.Removed) { Digest = image.Reference.Digest, Bytes = name == names[^1] ? bytes : 0 });
+        }
+
+        return null;
+    }
+
+    /// <summary>Asks upstreams now what tags mean, several at once. A plain reference that is not known becomes known.</summary>
+    public async Task<Objection?> RefreshAsync(ReferencePattern pattern, Func<ImageChange, Task> told, CancellationToken cancel)
+    {
+        if (pattern.Exact is { IsTag: false }) return new(400, $"{pattern} is a digest, whose meaning never changes; a tag or a pattern can be refreshed");
+
+        IReadOnlyList<Reference> meant = pattern.Exact is { } exact ? [exact] : [.. _index.References().Where(name => name.IsTag && pattern.Matches(name))];
+        if (meant.Count == 0) return NothingMatches(pattern);
+
+        var running = new List<Task<ImageChange>>();
+        foreach (var tag in meant.OrderBy(tag => tag.ToString(), StringComparer.Ordinal))
+        {
+            running.Add(RefreshAsync(tag, cancel));
+            if (running.Count == RefreshesAtOnce) await TellFirstAsync();
+        }
+
+        while (running.Count > 0) await TellFirstAsync();
+        return null;
+
+        async Task TellFirstAsync()
+        {
+            var first = await Task.WhenAny(running);
+            running.Remove(first);
+            await told(await first);
+        }
+    }
+
+    private async Task<ImageChange> RefreshAsync(Reference tag, CancellationToken cancel)
+    {
+        var known = _index.FindTag(tag)?.Digest;
+        if (_upstream(tag.Upstream) is not { } upstream) return Failed($"no upstream is called '{tag.Upstream}' any more");
+        if (upstream.Freshness.Offline) return Failed($"{upstream.Name} is set to be offline: it is never asked");
+
+        if (!(await _pulls.RefreshAsync(tag, upstream, cancel)).Has(out var record, out var error))
+            return error.Status == 404
+                ? new ImageChange(tag, ImageFate.Gone) { Previous = known, Error = $"{upstream.Name} has no such tag" }
+                : Failed(Told(error));
+
+        // A tag that was not known, or whose manifest was evicted, is only worth having with it.
+        var manifest = await _pulls.GetAsync(tag.At(record.Digest), headOnly: false, upstream, cancel);
+        if (manifest.Error is { } missing) return Failed(Told(missing));
+        return known == record.Digest
+            ? new ImageChange(tag, ImageFate.Unchanged) { Digest = record.Digest }
+            : new ImageChange(tag, ImageFate.Moved) { Digest = record.Digest, Previous = known };
+
+        ImageChange Failed(string why) => new(tag, ImageFate.Failed) { Digest = known, Error = why };
+
+        static string Told(RegistryError error) => error.Detail is { } detail ? $"{error.Message}: {detail}" : error.Message;
+    }
+
+    private async Task<(Objection? Objection, IReadOnlyList<(CachedImage Image, IReadOnlyList<Reference> Names, bool IsGone)> Meant)> TakeNamesAsync(
+        ReferencePattern pattern, CancellationToken cancel)
+    {
+        var meant = (await ListAsync(pattern, cancel)).Select(image => Meant(image, pattern)).ToList();
+        if (meant.Count == 0) return (NothingMatches(pattern), []);
+
+        var pinned = meant.SelectMany(one => one.Names.Append(one.Image.Reference)).Where(_pins.Has).ToList();
+        if (pinned.Count > 0)
+            return (new(409, $"{pinned[0]} is pinned{(pinned.Count > 1 ? $", and {pinned.Count - 1} more" : "")}: unpin it first; nothing was removed"), []);
+
+        foreach (var tag in meant.SelectMany(one => one.Names).Where(name => name.IsTag)) await _index.RemoveTagAsync(tag, CancellationToken.None);
+        return (null, meant);
+    }
+
+    // A digest takes all its tags with it.
+    private static (CachedImage Image, IReadOnlyList<Reference> Names, bool IsGone) Meant(CachedImage image, ReferencePattern pattern)
+    {
+        var names = image.NamesIn(pattern);
+        if (names.Any(name => !name.IsTag)) names = image.Tags.Count > 0 ? [.. image.TagReferences] : names;
+        return (image, names, image.TagReferences.All(names.Contains));
+    }
+
+    private static Func<Reference, bool> RepositoryOf(ReferencePattern pattern) =>
+        pattern.Exact is { } exact ? name => name.Upstream == exact.Upstream && name.Repository == exact.Repository : _ => true;
+
+    private static Objection NothingMatches(ReferencePattern pattern) => new(404, pattern.Exact is null
+        ? $"nothing that is cached matches {pattern}; a pattern is over the full form, such as docker.io/library/*, and list shows what is cached"
+        : $"{pattern} is not cached; list shows what is");
+}

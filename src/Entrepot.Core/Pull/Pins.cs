@@ -1,0 +1,251 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>What is pinned, and which blobs that keeps from being evicted.</summary>
+/// <remarks>
+/// <para>Safe for concurrent use. A pin reaches the manifest that it means, the manifests which that names, and config and layers of those that are
+/// stored; what is not stored yet is pinned all the same, so that it is when it arrives. Each change is made in this order: what it reaches is held in the
+/// store; the pin is written; what nobody reaches any more is let go. So nothing pinned can leave at any moment, and a crash loses no pin.</para>
+/// <para>Pulls tell of what changes a pin's reach: a tag that moved, and a manifest that arrived. Both are stored before they are told, and whoever
+/// changes a pin looks at the store again afterwards, so none is missed. Disposed when nothing pulls any more.</para>
+/// </remarks>
+internal sealed class Pins : IDisposable
+{
+    private readonly SemaphoreSlim _changes = new(1);   // held by whoever changes a pin
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Reference, Pin> _pins;          // guarded by _gate
+    private readonly Dictionary<Digest, int> _reached = [];     // how many pins reach it; guarded by _gate
+    private readonly IBlobStore _store;
+    private readonly ICacheIndex _index;
+    private readonly StoredManifests _manifests;
+
+    /// <summary>The pins that the index remembers; what they reach is found out by <see cref="LoadAsync"/>.</summary>
+    public Pins(IBlobStore store, ICacheIndex index)
+    {
+        (_store, _index, _manifests) = (store, index, new StoredManifests(store));
+        _pins = index.Pins().ToDictionary(pin => pin.Key, pin => new Pin(pin.Value, new Dictionary<Digest, long>()));
+    }
+
+    /// <summary>All that is pinned; a snapshot.</summary>
+    public IReadOnlyList<Reference> All { get { lock (_gate) return [.. _pins.Keys]; } }
+
+    /// <summary>Whether this very tag or digest is pinned.</summary>
+    public bool Has(Reference reference)
+    {
+        lock (_gate) return _pins.ContainsKey(reference);
+    }
+
+    /// <summary>Whether something that is pinned needs this blob.</summary>
+    public bool Reaches(Digest digest)
+    {
+        lock (_gate) return _reached.ContainsKey(digest);
+    }
+
+    /// <summary>Finds out what the remembered pins reach, before anything may be evicted.</summary>
+    public async Task LoadAsync(CancellationToken cancel)
+    {
+        await _changes.WaitAsync(cancel);
+        try
+        {
+            foreach (var pin in All) await FollowLockedAsync(pin);
+        }
+        finally
+        {
+            _changes.Release();
+        }
+    }
+
+    /// <summary>Pins all of these, or none.</summary>
+    /// <returns>Why none is pinned; or for each the bytes on disk of what it reaches and is stored.</returns>
+    public async Task<(Objection? Objection, IReadOnlyList<ImageChange> Changes)> PinAsync(IReadOnlyList<Reference> references, CancellationToken cancel)
+    {
+        await _changes.WaitAsync(cancel);
+        var held = new HashSet<Digest>();
+        try
+        {
+            var wanted = new List<(Reference Reference, ImageParts Parts, long Bytes)>();
+            foreach (var reference in references)
+            {
+                if (MeaningOf(reference) is not { } root) return (NotCached(reference), []);
+                var parts = await PartsAsync(root, cancel);
+                var here = Hold(parts, held);
+                if (!here.Contains(root) || !parts.IsComplete(here.Contains)) return (NotComplete(reference), []);
+                wanted.Add((reference, parts, here.Sum(digest => BytesOf(digest, parts.Sizes[digest]))));
+            }
+
+            if (_store.ShortOf(BytesWith(wanted.Select(one => one.Parts.Sizes))) is > 0 and var missing)
+                return (new(507, $"{(references.Count == 1 ? references[0].ToString() : $"these {references.Count} images")} cannot be pinned: the quota has no room for that", missing), []);
+
+            foreach (var (reference, parts, _) in wanted)
+            {
+                await _index.SetPinAsync(reference, parts.Root, CancellationToken.None);
+                Set(reference, new Pin(parts.Root, parts.Sizes));
+                await FollowLockedAsync(reference);
+            }
+
+            return (null, [.. wanted.Select(one => new ImageChange(one.Reference, ImageFate.Pinned) { Digest = one.Parts.Root, Bytes = one.Bytes })]);
+        }
+        finally
+        {
+            Drop(held);
+            _changes.Release();
+        }
+    }
+
+    /// <summary>Unpins what matches.</summary>
+    /// <returns>For each the bytes on disk that nothing pins any more.</returns>
+    public async Task<IReadOnlyList<ImageChange>> UnpinAsync(Func<Reference, bool> matches, CancellationToken cancel)
+    {
+        await _changes.WaitAsync(cancel);
+        try
+        {
+            var changes = new List<ImageChange>();
+            foreach (var reference in All.Where(matches).OrderBy(pin => pin.ToString(), StringComparer.Ordinal))
+            {
+                await _index.RemovePinAsync(reference, CancellationToken.None);
+                var (manifest, bytes) = Set(reference, null);
+                changes.Add(new ImageChange(reference, ImageFate.Unpinned) { Digest = manifest, Bytes = bytes });
+            }
+
+            return changes;
+        }
+        finally
+        {
+            _changes.Release();
+        }
+    }
+
+    /// <summary>Runs while no pin changes.</summary>
+    public async Task<T> WhileUnchangedAsync<T>(Func<Task<T>> work, CancellationToken cancel)
+    {
+        await _changes.WaitAsync(cancel);
+        try
+        {
+            return await work();
+        }
+        finally
+        {
+            _changes.Release();
+        }
+    }
+
+    /// <summary>A tag means this now, which is stored; a pin of it follows.</summary>
+    public async Task MovedAsync(Reference tag, Digest manifest)
+    {
+        lock (_gate)
+            if (!_pins.TryGetValue(tag, out var pin) || pin.Manifest == manifest) return;
+        await FollowAsync([tag]);
+    }
+
+    /// <summary>A manifest is stored now; pins that reach it reach what it names.</summary>
+    public async Task ArrivedAsync(Digest manifest)
+    {
+        Reference[] reaching;
+        lock (_gate)
+        {
+            if (!_reached.ContainsKey(manifest)) return;
+            reaching = [.. _pins.Where(pin => pin.Value.Reach.ContainsKey(manifest)).Select(pin => pin.Key)];
+        }
+
+        await FollowAsync(reaching);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _changes.Dispose();
+
+    private async Task FollowAsync(IEnumerable<Reference> pins)
+    {
+        await _changes.WaitAsync(CancellationToken.None);
+        try
+        {
+            foreach (var pin in pins) await FollowLockedAsync(pin);
+        }
+        finally
+        {
+            _changes.Release();
+        }
+    }
+
+    // Brings a pin's reach in line with what is stored, until that stays the same: what comes between the look and the change is told to nobody.
+    private async Task FollowLockedAsync(Reference reference)
+    {
+        while (true)
+        {
+            Pin before;
+            lock (_gate)
+                if (!_pins.TryGetValue(reference, out before!)) return;
+
+            // A tag that is gone still pins what it meant last.
+            var root = MeaningOf(reference) ?? before.Manifest;
+            var parts = await PartsAsync(root, CancellationToken.None);
+            if (root == before.Manifest && parts.Sizes.Count == before.Reach.Count && parts.Sizes.Keys.All(before.Reach.ContainsKey)) return;
+            await _index.SetPinAsync(reference, root, CancellationToken.None);
+            Set(reference, new Pin(root, parts.Sizes));
+        }
+    }
+
+    private Digest? MeaningOf(Reference reference) => reference.IsTag ? _index.FindTag(reference)?.Digest : reference.Digest;
+
+    private Task<ImageParts> PartsAsync(Digest root, CancellationToken cancel) => _manifests.PartsAsync(root, [], mustRead: false, cancel);
+
+    // Held before it is looked at: what is found here now stays here.
+    private HashSet<Digest> Hold(ImageParts parts, HashSet<Digest> held)
+    {
+        held.UnionWith(parts.Sizes.Keys);
+        return [.. parts.Sizes.Keys.Where(_store.Pin)];
+    }
+
+    private void Drop(HashSet<Digest> held)
+    {
+        lock (_gate)
+            foreach (var digest in held.Where(digest => !_reached.ContainsKey(digest))) _store.Unpin(digest);
+    }
+
+    // Puts a pin in the place of what there was, or takes it away. Returns what it meant, and bytes that nothing pins any more.
+    private (Digest Manifest, long Bytes) Set(Reference reference, Pin? pin)
+    {
+        lock (_gate)
+        {
+            _pins.Remove(reference, out var before);
+            if (pin is not null) _pins.Add(reference, pin);
+            foreach (var digest in pin?.Reach.Keys ?? [])
+            {
+                if (!_reached.TryAdd(digest, 1)) _reached[digest]++;
+                else _store.Pin(digest);
+            }
+
+            var bytes = 0L;
+            foreach (var digest in before?.Reach.Keys ?? [])
+            {
+                if (--_reached[digest] > 0) continue;
+                _reached.Remove(digest);
+                _store.Unpin(digest);
+                bytes += _index.FindBlob(digest) is { } blob ? Quota.OnDisk(blob.Size) : 0;
+            }
+
+            return (before?.Manifest ?? default, bytes);
+        }
+    }
+
+    // Bytes on disk of all that is pinned, with these besides, when all of it has arrived.
+    private long BytesWith(IEnumerable<IReadOnlyDictionary<Digest, long>> more)
+    {
+        lock (_gate)
+        {
+            return _pins.Values.Select(pin => pin.Reach).Concat(more).SelectMany(reach => reach).DistinctBy(blob => blob.Key)
+                .Sum(blob => BytesOf(blob.Key, blob.Value));
+        }
+    }
+
+    // Nobody can say more of a blob than its bytes do.
+    private long BytesOf(Digest digest, long said) => Quota.OnDisk(_index.FindBlob(digest)?.Size ?? Math.Clamp(said, 0, 1L << 42));
+
+    private static Objection NotCached(Reference reference) =>
+        new(404, $"{reference} is not cached: pull it through this cache first, then pin it");
+
+    private static Objection NotComplete(Reference reference) =>
+        new(409, $"{reference} is not completely cached: pull it through this cache first, with all its layers, then pin it");
+
+    private sealed record Pin(Digest Manifest, IReadOnlyDictionary<Digest, long> Reach);
+}

@@ -1,0 +1,167 @@
+using Entrepot.Oci;
+using Entrepot.Pull;
+using Entrepot.Server.Telemetry;
+
+namespace Entrepot.Server.Admin;
+
+/// <summary>The admin API: what operators ask a running appliance. Safe for concurrent use.</summary>
+/// <param name="images">What is cached.</param>
+/// <param name="scrub">What hashes it again.</param>
+/// <param name="routes">The configured upstreams, as they are now.</param>
+/// <param name="status">How the appliance is now.</param>
+/// <param name="measured">Ends when it is known what is stored: nothing is pinned or removed before that; with <see langword="false"/> if it never will be.</param>
+/// <param name="clock">The time.</param>
+/// <param name="log">Where faults go.</param>
+/// <param name="stop">Ends what takes long.</param>
+internal sealed class AdminApi(
+    Images images, Scrub scrub, Func<UpstreamRoutes> routes, Func<StatusReport> status, Task<bool> measured, TimeProvider clock, ILogger log, CancellationToken stop)
+{
+    /// <summary>What every path of it begins with.</summary>
+    public const string Prefix = "/api/";
+
+    private const string NoRef = "the parameter ref is missing: an image such as docker.io/library/alpine:3.20, or a pattern such as docker.io/library/*";
+
+    // A few lines a second: enough for a progress bar.
+    private static readonly TimeSpan LineEvery = TimeSpan.FromMilliseconds(300);
+
+    /// <summary>Handles one request.</summary>
+    public async Task HandleAsync(HttpContext context)
+    {
+        var reply = new AdminReply(context);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stop);
+        try
+        {
+            // Elsewhere: the store is read, and this is a socket's continuation.
+            await Task.Run(() => AnswerAsync(context, reply, ending.Token), ending.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            await reply.RefuseAsync(StatusCodes.Status503ServiceUnavailable, "the server is stopping");
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            Log.AdminFault(log, fault, context.Request.Method, context.Request.Path);
+            await reply.RefuseAsync(StatusCodes.Status500InternalServerError, $"the store failed: {fault.Message}");
+        }
+    }
+
+    private async Task AnswerAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
+    {
+        if (!IsOwnOrigin(context))
+        {
+            await reply.RefuseAsync(StatusCodes.Status403Forbidden, "requests of web pages from elsewhere are refused: their Origin is not this server");
+            return;
+        }
+
+        var method = HttpMethods.IsHead(context.Request.Method) ? HttpMethods.Get : context.Request.Method;
+        var operations = OperationsOf(context.Request.Path.Value ?? "");
+        if (operations.Count == 0)
+        {
+            await reply.RefuseAsync(StatusCodes.Status404NotFound, "no such endpoint; there are status, images, pins, refresh and verify under /api/v1/");
+            return;
+        }
+
+        if (!operations.TryGetValue(method, out var operation))
+        {
+            var allowed = string.Join(", ", operations.Keys);
+            context.Response.Headers.Allow = allowed;
+            await reply.RefuseAsync(StatusCodes.Status405MethodNotAllowed, $"{context.Request.Method} is not allowed here; {allowed} is");
+            return;
+        }
+
+        await operation(context, reply, cancel);
+    }
+
+    private Dictionary<string, Func<HttpContext, AdminReply, CancellationToken, Task>> OperationsOf(string path) => path switch
+    {
+        "/api/v1/status" => new() { ["GET"] = (_, reply, _) => reply.WriteAsync(StatusCodes.Status200OK, status(), AdminJson.Default.StatusReport) },
+        "/api/v1/images" => new() { ["GET"] = ListAsync, ["DELETE"] = Changing(images.RemoveAsync) },
+        "/api/v1/pins" => new() { ["POST"] = Changing(images.PinAsync), ["DELETE"] = Changing(images.UnpinAsync) },
+        "/api/v1/refresh" => new() { ["POST"] = Changing(images.RefreshAsync) },
+        "/api/v1/verify" => new() { ["POST"] = VerifyAsync },
+        _ => [],
+    };
+
+    private async Task ListAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
+    {
+        var only = default(ReferencePattern?);
+        if (context.Request.Query["ref"].FirstOrDefault() is { Length: > 0 } text)
+        {
+            if (ReferencePattern.Parse(text, routes(), out var pattern) is { } objection)
+            {
+                await reply.WriteAsync(objection);
+                return;
+            }
+
+            only = pattern;
+        }
+
+        var list = new ImageList([.. (await images.ListAsync(only, cancel)).Select(EntryOf)]);
+        await reply.WriteAsync(StatusCodes.Status200OK, list, AdminJson.Default.ImageList);
+    }
+
+    private Func<HttpContext, AdminReply, CancellationToken, Task> Changing(
+        Func<ReferencePattern, Func<ImageChange, Task>, CancellationToken, Task<Objection?>> change) => async (context, reply, cancel) =>
+    {
+        var text = context.Request.Query["ref"].FirstOrDefault() ?? "";
+        var pattern = default(ReferencePattern);
+        var objection = text.Length == 0 ? new Objection(StatusCodes.Status400BadRequest, NoRef) : ReferencePattern.Parse(text, routes(), out pattern);
+        objection ??= await UnmeasuredAsync(cancel);
+        objection ??= await change(pattern, done => reply.WriteLineAsync(OutcomeOf(done), AdminJson.Default.ImageOutcome), cancel);
+        if (objection is not null) await reply.WriteAsync(objection);
+    };
+
+    private async Task<Objection?> UnmeasuredAsync(CancellationToken cancel) =>
+        await measured.WaitAsync(cancel) ? null : new Objection(StatusCodes.Status503ServiceUnavailable, "the store could not be measured at start, so nothing can be changed: see status");
+
+    private async Task VerifyAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
+    {
+        if (scrub.TryStart(cancel) is not { } run)
+        {
+            await reply.RefuseAsync(StatusCodes.Status409Conflict, "a verification is running already; one at a time is what the disk can bear");
+            return;
+        }
+
+        var told = 0;
+        using var lines = new PeriodicTimer(LineEvery, clock);
+        while (true)
+        {
+            var line = lines.WaitForNextTickAsync(CancellationToken.None).AsTask();
+            if (await Task.WhenAny(run.Ended, line) == run.Ended) break;
+            var wrong = run.Wrong(told);
+            told += wrong.Count;
+            await reply.WriteLineAsync(ProgressOf(run, wrong, isDone: false), AdminJson.Default.VerifyProgress);
+        }
+
+        await run.Ended;
+        await reply.WriteLineAsync(ProgressOf(run, run.Wrong(0), isDone: true), AdminJson.Default.VerifyProgress);
+    }
+
+    // A browser says where a page comes from. Names are not believed, since whoever owns one can make it mean this machine.
+    private static bool IsOwnOrigin(HttpContext context)
+    {
+        var origins = context.Request.Headers.Origin;
+        if (origins.Count == 0) return true;
+        if (!Uri.TryCreate(origins.ToString(), UriKind.Absolute, out var origin) || origin.PathAndQuery != "/") return false;
+
+        var (address, port) = (context.Connection.LocalIpAddress!, context.Connection.LocalPort);
+        if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
+        var isThisHost = System.Net.IPAddress.TryParse(origin.DnsSafeHost, out var said)
+            ? said.Equals(address)
+            : origin.Host == "localhost" && System.Net.IPAddress.IsLoopback(address);
+        return isThisHost && origin.Scheme == context.Request.Scheme && origin.Port == port;
+    }
+
+    private static ImageEntry EntryOf(CachedImage image) => new(
+        image.Reference.Upstream, image.Reference.Repository, image.Tags, image.Reference.Digest.ToString(), image.MediaType, image.Size, image.IsComplete,
+        image.IsPinned, Set: null, image.LastUse, [.. image.Blobs.Select(blob => blob.ToString())]);
+
+    private static ImageOutcome OutcomeOf(ImageChange change) => new(
+        change.Reference.ToString(), change.Fate.ToString().ToLowerInvariant(), change.Digest?.ToString(), change.Previous?.ToString(), change.Bytes, change.Error);
+
+    private static VerifyProgress ProgressOf(ScrubRun run, IReadOnlyList<Digest> wrong, bool isDone)
+    {
+        var progress = run.Progress;
+        return new(progress.Blobs, progress.TotalBlobs, progress.Bytes, progress.TotalBytes, [.. wrong.Select(digest => digest.ToString())], isDone);
+    }
+}

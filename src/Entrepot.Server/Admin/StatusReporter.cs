@@ -1,0 +1,95 @@
+using Entrepot.Pull;
+using Entrepot.Server.Cli;
+using Entrepot.Server.Options;
+using Entrepot.Server.Telemetry;
+using Entrepot.Storage;
+
+namespace Entrepot.Server.Admin;
+
+/// <summary>Tells how the appliance is, at one moment after the other. Safe for concurrent use; waits for nobody.</summary>
+internal sealed class StatusReporter
+{
+    // With less than a twentieth of the quota to move in, most of what is pulled is not kept.
+    private const int LeastShare = 20;
+
+    private readonly DateTimeOffset _began;
+
+    /// <summary>Tells of the time from now on.</summary>
+    public StatusReporter(TimeProvider clock) => (Clock, _began) = (clock, clock.GetUtcNow());
+
+    /// <summary>The room under the root.</summary>
+    public required DiskSpace Space { get; init; }
+
+    /// <summary>The root.</summary>
+    public required StoreRoot Root { get; init; }
+
+    /// <summary>Bytes that the file system is to keep free.</summary>
+    public required long MinFree { get; init; }
+
+    /// <summary>What is remembered of the store.</summary>
+    public required FasterCacheIndex Index { get; init; }
+
+    /// <summary>What compares that with the directory.</summary>
+    public required Reconciler Reconciler { get; init; }
+
+    /// <summary>What is arriving.</summary>
+    public required FetchTable Fetches { get; init; }
+
+    /// <summary>What has been answered.</summary>
+    public required CacheMetrics Metrics { get; init; }
+
+    /// <summary>What went wrong lately.</summary>
+    public required RecentFaults Faults { get; init; }
+
+    /// <summary>The upstreams as they are now.</summary>
+    public required Func<IReadOnlyList<UpstreamStatus>> Upstreams { get; init; }
+
+    /// <summary>Where the registry API answers.</summary>
+    public required Func<IReadOnlyList<Uri>> Registry { get; init; }
+
+    /// <summary>Whether it is about to end.</summary>
+    public required Func<bool> IsDraining { get; init; }
+
+    private TimeProvider Clock { get; }
+
+    /// <summary>How it is now.</summary>
+    public StatusReport Report()
+    {
+        var usage = Space.Usage;
+        var free = Root.FreeBytes();
+        var upstreams = Upstreams();
+        var (sources, bytes, hitBytes) = Metrics.Totals();
+        return new StatusReport(
+            Product.Version,
+            IsDraining() ? "draining" : "ready",
+            Math.Max(0, (long)(Clock.GetUtcNow() - _began).TotalSeconds),
+            [.. Registry().Select(uri => uri.GetLeftPart(UriPartial.Authority))],
+            new StorageStatus(Root.Path, usage.Blobs, usage.Used + usage.Overhead, usage.Reserved, usage.Pinned, usage.Limit, free),
+            new RequestStatus(sources.Values.Sum(), sources, bytes, hitBytes),
+            upstreams,
+            [.. Fetches.Running.Select(fetch => new FetchStatus(fetch.Leader.ToString(), fetch.Size, fetch.Arrived, fetch.Followers)).OrderBy(fetch => fetch.Reference, StringComparer.Ordinal)],
+            [.. Problems(usage, free, upstreams)]);
+    }
+
+    private IEnumerable<string> Problems(SpaceUsage usage, long free, IReadOnlyList<UpstreamStatus> upstreams)
+    {
+        if (IsDraining()) yield return "The server is stopping: it ends what it has begun and takes nothing new.";
+        foreach (var upstream in upstreams.Where(upstream => upstream.State == "down"))
+            yield return $"{upstream.Name} is out of reach: what is cached is served, everything else of it fails. Is {string.Join(", ", upstream.Urls)} reachable from here?";
+        foreach (var upstream in upstreams.Where(upstream => upstream.RateLimitRemaining == 0))
+            yield return $"{upstream.Name} says that its rate limit is used up: configure an account for it, or wait.";
+
+        if (!Space.Measured.IsCompleted) yield return "The store is still being measured: what is cached is served, nothing new is kept.";
+        else if (!Space.Measured.Result) yield return $"The store in {Root.Path} could not be measured: nothing new is kept until the next start. See the log.";
+        else if (!Reconciler.Progress.IsDone) yield return $"The store is still being compared with the index, {Reconciler.Progress.Files} files so far: files not yet seen are hashed before they are served.";
+
+        var room = usage.Limit - usage.Overhead - usage.Pinned;
+        if (room < usage.Limit / LeastShare)
+            yield return $"Pinned images take {Quantity.Show(usage.Pinned)} of the quota of {Quantity.Show(usage.Limit)}: what does not fit beside them is passed through and not kept. Unpin something, or raise storage.quota.";
+        if (free < MinFree && usage.Used - usage.Pinned < MinFree - free)
+            yield return $"The file system of {Root.Path} has {Quantity.Show(free)} free, and storage.minFree wants {Quantity.Show(MinFree)}: nothing new is kept. Free some space; emptying the cache is not enough.";
+        if (Index.Warning is { } warning) yield return $"At the start, {warning}.";
+        if (Index.Spoilt > 0) yield return $"{Index.Spoilt} records could not be read at the start; what they told (tags, pins) is forgotten. Compare list with what should be pinned.";
+        foreach (var sentence in Faults.Sentences()) yield return sentence;
+    }
+}
