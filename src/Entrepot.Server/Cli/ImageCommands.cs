@@ -42,7 +42,7 @@ internal static class ImageCommands
                 {
                     await session.Around.Out.WriteLineAsync(session.IsJson ? text : Text(outcome));
                     images++;
-                    if (outcome.Outcome == "failed") failed++;
+                    if (IsFailure(outcome)) failed++;
                 }
             }
             catch (AdminException refusal) when (refusal.IsRefusal)
@@ -55,6 +55,9 @@ internal static class ImageCommands
         if (failed > 0) await session.ComplainAsync($"{failed} of {Words.Count(images, "image")} failed");
         return failed + refused == 0 ? ExitStatus.Fine : ExitStatus.Failed;
     }
+
+    /// <summary>Whether the command has not done what it was asked: also when a tag is asked for that never was anywhere.</summary>
+    internal static bool IsFailure(ImageOutcome outcome) => outcome is { Outcome: "failed" } or { Outcome: "gone", Previous: null };
 
     /// <summary>What became of an image, in a line for people.</summary>
     internal static string Text(ImageOutcome outcome)

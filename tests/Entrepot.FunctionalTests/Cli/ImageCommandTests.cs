@@ -124,8 +124,16 @@ public sealed class ImageCommandTests : IAsyncLifetime
             ran.Lines.Select(line => JsonNode.Parse(line)!).Select(line => ((string)line["reference"]!, (string)line["outcome"]!)).Order());
     }
 
+    [Fact]
+    public async Task Refresh_TagThatNeverWas_IsAFailure()
+    {
+        var ran = await RunAsync("refresh", "org/none:1");
+
+        ran.IsFailure("1 of 1 image failed");
+        Assert.StartsWith("gone      docker.io/org/none:1: ", Assert.Single(ran.Lines), StringComparison.Ordinal);
+    }
+
     [Theory]
-    [InlineData("refresh")]
     [InlineData("pin")]
     [InlineData("unpin")]
     [InlineData("remove")]

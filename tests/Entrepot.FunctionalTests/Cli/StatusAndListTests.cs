@@ -10,7 +10,13 @@ public sealed class StatusAndListTests : IAsyncLifetime
     private readonly TestRegistry _registry = new();
     private Appliance _cache = null!;
 
-    public async Task InitializeAsync() => _cache = await Appliance.StartAsync(_registry, new Setup { Times = Setup.Impatient, TagTtl = TimeSpan.Zero });
+    public async Task InitializeAsync()
+    {
+        _cache = await Appliance.StartAsync(_registry, new Setup { Times = Setup.Impatient with { Break = TimeSpan.FromMinutes(1) } });
+
+        // A server that has just begun to look at its store tells of that.
+        await Appliance.UntilAsync(async () => (await ReportAsync())["problems"]!.AsArray().Count == 0, () => "there are problems");
+    }
 
     public async Task DisposeAsync()
     {
@@ -59,7 +65,12 @@ public sealed class StatusAndListTests : IAsyncLifetime
     public async Task Status_UpstreamOutOfReach_LeadsWithIt()
     {
         await _registry.DisposeAsync();
-        Assert.Equal(503, (await _cache.GetManifestAsync("1")).Status);
+        await Appliance.UntilAsync(
+            async () =>
+            {
+                Assert.Equal(503, (await _cache.GetManifestAsync("1")).Status);
+                return (string?)(await ReportAsync())["upstreams"]![0]!["state"] == "down";
+            }, () => "the upstream is not found to be down");
 
         var ran = (await RunAsync("status")).IsFine();
 
@@ -156,6 +167,8 @@ public sealed class StatusAndListTests : IAsyncLifetime
         (await line.RunAsync("status")).IsFine();
         Assert.Equal(1, (await line.RunAsync("status", "--server", _cache.Url.Authority)).Status);
     }
+
+    private async Task<JsonNode> ReportAsync() => JsonNode.Parse((await RunAsync("status", "--output", "json")).IsFine().Out)!;
 
     private Task<Ran> RunAsync(params string[] arguments) => CommandLine.RunAsync(_cache.Admin, arguments);
 

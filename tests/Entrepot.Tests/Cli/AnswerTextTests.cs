@@ -97,4 +97,14 @@ public sealed class AnswerTextTests
     [InlineData("failed", null, null, null, "the upstream\nis silent", "failed    docker.io/library/a:1: the upstream is silent")]
     public void Text_Outcome_IsOneLine(string outcome, string? digest, string? previous, long? bytes, string? error, string expected) =>
         Assert.Equal(expected, ImageCommands.Text(new("docker.io/library/a:1", outcome, digest, previous, bytes, error)));
+
+    [Theory]
+    [InlineData("failed", "sha256:1", true)]
+    [InlineData("gone", null, true)]
+    [InlineData("gone", "sha256:1", false)]
+    [InlineData("moved", null, false)]
+    [InlineData("unchanged", null, false)]
+    [InlineData("removed", null, false)]
+    public void IsFailure_Outcome_IsWhatWasNotDone(string outcome, string? previous, bool expected) =>
+        Assert.Equal(expected, ImageCommands.IsFailure(new("docker.io/library/a:1", outcome, Previous: previous)));
 }
