@@ -115,6 +115,7 @@ internal sealed class AdminClient : IDisposable
     {
         if (IsJson(response.Content.Headers.ContentType) && await ErrorAsync(response, cancel) is { } error)
             return new AdminException(Words.Line(error), isRefusal: true);
+        if ((int)response.StatusCode >= 500) return new AdminException($"{Address} failed with status {(int)response.StatusCode}; see the server's log");
         if (IsRegistry(response) || await AnswersAsRegistryAsync(cancel))
         {
             var guess = new UriBuilder(Server) { Port = ServerFlags.DefaultPort }.Uri.GetLeftPart(UriPartial.Authority);

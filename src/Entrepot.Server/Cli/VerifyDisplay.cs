@@ -12,6 +12,7 @@ internal sealed class VerifyDisplay(Surroundings around)
     private readonly long _began = around.Clock.GetTimestamp();
     private readonly HashSet<string> _told = [];
     private TimeSpan _line;
+    private bool _isShowing;   // whether the cursor is at the end of a line that is to be written over
 
     /// <summary>Shows what the server says; what is wrong is told once, and the end sums up.</summary>
     public async Task ShowAsync(VerifyProgress progress)
@@ -30,6 +31,7 @@ internal sealed class VerifyDisplay(Surroundings around)
         }
         else if (around.IsTerminal)
         {
+            _isShowing = true;
             await around.Out.WriteAsync(ClearLine + Line(progress, elapsed));
             await around.Out.FlushAsync(CancellationToken.None);
         }
@@ -40,8 +42,13 @@ internal sealed class VerifyDisplay(Surroundings around)
         }
     }
 
-    /// <summary>Takes the line on a terminal away, so that others can be written.</summary>
-    public Task ClearAsync() => around.IsTerminal ? around.Out.WriteAsync(ClearLine) : Task.CompletedTask;
+    /// <summary>Takes the line on a terminal away, if there is one, so that others can be written.</summary>
+    public Task ClearAsync()
+    {
+        if (!_isShowing) return Task.CompletedTask;
+        _isShowing = false;
+        return around.Out.WriteAsync(ClearLine);
+    }
 
     /// <summary>How far it came: the middle of a sentence.</summary>
     public static string HowFar(VerifyProgress? last) =>

@@ -38,7 +38,10 @@ internal sealed class CommandLine : IDisposable
     /// <summary>How long a server is waited for that has its answer at hand.</summary>
     public TimeSpan ServerPatience { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>Called after each line of the answer.</summary>
+    /// <summary>Whether a person reads the answer.</summary>
+    public bool IsTerminal { get; init; }
+
+    /// <summary>Called after each line of the answer, and each part that was written without one.</summary>
     public Action<string> Wrote { get; init; } = _ => { };
 
     /// <summary>The options' file that is looked for when none is named.</summary>
@@ -62,6 +65,7 @@ internal sealed class CommandLine : IDisposable
             Error = error,
             Environment = Environment,
             Stop = _stop.Token,
+            IsTerminal = IsTerminal,
             DefaultConfig = DefaultConfig,
             Patience = ServerPatience,
             Start = (_, _, _) => throw new InvalidOperationException("must not be started"),
@@ -76,6 +80,12 @@ internal sealed class CommandLine : IDisposable
 
     private sealed class Lines(Action<string> wrote) : StringWriter
     {
+        public override async Task WriteAsync(string? value)
+        {
+            await base.WriteAsync(value);
+            wrote(value ?? "");
+        }
+
         public override async Task WriteLineAsync(string? value)
         {
             await base.WriteLineAsync(value);

@@ -66,6 +66,14 @@ public sealed class ReachTests
     }
 
     [Fact]
+    public async Task RunAsync_ServerThatFails_PointsToItsLog()
+    {
+        await using var other = new RawServer("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+
+        (await CommandLine.RunAsync(other.Address, "verify")).IsFailure($"http://{other.Address.Authority} failed with status 500; see the server's log");
+    }
+
+    [Fact]
     public async Task RunAsync_AnswerOfAnotherVersion_SaysSo()
     {
         await using var other = new RawServer("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]");
