@@ -163,6 +163,17 @@ public sealed class ImageCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Pin_ImageThatIsNotComplete_SaysWhatToDo()
+    {
+        var image = _registry.Content.AddImage("org/half", "1", TestBlob.Random(1000, seed: 403));
+        (await _cache.GetManifestAsync("1", "org/half")).Is(image.Manifest.Bytes);
+
+        (await RunAsync("pin", "org/half:1")).IsFailure(
+            "docker.io/org/half:1 is not completely cached: pull it through this cache first, with all its layers, then pin it");
+        Assert.Contains(" incomplete\n", (await RunAsync("list", "org/half:1")).IsFine().Out);
+    }
+
+    [Fact]
     public async Task Pin_UnknownUpstream_NamesThoseThereAre()
     {
         var ran = await RunAsync("pin", "quay.io/org/app:1");

@@ -88,6 +88,9 @@ public sealed class StatusAndListTests : IAsyncLifetime
         _registry.On(Ask.Blob, Misbehave.Hold(gate));
         var running = _cache.GetBlobAsync(blob);
         await gate.ReachedAsync();
+        await Appliance.UntilAsync(
+            async () => (await ReportAsync())["fetches"] is JsonArray { Count: 1 } fetches && (int)fetches[0]!["followers"]! == 1 && fetches[0]!["size"] is not null,
+            () => "nothing arrives");
 
         var text = (await RunAsync("status")).IsFine().Out;
         var json = (await RunAsync("status", "--output", "json")).IsFine().Out;
@@ -98,6 +101,29 @@ public sealed class StatusAndListTests : IAsyncLifetime
         Assert.Contains(" of 1.9 MiB  1 follower\n", text);
         await Schemas.CheckAsync("status", json);
         Assert.Single(JsonNode.Parse(json)!["fetches"]!.AsArray());
+    }
+
+    [Fact]
+    public async Task Status_ServerThatStops_LeadsWithIt()
+    {
+        var blob = _registry.Content.AddBlob(2_000_000, seed: 426);
+        var gate = new Gate(1_000_000);
+        _registry.On(Ask.Blob, Misbehave.Hold(gate));
+        var running = _cache.GetBlobAsync(blob);
+        await gate.ReachedAsync();
+
+        var stopping = _cache.StopAsync();
+        await Appliance.UntilAsync(async () => (string?)(await ReportAsync())["state"] == "draining", () => "it is not draining");
+        var ran = (await RunAsync("status")).IsFine();
+        await Schemas.CheckAsync("status", (await RunAsync("status", "--output", "json")).IsFine().Out);
+        gate.Open();
+        (await running).Is(blob.Bytes);
+        await stopping;
+        await _cache.StartAgainAsync();
+
+        Assert.Equal("1 problem:", ran.Lines[0]);
+        Assert.Contains("stopping", ran.Lines[1]);
+        Assert.Contains(", draining, up ", ran.Lines[2]);
     }
 
     [Fact]
