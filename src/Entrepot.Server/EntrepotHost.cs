@@ -113,7 +113,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             Registry = () => Registry,
             IsDraining = () => _admin!.IsDraining,
         };
-        var api = new AdminApi(_pulls.Images, scrub, () => routes, status.Report, _space.Measured, parts.Clock, _log, _adminWeb.Lifetime.ApplicationStopping);
+        var api = new AdminApi(_pulls.Images, scrub, () => routes, status.ReportAsync, _space.Measured, parts.Clock, _log, _adminWeb.Lifetime.ApplicationStopping);
         _admin = new AdminEndpoint(metrics, api);
         _registryWeb.Run(registry.HandleAsync);
         _adminWeb.Run(_admin.HandleAsync);

@@ -14,7 +14,7 @@ namespace Entrepot.Server.Admin;
 /// <param name="log">Where faults go.</param>
 /// <param name="stop">Ends what takes long.</param>
 internal sealed class AdminApi(
-    Images images, Scrub scrub, Func<UpstreamRoutes> routes, Func<StatusReport> status, Task<bool> measured, TimeProvider clock, ILogger log, CancellationToken stop)
+    Images images, Scrub scrub, Func<UpstreamRoutes> routes, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock, ILogger log, CancellationToken stop)
 {
     /// <summary>What every path of it begins with.</summary>
     public const string Prefix = "/api/";
@@ -74,7 +74,7 @@ internal sealed class AdminApi(
 
     private Dictionary<string, Func<HttpContext, AdminReply, CancellationToken, Task>> OperationsOf(string path) => path switch
     {
-        "/api/v1/status" => new() { ["GET"] = (_, reply, _) => reply.WriteAsync(StatusCodes.Status200OK, status(), AdminJson.Default.StatusReport) },
+        "/api/v1/status" => new() { ["GET"] = async (_, reply, _) => await reply.WriteAsync(StatusCodes.Status200OK, await status(), AdminJson.Default.StatusReport) },
         "/api/v1/images" => new() { ["GET"] = ListAsync, ["DELETE"] = Changing(images.RemoveAsync) },
         "/api/v1/pins" => new() { ["POST"] = Changing(images.PinAsync), ["DELETE"] = Changing(images.UnpinAsync) },
         "/api/v1/refresh" => new() { ["POST"] = Changing(images.RefreshAsync) },

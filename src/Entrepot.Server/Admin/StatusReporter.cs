@@ -9,8 +9,8 @@ namespace Entrepot.Server.Admin;
 /// <summary>Tells how the appliance is, at one moment after the other. Safe for concurrent use; waits for nobody.</summary>
 internal sealed class StatusReporter
 {
-    // With less than a twentieth of the quota to move in, most of what is pulled is not kept.
-    private const int LeastShare = 20;
+    // With less than a tenth of the quota to move in, much of what is pulled is not kept.
+    private const int LeastShare = 10;
 
     private readonly DateTimeOffset _began;
 
@@ -53,8 +53,9 @@ internal sealed class StatusReporter
     private TimeProvider Clock { get; }
 
     /// <summary>How it is now.</summary>
-    public StatusReport Report()
+    public async Task<StatusReport> ReportAsync()
     {
+        var isMeasured = Space.Measured.IsCompleted ? await Space.Measured : default(bool?);
         var usage = Space.Usage;
         var free = Root.FreeBytes();
         var upstreams = Upstreams();
@@ -68,10 +69,10 @@ internal sealed class StatusReporter
             new RequestStatus(sources.Values.Sum(), sources, bytes, hitBytes),
             upstreams,
             [.. Fetches.Running.Select(fetch => new FetchStatus(fetch.Leader.ToString(), fetch.Size, fetch.Arrived, fetch.Followers)).OrderBy(fetch => fetch.Reference, StringComparer.Ordinal)],
-            [.. Problems(usage, free, upstreams)]);
+            [.. Problems(isMeasured, usage, free, upstreams)]);
     }
 
-    private IEnumerable<string> Problems(SpaceUsage usage, long free, IReadOnlyList<UpstreamStatus> upstreams)
+    private IEnumerable<string> Problems(bool? isMeasured, SpaceUsage usage, long free, IReadOnlyList<UpstreamStatus> upstreams)
     {
         if (IsDraining()) yield return "The server is stopping: it ends what it has begun and takes nothing new.";
         foreach (var upstream in upstreams.Where(upstream => upstream.State == "down"))
@@ -79,8 +80,8 @@ internal sealed class StatusReporter
         foreach (var upstream in upstreams.Where(upstream => upstream.RateLimitRemaining == 0))
             yield return $"{upstream.Name} says that its rate limit is used up: configure an account for it, or wait.";
 
-        if (!Space.Measured.IsCompleted) yield return "The store is still being measured: what is cached is served, nothing new is kept.";
-        else if (!Space.Measured.Result) yield return $"The store in {Root.Path} could not be measured: nothing new is kept until the next start. See the log.";
+        if (isMeasured is null) yield return "The store is still being measured: what is cached is served, nothing new is kept.";
+        else if (isMeasured is false) yield return $"The store in {Root.Path} could not be measured: nothing new is kept until the next start. See the log.";
         else if (!Reconciler.Progress.IsDone) yield return $"The store is still being compared with the index, {Reconciler.Progress.Files} files so far: files not yet seen are hashed before they are served.";
 
         var room = usage.Limit - usage.Overhead - usage.Pinned;

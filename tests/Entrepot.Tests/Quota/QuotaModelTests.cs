@@ -39,7 +39,9 @@ public sealed class QuotaModelTests(ITestOutputHelper output)
     private sealed class Pair(long limit)
     {
         private readonly Quota _quota = new(new LruPolicy(), limit);
-        private readonly List<(Digest Digest, long Size)> _residents = [];   // coldest first
+        private readonly List<(Digest Digest, long Size)> _residents = [];   // coldest first, without the pinned ones
+        private readonly HashSet<Digest> _pinned = [];
+        private readonly Dictionary<Digest, long> _kept = [];                // residents that are pinned
         private readonly List<long> _reservations = [];
         private long _limit = limit;
         private long _overhead;
@@ -50,7 +52,9 @@ public sealed class QuotaModelTests(ITestOutputHelper output)
 
         public long Refused { get; private set; }
 
-        private long Taken => _residents.Sum(resident => resident.Size) + _reservations.Sum() + _overhead;
+        private long Loose => _residents.Sum(resident => resident.Size);
+
+        private long Taken => Loose + _kept.Values.Sum() + _reservations.Sum() + _overhead;
 
         public void Step(int kind, int which, int amount)
         {
@@ -62,7 +66,9 @@ public sealed class QuotaModelTests(ITestOutputHelper output)
                 case < 35: Reserve(amount, victims, expected); break;
                 case < 60: Admit(digest, which, amount); break;
                 case < 70: Release(which); break;
-                case < 85: Touch(digest); break;
+                case < 80: Touch(digest); break;
+                case < 83: Pin(Names[which % 8]); break;
+                case < 85: Unpin(Names[which % 8]); break;
                 case < 89: Remove(digest); break;
                 case < 92: Adopt(digest, amount); break;
                 case < 94: _quota.SetLimit(_limit = 5 * amount, victims); Shrink(expected); break;
@@ -72,19 +78,20 @@ public sealed class QuotaModelTests(ITestOutputHelper output)
             }
 
             Assert.Equal(expected, victims);
-            Assert.Equal(_residents.Sum(resident => resident.Size), _quota.Used);
-            Assert.Equal(_residents.Count, _quota.Count);
+            Assert.DoesNotContain(victims, victim => _pinned.Contains(victim.Digest));
+            Assert.Equal((Loose + _kept.Values.Sum(), _kept.Values.Sum()), (_quota.Used, _quota.Pinned));
+            Assert.Equal(_residents.Count + _kept.Count, _quota.Count);
             Assert.Equal(_reservations.Sum(), _quota.Reserved);
             Assert.Equal((_limit, _overhead, _free), (_quota.Limit, _quota.Overhead, _quota.Free));
-            Assert.All(_residents, resident => Assert.True(_quota.Contains(resident.Digest)));
+            Assert.All(_residents.Select(resident => resident.Digest).Concat(_kept.Keys), resident => Assert.True(_quota.Contains(resident)));
+            Assert.All(Names, name => Assert.Equal(_pinned.Contains(name), _quota.IsPinned(name)));
             Assert.True(_quota.IsConsistent());
             Evicted += victims.Count;
         }
 
         private void Reserve(long size, List<Victim> victims, List<Victim> expected)
         {
-            var fits = _reservations.Sum() + _overhead + size <= _limit
-                && !(_free + _residents.Sum(resident => resident.Size) - size < _minFree);
+            var fits = _reservations.Sum() + _overhead + _kept.Values.Sum() + size <= _limit && !(_free + Loose - size < _minFree);
             if (fits) Evict(size, expected);
 
             Assert.Equal(fits, _quota.TryReserve(size, victims));
@@ -108,10 +115,8 @@ public sealed class QuotaModelTests(ITestOutputHelper output)
 
             _quota.Admit(digest, size, reserved);
 
-            var at = _residents.FindIndex(resident => resident.Digest == digest);
-            _free += reserved - size + (at < 0 ? 0 : _residents[at].Size);
-            if (at >= 0) _residents.RemoveAt(at);
-            _residents.Add((digest, size));
+            _free += reserved - size + TakeResident(digest);
+            AddResident(digest, size);
         }
 
         private void Release(int which)
@@ -133,18 +138,48 @@ public sealed class QuotaModelTests(ITestOutputHelper output)
 
         private void Remove(Digest digest)
         {
+            var isThere = _kept.ContainsKey(digest) || _residents.Exists(resident => resident.Digest == digest);
+            Assert.Equal(isThere, _quota.Remove(digest));
+            _free += TakeResident(digest);
+        }
+
+        private void Pin(Digest digest)
+        {
+            _quota.Pin(digest);
+            _pinned.Add(digest);
             var at = _residents.FindIndex(resident => resident.Digest == digest);
-            Assert.Equal(at >= 0, _quota.Remove(digest));
-            if (at < 0) return;
-            _free += _residents[at].Size;
+            if (at >= 0) AddResident(digest, TakeResident(digest));
+        }
+
+        private void Unpin(Digest digest)
+        {
+            _quota.Unpin(digest);
+            _pinned.Remove(digest);
+            if (_kept.ContainsKey(digest)) AddResident(digest, TakeResident(digest));
+        }
+
+        private void AddResident(Digest digest, long size)
+        {
+            if (_pinned.Contains(digest)) _kept.Add(digest, size);
+            else _residents.Add((digest, size));
+        }
+
+        // Its size; 0 if it is not there.
+        private long TakeResident(Digest digest)
+        {
+            if (_kept.Remove(digest, out var kept)) return kept;
+            var at = _residents.FindIndex(resident => resident.Digest == digest);
+            if (at < 0) return 0;
+            var size = _residents[at].Size;
             _residents.RemoveAt(at);
+            return size;
         }
 
         private void Adopt(Digest digest, int size)
         {
             _quota.Adopt(digest, size);
-            _residents.RemoveAll(resident => resident.Digest == digest);
-            _residents.Add((digest, size));
+            TakeResident(digest);
+            AddResident(digest, size);
         }
 
         private void Measure(int which, int amount)
@@ -159,7 +194,7 @@ public sealed class QuotaModelTests(ITestOutputHelper output)
 
         private void Evict(long size, List<Victim> expected)
         {
-            var reachable = !(_free + _residents.Sum(resident => resident.Size) - size < _minFree);
+            var reachable = !(_free + Loose - size < _minFree);
             while (_residents.Count > 0)
             {
                 var over = Taken + size > _limit;

@@ -1,0 +1,55 @@
+using CsCheck;
+using Entrepot.Oci;
+using Entrepot.Pull;
+
+namespace Entrepot.Tests.Images;
+
+public sealed class ImagePartsTests
+{
+    [Fact]
+    public void Of_AnyImage_IsAllThatCanBeReached() => Forest.Any.Sample(forest =>
+    {
+        foreach (var root in Forest.Plain.Concat(Forest.Indexes))
+        {
+            var parts = forest.PartsOf(root);
+
+            Assert.Equal(forest.Reach(root), parts.Sizes.Keys.ToHashSet());
+            Assert.Equal(root, parts.Sizes.Keys.First());
+            Assert.All(parts.Manifests, manifest => Assert.NotNull(forest.Find(manifest)));
+            Assert.Equal((forest.Find(root)?.Manifests ?? []).Select(child => child.Digest).ToHashSet(), parts.Children);
+        }
+    });
+
+    [Fact]
+    public void IsComplete_AnyImage_NeedsAllOfOnePlatform() => Forest.Any.Sample(forest =>
+    {
+        foreach (var root in Forest.Plain.Concat(Forest.Indexes))
+        {
+            var manifest = forest.Find(root);
+            var expected = manifest is not null && (manifest.Manifests.Count == 0 ? IsWhole(root) : manifest.Manifests.Any(child => IsWhole(child.Digest)));
+
+            Assert.Equal(expected, forest.PartsOf(root).IsComplete(forest.Stored.Contains));
+        }
+
+        bool IsWhole(Digest image) => forest.Find(image) is { } found && found.Blobs.All(blob => forest.Stored.Contains(blob.Digest));
+    });
+
+    [Fact]
+    public void IsComplete_AManifestThatIsNotUnderstood_NeedsItselfAlone()
+    {
+        var root = Digest.Of("not a manifest"u8);
+        var parts = ImageParts.Of(root, _ => null);
+
+        Assert.True(parts.IsComplete(digest => digest == root));
+        Assert.False(parts.IsComplete(_ => false));
+    }
+
+    [Fact]
+    public void Of_IndexesOfIndexes_EndsAtItsDepth()
+    {
+        var levels = Enumerable.Range(0, 6).Select(i => Digest.Of([(byte)i])).ToArray();
+        var parts = ImageParts.Of(levels[0], digest => new Manifest(MediaTypes.OciIndex, [], [new Descriptor(levels[Array.IndexOf(levels, digest) + 1], "", 1)]));
+
+        Assert.Equal(levels[..(ImageParts.Depth + 1)], parts.Sizes.Keys);
+    }
+}
