@@ -100,8 +100,9 @@ internal sealed class AdminClient : IDisposable
         }
     }
 
-    private AdminException Unreachable(string why) => new(
-        $"nothing answers at {Address} ({why}); start the server with 'entrepot serve', or say with --server where it is");
+    private AdminException Unreachable(string why) => new($"nothing answers at {Address} ({why}); " + (Server.IsLoopback
+        ? "start the server with 'entrepot serve', or say with --server where it is"
+        : $"does the server run there, and has its option 'admin' that address? By default only its own machine reaches it, at {ServerFlags.Default}"));
 
     private AdminException Gone() => new(
         $"{Address} went away in the middle of its answer; what is printed was done, the rest may not have been; "

@@ -125,6 +125,22 @@ public sealed class ImageCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Refresh_JsonOfWhatChanged_IsWhatTheSchemaSays()
+    {
+        var moved = _registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 404));
+        _registry.Content.RemoveTag("org/other", "1");
+
+        var ran = (await RunAsync("refresh", App, Other, "--output", "json")).IsFine();
+
+        await Schemas.CheckLinesAsync("outcome", ran);
+        var (first, second) = (JsonNode.Parse(ran.Lines[0])!, JsonNode.Parse(ran.Lines[1])!);
+        Assert.Equal(
+            ("moved", moved.Manifest.Digest.ToString(), _app.Manifest.Digest.ToString()),
+            ((string?)first["outcome"], (string?)first["digest"], (string?)first["previous"]));
+        Assert.Equal(("gone", _other.Manifest.Digest.ToString()), ((string?)second["outcome"], (string?)second["previous"]));
+    }
+
+    [Fact]
     public async Task Refresh_TagThatNeverWas_IsAFailure()
     {
         var ran = await RunAsync("refresh", "org/none:1");

@@ -27,6 +27,20 @@ public sealed class ReachTests
         }
     }
 
+    [Fact]
+    public async Task RunAsync_AnotherMachineThatIsNotThere_SpeaksOfItsAdminOption()
+    {
+        using var line = new CommandLine();
+
+        var ran = await line.RunAsync("status", "--server", "cache.invalid:5001");
+
+        Assert.Equal(1, ran.Status);
+        Assert.StartsWith("entrepot: nothing answers at http://cache.invalid:5001 (", ran.Error, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "does the server run there, and has its option 'admin' that address? By default only its own machine reaches it, at http://127.0.0.1:5001\n",
+            ran.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [MemberData(nameof(Commands))]
     public async Task RunAsync_RegistryPort_SaysWhichPortIsWanted(string[] arguments)
