@@ -107,6 +107,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             Index = _index,
             Reconciler = _reconciler,
             Fetches = _fetches,
+            Images = _pulls.Images,
             Metrics = metrics,
             Faults = _faults,
             Upstreams = () => [.. _upstreams.Select(one => Describe(one.Upstream, one.Counters))],

@@ -38,6 +38,9 @@ public sealed class Images
     /// <summary>Finds out what the pins reach. Called once, before anything may be evicted.</summary>
     public Task LoadPinsAsync(CancellationToken cancel) => _pins.LoadAsync(cancel);
 
+    /// <summary>What is pinned and not, or not any more, completely stored: an upstream is needed for it. Looks at no disk but for files that the index does not know.</summary>
+    public IReadOnlyList<Reference> IncompletePins() => _pins.Incomplete();
+
     /// <summary>Pins images, all that are meant or none: they are not evicted any more, nor what a tag means later.</summary>
     public async Task<Objection?> PinAsync(ReferencePattern pattern, Func<ImageChange, Task> told, CancellationToken cancel)
     {

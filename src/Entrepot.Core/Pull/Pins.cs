@@ -12,6 +12,8 @@ namespace Entrepot.Pull;
 /// </remarks>
 internal sealed class Pins : IDisposable
 {
+    private static readonly IReadOnlyDictionary<Digest, long> Nothing = new Dictionary<Digest, long>();
+
     private readonly SemaphoreSlim _changes = new(1);   // held by whoever changes a pin
     private readonly Lock _gate = new();
     private readonly Dictionary<Reference, Pin> _pins;          // guarded by _gate
@@ -24,7 +26,7 @@ internal sealed class Pins : IDisposable
     public Pins(IBlobStore store, ICacheIndex index)
     {
         (_store, _index, _manifests) = (store, index, new StoredManifests(store));
-        _pins = index.Pins().ToDictionary(pin => pin.Key, pin => new Pin(pin.Value, new Dictionary<Digest, long>()));
+        _pins = index.Pins().ToDictionary(pin => pin.Key, pin => new Pin(pin.Value, null));
     }
 
     /// <summary>All that is pinned; a snapshot.</summary>
@@ -40,6 +42,14 @@ internal sealed class Pins : IDisposable
     public bool Reaches(Digest digest)
     {
         lock (_gate) return _reached.ContainsKey(digest);
+    }
+
+    /// <summary>What is pinned and not, or not any more, completely stored.</summary>
+    public IReadOnlyList<Reference> Incomplete()
+    {
+        KeyValuePair<Reference, Pin>[] pins;
+        lock (_gate) pins = [.. _pins];
+        return [.. pins.Where(pin => pin.Value.Parts?.IsComplete(_store.Contains) is false).Select(pin => pin.Key)];
     }
 
     /// <summary>Finds out what the remembered pins reach, before anything may be evicted.</summary>
@@ -80,7 +90,7 @@ internal sealed class Pins : IDisposable
             foreach (var (reference, parts, _) in wanted)
             {
                 await _index.SetPinAsync(reference, parts.Root, CancellationToken.None);
-                Set(reference, new Pin(parts.Root, parts.Sizes));
+                Set(reference, new Pin(parts.Root, parts));
                 await FollowLockedAsync(reference);
             }
 
@@ -179,9 +189,9 @@ internal sealed class Pins : IDisposable
             // A tag that is gone still pins what it meant last.
             var root = MeaningOf(reference) ?? before.Manifest;
             var parts = await PartsAsync(root, CancellationToken.None);
-            if (root == before.Manifest && parts.Sizes.Count == before.Reach.Count && parts.Sizes.Keys.All(before.Reach.ContainsKey)) return;
+            if (before.Parts is not null && root == before.Manifest && parts.Sizes.Count == before.Reach.Count && parts.Sizes.Keys.All(before.Reach.ContainsKey)) return;
             await _index.SetPinAsync(reference, root, CancellationToken.None);
-            Set(reference, new Pin(root, parts.Sizes));
+            Set(reference, new Pin(root, parts));
         }
     }
 
@@ -247,5 +257,9 @@ internal sealed class Pins : IDisposable
     private static Objection NotComplete(Reference reference) =>
         new(409, $"{reference} is not completely cached: pull it through this cache first, with all its layers, then pin it");
 
-    private sealed record Pin(Digest Manifest, IReadOnlyDictionary<Digest, long> Reach);
+    // What it means, and what that consists of; null before that was looked at.
+    private sealed record Pin(Digest Manifest, ImageParts? Parts)
+    {
+        public IReadOnlyDictionary<Digest, long> Reach => Parts?.Sizes ?? Nothing;
+    }
 }

@@ -35,6 +35,9 @@ internal sealed class StatusReporter
     /// <summary>What is arriving.</summary>
     public required FetchTable Fetches { get; init; }
 
+    /// <summary>What is cached.</summary>
+    public required Images Images { get; init; }
+
     /// <summary>What has been answered.</summary>
     public required CacheMetrics Metrics { get; init; }
 
@@ -84,6 +87,8 @@ internal sealed class StatusReporter
         else if (isMeasured is false) yield return $"The store in {Root.Path} could not be measured: nothing new is kept until the next start. See the log.";
         else if (!Reconciler.Progress.IsDone) yield return $"The store is still being compared with the index, {Reconciler.Progress.Files} files so far: files not yet seen are hashed before they are served.";
 
+        if (Images.IncompletePins() is [var first, ..] incomplete)
+            yield return $"{first}{(incomplete.Count > 1 ? $" and {incomplete.Count - 1} more pinned images are" : " is pinned and")} not completely stored: pull it through this cache once more.";
         var room = usage.Limit - usage.Overhead - usage.Pinned;
         if (room < usage.Limit / LeastShare)
             yield return $"Pinned images take {Quantity.Show(usage.Pinned)} of the quota of {Quantity.Show(usage.Limit)}: what does not fit beside them is passed through and not kept. Unpin something, or raise storage.quota.";

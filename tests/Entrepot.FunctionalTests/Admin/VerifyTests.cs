@@ -34,6 +34,26 @@ public sealed class VerifyTests
     }
 
     [Fact]
+    public async Task Verify_ASpoiltPinnedLayer_GoesAndStatusAsksForAPullThatPinsItAgain()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+        var image = registry.Content.AddImage("org/app", "v1", TestBlob.Random(300_000, seed: 1));
+        await cache.PullAsync(image);
+        await cache.PinAsync("org/app:v1");
+        var pinned = (long)(await cache.StatusAsync()).Json["storage"]!["pinned"]!;
+        cache.Store.Plant(image.Layers[0].Digest, [1, 2, 3]);
+
+        Assert.Single((await cache.VerifyAsync()).Lines[^1]["wrong"]!.AsArray());
+
+        var problems = (await cache.StatusAsync()).Json["problems"]!.AsArray().Select(problem => (string)problem!);
+        Assert.Contains("docker.io/org/app:v1 is pinned and not completely stored: pull it through this cache once more.", problems);
+        await cache.PullAsync(image);
+        var status = (await cache.StatusAsync()).Json;
+        Assert.Equal((0, pinned), (status["problems"]!.AsArray().Count, (long)status["storage"]!["pinned"]!));
+    }
+
+    [Fact]
     public async Task Verify_WhileOneRuns_IsRefusedAndAfterItsClientLeftAllowed()
     {
         await using var registry = new TestRegistry();

@@ -15,6 +15,9 @@ internal sealed class MemoryIndex : ICacheIndex
     /// <summary>Thrown by everything that has to be durable.</summary>
     public Exception? Fault { get; set; }
 
+    /// <summary>Called while a pin is being written.</summary>
+    public Action WritingPin { get; set; } = () => { };
+
     /// <summary>Called before a blob is forgotten.</summary>
     public Action<Digest>? Removing { get; set; }
 
@@ -78,6 +81,7 @@ internal sealed class MemoryIndex : ICacheIndex
     public ValueTask SetPinAsync(Reference pin, Digest manifest, CancellationToken cancel)
     {
         if (Fault is not null) throw Fault;
+        WritingPin();
         _pins[pin] = manifest;
         return default;
     }

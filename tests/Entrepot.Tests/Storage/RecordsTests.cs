@@ -150,6 +150,83 @@ public sealed class RecordsTests : IDisposable
     }
 
     [Fact]
+    public async Task Pins_LogIsWrittenAnew_Stay()
+    {
+        var (kept, gone) = (PullKit.Of("kept"), PullKit.Of(Digest.Of("gone"u8)));
+        await using (var index = Open())
+        {
+            await index.SetPinAsync(kept, Digest.Of("before"u8), default);
+            await index.SetPinAsync(gone, gone.Digest, default);
+            await index.SetPinAsync(kept, Digest.Of("after"u8), default);
+            await index.RemovePinAsync(gone, default);
+            await ChurnAsync(index, 20_000);
+            Assert.Equal([new(kept, Digest.Of("after"u8))], index.Pins());
+        }
+
+        var text = await File.ReadAllTextAsync(Log);
+        Assert.Equal(2, text.Split("\"Pin\"").Length);
+        Assert.DoesNotContain("\"Unpin\"", text, StringComparison.Ordinal);
+        await using var again = Open();
+        Assert.Equal([new(kept, Digest.Of("after"u8))], again.Pins());
+    }
+
+    [Fact]
+    public async Task References_WhileTheLogIsWrittenAnew_NeverMissOne()
+    {
+        await using var index = Open();
+        await index.SetTagAsync(PullKit.Of("kept"), Meaning(7), default);
+        var churning = ChurnAsync(index, 20_000);
+
+        do
+        {
+            Assert.Single(index.References(), PullKit.Of("kept"));
+        }
+        while (!churning.IsCompleted);
+
+        await churning;
+    }
+
+    [Fact]
+    public async Task RemoveManifest_OfOneOfTwoRepositories_LeavesTheMediaTypeForTheOther()
+    {
+        var manifest = Digest.Of("m"u8);
+        await using (var index = Open())
+        {
+            await index.AddManifestAsync(PullKit.Of(manifest, "org/a"), MediaTypes.OciManifest, default);
+            await index.AddManifestAsync(PullKit.Of(manifest, "org/b"), MediaTypes.OciManifest, default);
+            await index.RemoveManifestAsync(PullKit.Of(manifest, "org/a"), isLast: false, default);
+            await index.RemoveManifestAsync(PullKit.Of(manifest, "org/none"), isLast: true, default);
+        }
+
+        await using (var again = Open())
+        {
+            Assert.Equal([PullKit.Of(manifest, "org/b")], again.References());
+            Assert.Equal([("docker.io", "org/b")], again.Repositories());
+            Assert.Equal(MediaTypes.OciManifest, again.FindMediaType(manifest));
+            await again.RemoveManifestAsync(PullKit.Of(manifest, "org/b"), isLast: true, default);
+            Assert.Null(again.FindMediaType(manifest));
+        }
+
+        await using var last = Open();
+        Assert.Empty(last.References());
+        Assert.Null(last.FindMediaType(manifest));
+    }
+
+    [Fact]
+    public async Task AddManifest_ItsMediaTypeWentWithAnotherRepository_IsToldAnew()
+    {
+        var manifest = Digest.Of("m"u8);
+        await using var index = Open();
+        await index.AddManifestAsync(PullKit.Of(manifest, "org/a"), MediaTypes.OciManifest, default);
+        await index.AddManifestAsync(PullKit.Of(manifest, "org/b"), MediaTypes.OciManifest, default);   // a removal of a did not see this one
+        await index.RemoveManifestAsync(PullKit.Of(manifest, "org/a"), isLast: true, default);
+
+        await index.AddManifestAsync(PullKit.Of(manifest, "org/b"), MediaTypes.OciManifest, default);
+
+        Assert.Equal(MediaTypes.OciManifest, index.FindMediaType(manifest));
+    }
+
+    [Fact]
     public async Task SetTag_ReopenedBeforeTheLogHasDoubled_DoesNotGrowForEver()
     {
         for (var round = 0; round < 8; round++)

@@ -1,5 +1,6 @@
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Entrepot.Storage;
 using Xunit.Abstractions;
 
 namespace Entrepot.Tests.Storage.Index;
@@ -32,6 +33,8 @@ public sealed class IndexModelTests(ITestOutputHelper output)
         Assert.Empty(folder.Faults);
     }
 
+    private static readonly Comparer<Reference> ByName = Comparer<Reference>.Create((one, other) => string.CompareOrdinal(one.ToString(), other.ToString()));
+
     private static async Task StepAsync(IndexFolder folder, Model model, Random random, int step)
     {
         var index = folder.Index;
@@ -56,17 +59,24 @@ public sealed class IndexModelTests(ITestOutputHelper output)
             case < 800:
                 var tag = new TagRecord(IndexFolder.DigestOf(random.Next(3), isLong: random.Next(2) == 0), $"type/{random.Next(3)}", random.Next(3), now);
                 model.Tags[reference] = tag;
-                model.Repositories.Add((reference.Upstream, reference.Repository));
                 await index.SetTagAsync(reference, tag, default);
                 break;
             case < 850:
                 model.Tags.Remove(reference);
                 await index.RemoveTagAsync(reference, default);
                 break;
-            case < 950:
+            case < 910:
                 model.MediaTypes[digest] = $"type/{random.Next(3)}";
-                model.Repositories.Add((reference.Upstream, reference.Repository));
+                model.Manifests.Add(reference.At(digest));
                 await index.AddManifestAsync(reference.At(digest), model.MediaTypes[digest], default);
+                break;
+            case < 930:
+                var isLast = random.Next(2) == 0;
+                if (model.Manifests.Remove(reference.At(digest)) && isLast) model.MediaTypes.Remove(digest);
+                await index.RemoveManifestAsync(reference.At(digest), isLast, default);
+                break;
+            case < 950:
+                await PinAsync(index, model, random, random.Next(2) == 0 ? reference : reference.At(digest));
                 break;
             case < 980:
                 await index.CheckpointAsync(default);
@@ -83,6 +93,19 @@ public sealed class IndexModelTests(ITestOutputHelper output)
         }
     }
 
+    private static async Task PinAsync(FasterCacheIndex index, Model model, Random random, Reference pin)
+    {
+        if (random.Next(3) == 0)
+        {
+            model.Pins.Remove(pin);
+            await index.RemovePinAsync(pin, default);
+            return;
+        }
+
+        model.Pins[pin] = pin.IsTag ? IndexFolder.DigestOf(random.Next(3), isLong: random.Next(2) == 0) : pin.Digest;
+        await index.SetPinAsync(pin, model.Pins[pin], default);
+    }
+
     private static void Compare(IndexFolder folder, Model model)
     {
         Assert.Null(folder.Index.Warning);
@@ -96,7 +119,10 @@ public sealed class IndexModelTests(ITestOutputHelper output)
             Assert.Equal(model.Tags.GetValueOrDefault(reference), folder.Index.FindTag(reference), SameTag);
         }
 
-        Assert.Superset(folder.Index.Repositories().ToHashSet(), model.Repositories);
+        var references = model.Tags.Keys.Concat(model.Manifests).ToList();
+        Assert.Equal(references.Order(ByName), folder.Index.References().Order(ByName));
+        Assert.Equal(references.Select(one => (one.Upstream, one.Repository)).Distinct().Order(), folder.Index.Repositories().Order());
+        Assert.Equal(model.Pins.OrderBy(one => one.Key, ByName), folder.Index.Pins().OrderBy(one => one.Key, ByName));
         static string Name(KeyValuePair<Digest, BlobRecord> blob) => blob.Key.ToString();
     }
 
@@ -114,7 +140,9 @@ public sealed class IndexModelTests(ITestOutputHelper output)
 
         public Dictionary<Digest, string> MediaTypes { get; } = [];
 
-        public HashSet<(string, string)> Repositories { get; } = [];
+        public HashSet<Reference> Manifests { get; } = [];
+
+        public Dictionary<Reference, Digest> Pins { get; } = [];
 
         public void Checkpoint() => _saved = new(Blobs);
 

@@ -1,0 +1,75 @@
+using System.Collections.Concurrent;
+using Entrepot.Oci;
+using Entrepot.Pull;
+using Entrepot.Tests.Kit;
+
+namespace Entrepot.Tests.Images;
+
+public sealed class ScrubTests
+{
+    private readonly MemoryBlobStore _store = new();
+    private readonly MemoryIndex _index = new();
+    private readonly ConcurrentQueue<Digest> _unreadable = new();
+
+    [Fact]
+    public async Task Start_SomethingWrongAndSomethingGone_CountsTheWrongAlone()
+    {
+        var wrong = Put("right");
+        _store.Spoil(wrong, "wrong"u8.ToArray());
+        var gone = Put("gone");
+        _store.Remove(gone);
+        Put("kept");
+        var scrub = NewScrub();
+
+        var run = scrub.TryStart(default)!;
+        await run.Ended.Soon();
+
+        Assert.Equal(new ScrubProgress(3, 3, 9, 13), run.Progress);
+        Assert.Equal([wrong], run.Wrong(0));
+        Assert.Empty(run.Wrong(1));
+        Assert.Equal(1, scrub.Failures);
+        Assert.False(_store.Contains(wrong));
+    }
+
+    [Fact]
+    public async Task Start_WhileOneRuns_IsRefusedUntilThatEnds()
+    {
+        Put("a");
+        var look = new TaskCompletionSource();
+        _store.Look = look.Task;
+        var scrub = NewScrub();
+        using var leaving = new CancellationTokenSource();
+        var first = scrub.TryStart(leaving.Token)!;
+
+        Assert.Null(scrub.TryStart(default));
+
+        await leaving.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first.Ended.Soon());
+        look.SetResult();
+        await scrub.TryStart(default)!.Ended.Soon();
+    }
+
+    [Fact]
+    public async Task Start_DiskRefuses_LeavesTheBlobAndTellsOfIt()
+    {
+        var digest = Put("a");
+        _store.OpenFault = new IOException("scripted");
+        var scrub = NewScrub();
+
+        var run = scrub.TryStart(default)!;
+        await run.Ended.Soon();
+
+        Assert.Equal([digest], _unreadable);
+        Assert.Equal(0, scrub.Failures);
+        Assert.True(_store.Contains(digest));
+    }
+
+    private Scrub NewScrub() => new(_store, _index, (digest, _) => _unreadable.Enqueue(digest));
+
+    private Digest Put(string text)
+    {
+        var content = System.Text.Encoding.ASCII.GetBytes(text);
+        _index.AddBlob(Digest.Of(content), new BlobRecord(content.Length, DateTimeOffset.UnixEpoch));
+        return _store.Put(content);
+    }
+}
