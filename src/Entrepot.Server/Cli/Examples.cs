@@ -41,7 +41,7 @@ internal static class Examples
             """),
         new("pin", """
               entrepot pin alpine:3.20
-                  Keeps the image whatever else comes. A pin that does not fit in the quota is refused.
+                  Keeps the image, which has to be cached, whatever else comes. What does not fit in the quota is refused.
               entrepot pin 'registry.k8s.io/*' ghcr.io/org/app:stable
                   Keeps everything that matches, and one more.
             """),
