@@ -5,8 +5,8 @@ namespace Entrepot.Pull;
 /// <summary>What is pinned, and which blobs that keeps from being evicted.</summary>
 /// <remarks>
 /// <para>Safe for concurrent use. A pin reaches the manifest that it means, the manifests which that names, and config and layers of those that are
-/// stored; what is not stored yet is pinned all the same, so that it is when it arrives. Each change is made in this order: what it reaches is held in the
-/// store; the pin is written; what nobody reaches any more is let go. So nothing pinned can leave at any moment, and a crash loses no pin.</para>
+/// stored; what is not stored yet is pinned all the same, so that it is when it arrives. A new pin is held in the store, then
+/// written, then told, so that nothing pinned can leave at any moment, and no crash loses what was told.</para>
 /// <para>Pulls tell of what changes a pin's reach: a tag that moved, and a manifest that arrived. Both are stored before they are told, and whoever
 /// changes a pin looks at the store again afterwards, so none is missed. Disposed when nothing pulls any more.</para>
 /// </remarks>
@@ -58,7 +58,17 @@ internal sealed class Pins : IDisposable
         await _changes.WaitAsync(cancel);
         try
         {
-            foreach (var pin in All) await FollowLockedAsync(pin);
+            foreach (var pin in All)
+            {
+                try
+                {
+                    await FollowLockedAsync(pin);
+                }
+                catch (Exception fault) when (ManifestPull.IsStoreFault(fault))
+                {
+                    // It is held. What it means now is written with its next change; until then its tag says so.
+                }
+            }
         }
         finally
         {
@@ -190,8 +200,8 @@ internal sealed class Pins : IDisposable
             var root = MeaningOf(reference) ?? before.Manifest;
             var parts = await PartsAsync(root, CancellationToken.None);
             if (before.Parts is not null && root == before.Manifest && parts.Sizes.Count == before.Reach.Count && parts.Sizes.Keys.All(before.Reach.ContainsKey)) return;
-            await _index.SetPinAsync(reference, root, CancellationToken.None);
             Set(reference, new Pin(root, parts));
+            await _index.SetPinAsync(reference, root, CancellationToken.None);
         }
     }
 

@@ -34,7 +34,7 @@ public sealed class PullThrough : IAsyncDisposable
         _manifests = new ManifestPull(store, index, fetches, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
         _recency = new Recency(store, clock);
-        Images = new Images(store, index, _manifests, _pins, _upstreams.GetValueOrDefault, clock);
+        Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
     }
 
     /// <summary>What administrators do with what is cached.</summary>

@@ -34,6 +34,10 @@ internal sealed class AdminApi(
             // Elsewhere: the store is read, and this is a socket's continuation.
             await Task.Run(() => AnswerAsync(context, reply, ending.Token), ending.Token);
         }
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client has left; nobody is to be told.
+        }
         catch (OperationCanceledException)
         {
             await reply.RefuseAsync(StatusCodes.Status503ServiceUnavailable, "the server is stopping");

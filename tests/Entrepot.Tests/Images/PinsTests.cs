@@ -142,6 +142,21 @@ public sealed class PinsTests
     }
 
     [Fact]
+    public async Task Load_RecordCannotBeWritten_HoldsAllTheSame()
+    {
+        (await PinnedAsync()).Dispose();
+        var other = _store.Put(Image(_store.Put("other"u8.ToArray())));
+        await _index.SetTagAsync(Tag, new TagRecord(other, MediaTypes.OciManifest, 1, default), default);   // a crash came before the pin followed
+        _store.Pinned.Clear();
+        _index.Fault = new IOException("scripted");
+        using var pins = new Pins(_store, _index);
+
+        await pins.LoadAsync(default);
+
+        Assert.Equal(new HashSet<Digest> { other, Digest.Of("other"u8) }, [.. _store.Pinned.Keys]);
+    }
+
+    [Fact]
     public async Task Load_ManifestIsMissing_AwaitsItAndFollowsWhenItComes()
     {
         (await PinnedAsync()).Dispose();
