@@ -39,8 +39,8 @@ internal static class Banner
 
     /// <summary>How full the store is, for people.</summary>
     public static string Usage(StoreUsage store) =>
-        $"{store.Blobs} {(store.Blobs == 1 ? "blob" : "blobs")}, {Quantity.Show(store.Bytes)}; "
-        + $"{Quantity.Show(store.FreeBytes)} of {Quantity.Show(store.TotalBytes)} free";
+        $"{Quantity.Show(store.Bytes)} in {Words.Count(store.Blobs, "blob")}; "
+        + $"quota {Quantity.Show(store.QuotaBytes)}; {Quantity.Show(store.FreeBytes)} free on the file system";
 
     private static bool IsEveryInterface(Uri uri) =>
         IPAddress.TryParse(uri.DnsSafeHost, out var address) && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));

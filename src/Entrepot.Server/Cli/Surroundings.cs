@@ -26,6 +26,12 @@ internal sealed record Surroundings
     /// <summary>The options' file that is read if it exists and no other is named.</summary>
     public string DefaultConfig { get; init; } = "/etc/entrepot/entrepot.yaml";
 
+    /// <summary>The time.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>How long a server that is asked for something it has at hand is waited for.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>How the appliance is started.</summary>
     public StartHost Start { get; init; } = EntrepotHost.StartAsync;
 }

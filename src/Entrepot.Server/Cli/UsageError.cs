@@ -9,12 +9,34 @@ internal static class UsageError
     /// <summary>The first thing that is wrong; what follows it is mostly its consequence.</summary>
     public static string Of(ParseResult parsed)
     {
-        if (parsed.UnmatchedTokens is not [var unknown, ..]) return parsed.Errors[0].Message.ReplaceLineEndings(" ");
-        if (!unknown.StartsWith('-')) return $"unknown command {Problem.Quote(unknown)}";
+        var command = parsed.CommandResult.Command;
+        var commands = command.Subcommands.Where(one => !one.Hidden).Select(one => one.Name).ToList();
+        if (parsed.UnmatchedTokens is not [var unknown, ..])
+        {
+            if (command.Action is null) return $"'{command.Name}' needs a command: {string.Join(", ", commands)}";
+            if (command.Arguments is [{ Arity.MinimumNumberOfValues: > 0 } argument] && parsed.GetResult(argument) is null or { Tokens.Count: 0 })
+                return $"'{command.Name}' needs at least one {argument.Name}, e.g. alpine:3.20 or 'ghcr.io/org/*'";
+            return parsed.Errors[0].Message.ReplaceLineEndings(" ");
+        }
+
+        if (!unknown.StartsWith('-'))
+        {
+            var what = commands.Count > 0 ? "unknown command" : "unexpected argument";
+            return $"{what} {Problem.Quote(unknown)}{NearMiss.Hint(unknown, commands)}";
+        }
 
         // Only the name: what follows the equals sign may be a secret.
         var flag = unknown.Split('=')[0];
-        var known = parsed.CommandResult.Command.Options.Select(option => option.Name);
+        var known = command.Options.Select(option => option.Name);
         return $"unknown flag {Problem.Quote(flag)}{NearMiss.Hint(flag, known)}";
+    }
+
+    /// <summary>The command line that explains the command that was meant.</summary>
+    public static string Help(ParseResult parsed)
+    {
+        var names = new Stack<string>(["--help"]);
+        for (var result = parsed.CommandResult; result?.Parent is not null; result = result.Parent as System.CommandLine.Parsing.CommandResult)
+            names.Push(result.Command.Name);
+        return $"entrepot {string.Join(' ', names)}";
     }
 }

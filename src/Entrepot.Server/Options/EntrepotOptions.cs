@@ -10,7 +10,7 @@ public sealed record EntrepotOptions
     /// <value>At least one <c>address:port</c>; port 0 takes a free one. Default <c>0.0.0.0:5000</c>.</value>
     public IReadOnlyList<string> Listen { get; init; } = ["0.0.0.0:5000"];
 
-    /// <summary>Where health and metrics listen.</summary>
+    /// <summary>Where health, metrics and the admin API listen.</summary>
     /// <value>An <c>address:port</c>. Default <c>127.0.0.1:5001</c>: it is not for everybody.</value>
     public string Admin { get; init; } = "127.0.0.1:5001";
 

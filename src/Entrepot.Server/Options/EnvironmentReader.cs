@@ -9,7 +9,11 @@ namespace Entrepot.Server.Options;
 /// </remarks>
 internal static class EnvironmentReader
 {
+    /// <summary>Says which server commands talk to; no option, and not a mistake either.</summary>
+    public const string ServerVariable = Prefix + "SERVER";
+
     private const string Prefix = "ENTREPOT_";
+    private const string Origin = "environment ";
 
     // What Kubernetes injects into every container if a service is called "entrepot".
     private static readonly string[] Ignored = [Prefix + "PORT", Prefix + "SERVICE_"];
@@ -25,6 +29,7 @@ internal static class EnvironmentReader
         var ours = environment
             .Where(pair => pair.Key.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) && pair.Value.Length > 0)
             .Where(pair => !Ignored.Any(name => pair.Key.StartsWith(name, StringComparison.OrdinalIgnoreCase)))
+            .Where(pair => !pair.Key.Equals(ServerVariable, StringComparison.OrdinalIgnoreCase))
             .Select(pair => (Name: pair.Key, pair.Value, Parts: pair.Key[Prefix.Length..].Split("__")))
             // Lists before their items, and items in the order of their numbers, however the process got them.
             .OrderBy(variable => string.Join(' ', variable.Parts.Select(part => part.PadLeft(10, '0'))), StringComparer.OrdinalIgnoreCase)
@@ -33,7 +38,7 @@ internal static class EnvironmentReader
 
         foreach (var (name, value, parts) in ours)
         {
-            var origin = $"environment {name}";
+            var origin = Origin + name;
             if (Resolve(OptionTable.All, parts) is not var (path, spec))
                 warnings.Add($"{origin} is not an option and is ignored{Hint(name)}");
             else if (RawNode.Put(values, path, Value(origin, value, spec, path)) is RawMap changed)
@@ -89,6 +94,9 @@ internal static class EnvironmentReader
 
     private static string Hint(string name) =>
         NearMiss.Hint(name, OptionTable.All.Where(spec => spec.Entry.Count == 0).Select(NameOf));
+
+    /// <summary>Whether a value's origin is a variable.</summary>
+    public static bool IsOrigin(string origin) => origin.StartsWith(Origin, StringComparison.Ordinal);
 
     /// <summary>The variable that sets an option of the appliance.</summary>
     internal static string NameOf(OptionSpec spec) => Prefix + spec.Path.Replace(".", "__", StringComparison.Ordinal).ToUpperInvariant();

@@ -107,7 +107,7 @@ internal static class OptionTable
         { IsList = true, Apply = Top.Many<string>(Parsers.TryParseListen, (to, values) => to with { Listen = values }) },
 
         new Top("admin", "address", Address, "127.0.0.1:5001",
-            "Where health and metrics listen; port 0 takes a free one.")
+            "Where health, metrics and the admin API listen; port 0 takes a free one.")
         { Apply = Top.One<string>(Parsers.TryParseListen, (to, value) => to with { Admin = value }) },
 
         new Top("metrics", "address", Address, "none",

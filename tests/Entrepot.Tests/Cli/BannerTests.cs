@@ -16,7 +16,7 @@ public sealed class BannerTests
             Entrepot 1.2.3, a pull-through cache for container registries
               registry   http://0.0.0.0:5000
               admin      http://127.0.0.1:5001
-              storage    /var/lib/entrepot: 1234 blobs, 5 GiB; 100 GiB of 200 GiB free
+              storage    /var/lib/entrepot: 5 GiB in 1,234 blobs; quota 100 GiB; 200 GiB free on the file system
               upstreams  docker.io, ghcr.io
               daemon.json on this machine: { "registry-mirrors": ["http://127.0.0.1:5000"] }
               on other machines: http://<this machine>:5000
@@ -53,7 +53,7 @@ public sealed class BannerTests
         Assert.Equal(expected, Banner.Mirror([.. listeners.Select(listener => new Uri(listener))]));
 
     [Theory]
-    [InlineData(0, "0 blobs, 0 B; 1 KiB of 2 KiB free")]
-    [InlineData(1, "1 blob, 0 B; 1 KiB of 2 KiB free")]
+    [InlineData(0, "0 B in 0 blobs; quota 1 KiB; 2 KiB free on the file system")]
+    [InlineData(1, "0 B in 1 blob; quota 1 KiB; 2 KiB free on the file system")]
     public void Usage_Blobs_AreCountedInWords(int blobs, string expected) => Assert.Equal(expected, Banner.Usage(new("/", blobs, 0, 1024, 2048)));
 }

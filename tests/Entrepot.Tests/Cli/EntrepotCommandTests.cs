@@ -50,16 +50,68 @@ public sealed class EntrepotCommandTests : IDisposable
     [InlineData("unknown flag '--password'", "--password=hunter2")]
     [InlineData("unknown flag '-x'", "-x")]
     [InlineData("unknown command 'pull'", "pull")]
-    [InlineData("unknown command 'again'", "serve", "again")]
+    [InlineData("unknown command 'statsu'; did you mean status?", "statsu")]
+    [InlineData("unknown command 'option'", "option")]
     [InlineData("--log-format 'xml' is not allowed; allowed: text, json", "--log-format", "xml")]
     [InlineData("--log-level 'loud' is not allowed; allowed: debug, information, warning, error", "--log-level", "loud")]
-    public async Task RunAsync_BadCommandLine_IsOneReasonAndStatus2(string expected, params string[] arguments)
+    public Task RunAsync_BadCommandLine_IsOneReasonAndStatus2(string expected, params string[] arguments) =>
+        IsRefusedAsync(expected, "entrepot --help", arguments);
+
+    [Theory]
+    [InlineData("serve", "unexpected argument 'again'", "serve", "again")]
+    [InlineData("list", "unexpected argument 'b'", "list", "a", "b")]
+    [InlineData("status", "unexpected argument 'now'", "status", "now")]
+    [InlineData("refresh", "'refresh' needs at least one ref, e.g. alpine:3.20 or 'ghcr.io/org/*'", "refresh")]
+    [InlineData("pin", "'pin' needs at least one ref, e.g. alpine:3.20 or 'ghcr.io/org/*'", "pin", "--output", "json")]
+    [InlineData("verify", "unknown flag '--outpt'; did you mean --output?", "verify", "--outpt", "json")]
+    [InlineData("list", "--output 'xml' is not allowed; allowed: text, json", "list", "--output", "xml")]
+    [InlineData("config", "'config' needs a command: check", "config")]
+    [InlineData("config", "unknown command 'chek'; did you mean check?", "config", "chek")]
+    [InlineData("config check", "unknown flag '--storage.rot'; did you mean --storage.root?", "config", "check", "--storage.rot", "x")]
+    public Task RunAsync_BadCommandLineOfACommand_NamesItsHelp(string command, string expected, params string[] arguments) =>
+        IsRefusedAsync(expected, $"entrepot {command} --help", arguments);
+
+    [Theory]
+    [InlineData("ftp://127.0.0.1")]
+    [InlineData("http://127.0.0.1:5001/api")]
+    [InlineData("http://me@127.0.0.1:5001", "the value (not shown: it may hold a password)")]
+    [InlineData("127.0.0.1:x")]
+    public async Task RunAsync_ServerThatIsNoAddress_IsStatus2(string server, string? shown = null)
     {
+        const string Allowed = "is not allowed; allowed: http:// or https://, a host and an optional port, e.g. http://127.0.0.1:5001";
+        await IsRefusedAsync($"--server {shown ?? $"'{server}'"} {Allowed}", "entrepot status --help", "status", "--server", server);
+
+        _environment["ENTREPOT_SERVER"] = server;
+        await IsRefusedAsync($"ENTREPOT_SERVER {shown ?? $"'{server}'"} {Allowed}", "entrepot verify --help", "verify");
+    }
+
+    private async Task IsRefusedAsync(string expected, string help, params string[] arguments)
+    {
+        _error.GetStringBuilder().Clear();
+
         Assert.Equal(2, await RunAsync(arguments));
 
-        Assert.Equal([$"entrepot: {expected}", "entrepot: run 'entrepot --help' to see what is allowed"], Lines(_error));
+        Assert.Equal([$"entrepot: {expected}", $"entrepot: run '{help}' to see what is allowed"], Lines(_error));
         Assert.Empty(_out.ToString());
         Assert.Null(_started);
+    }
+
+    [Theory]
+    [InlineData("status")]
+    [InlineData("list")]
+    [InlineData("refresh")]
+    [InlineData("pin")]
+    [InlineData("unpin")]
+    [InlineData("remove")]
+    [InlineData("verify")]
+    [InlineData("config", "check")]
+    public async Task RunAsync_HelpOfACommand_HasAtLeastTwoExamplesOfIt(params string[] command)
+    {
+        Assert.Equal(0, await RunAsync([.. command, "--help"]));
+
+        var examples = _out.ToString().Split("Examples:\n")[1];
+        Assert.True(examples.Split('\n').Count(line => line.StartsWith($"  entrepot {string.Join(' ', command)}", StringComparison.Ordinal)) >= 2, examples);
+        Assert.Contains("--output <text|json>", _out.ToString());
     }
 
     [Theory]

@@ -1,0 +1,178 @@
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Entrepot.Server.Admin;
+
+namespace Entrepot.Server.Cli;
+
+/// <summary>A message of the admin API.</summary>
+/// <param name="Text">As it came: one line of JSON.</param>
+/// <param name="Value">What it says.</param>
+internal readonly record struct Message<T>(string Text, T Value);
+
+/// <summary>Asks a running server. Everything that goes wrong is an <see cref="AdminException"/> with a line for people.</summary>
+/// <remarks>Not for concurrent use. Cancellation ends the request; what the server has done by then stays done.</remarks>
+internal sealed class AdminClient : IDisposable
+{
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly HttpClient _http;
+    private readonly TimeSpan _patience;
+
+    /// <param name="server">Where its admin API is; scheme, host and port.</param>
+    /// <param name="patience">How long an answer that comes at once may take.</param>
+    public AdminClient(Uri server, TimeSpan patience)
+    {
+        // What is asked is this machine or one beside it: a proxy for the world outside has no part in it.
+        var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, ConnectTimeout = ConnectTimeout };
+        _http = new HttpClient(handler) { BaseAddress = server, Timeout = Timeout.InfiniteTimeSpan };
+        _patience = patience;
+        Server = server;
+    }
+
+    /// <summary>Where its admin API is.</summary>
+    public Uri Server { get; }
+
+    private string Address => Server.GetLeftPart(UriPartial.Authority);
+
+    /// <summary>Asks for one message.</summary>
+    /// <exception cref="AdminException">There is none.</exception>
+    public async Task<Message<T>> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        patience.CancelAfter(_patience);
+        try
+        {
+            using var response = await SendAsync(HttpMethod.Get, path, patience.Token);
+            var text = await ReadAsync(response.Content.ReadAsStringAsync(patience.Token));
+            return new Message<T>(text.TrimEnd('\n'), Parse(text, type));
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw new AdminException(
+                $"{Address} has not answered within {_patience.TotalSeconds:0.#} s; is it the admin port, and does the server still run?");
+        }
+    }
+
+    /// <summary>Has something done, and gets a message for each part of it as soon as the server has one.</summary>
+    /// <exception cref="AdminException">It was refused, or the server went away in the middle.</exception>
+    public async IAsyncEnumerable<Message<T>> StreamAsync<T>(
+        HttpMethod method, string path, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        using var response = await SendAsync(method, path, cancel);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancel));
+        while (await ReadAsync(reader.ReadLineAsync(cancel).AsTask()) is { } line)
+            if (line.Length > 0) yield return new Message<T>(line, Parse(line, type));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _http.Dispose();
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, CancellationToken cancel)
+    {
+        var response = await ReachAsync(method, path, cancel);
+        if (response.IsSuccessStatusCode && IsJson(response.Content.Headers.ContentType)) return response;
+        using (response) throw await ReasonAsync(response, cancel);
+    }
+
+    private async Task<HttpResponseMessage> ReachAsync(HttpMethod method, string path, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        try
+        {
+            return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw Unreachable($"no connection within {ConnectTimeout.TotalSeconds:0} s");
+        }
+        catch (HttpRequestException fault)
+        {
+            var why = Words.Line(fault.InnerException?.Message ?? fault.Message);
+            throw fault.HttpRequestError switch
+            {
+                HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError => Unreachable(why),
+                HttpRequestError.SecureConnectionError => new AdminException($"{Address} does not speak TLS as it should: {why}"),
+                HttpRequestError.ResponseEnded => Gone(),
+                _ => Foreign("does not speak HTTP"),
+            };
+        }
+    }
+
+    private AdminException Unreachable(string why) => new($"nothing answers at {Address} ({why}); " + (Server.IsLoopback
+        ? "start the server with 'entrepot serve', or say with --server where it is"
+        : $"does the server run there, and has its option 'admin' that address? By default only its own machine reaches it, at {ServerFlags.Default}"));
+
+    private AdminException Gone() => new(
+        $"{Address} went away in the middle of its answer; what is printed was done, the rest may not have been; "
+        + "see the server's log");
+
+    private AdminException Foreign(string what) => new(
+        $"what answers at {Address} is not Entrepot's admin API: it {what}; "
+        + $"say with --server where the option 'admin' has it, by default {ServerFlags.Default}");
+
+    private async Task<AdminException> ReasonAsync(HttpResponseMessage response, CancellationToken cancel)
+    {
+        if (IsJson(response.Content.Headers.ContentType) && await ErrorAsync(response, cancel) is { } error)
+            return new AdminException(Words.Line(error), isRefusal: true);
+        if ((int)response.StatusCode >= 500) return new AdminException($"{Address} failed with status {(int)response.StatusCode}; see the server's log");
+        if (IsRegistry(response) || await AnswersAsRegistryAsync(cancel))
+        {
+            var guess = new UriBuilder(Server) { Port = ServerFlags.DefaultPort }.Uri.GetLeftPart(UriPartial.Authority);
+            return new AdminException(
+                $"{Address} is a registry port, which engines pull from; commands want the admin port: "
+                + $"try --server {guess}, or what the option 'admin' says");
+        }
+
+        return Foreign($"answers {(int)response.StatusCode}, but not as the admin API does");
+    }
+
+    private async Task<string?> ErrorAsync(HttpResponseMessage response, CancellationToken cancel)
+    {
+        var text = await ReadAsync(response.Content.ReadAsStringAsync(cancel));
+        try
+        {
+            return JsonSerializer.Deserialize(text, AdminJson.Default.AdminError)?.Error;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private async Task<bool> AnswersAsRegistryAsync(CancellationToken cancel)
+    {
+        using var response = await ReachAsync(HttpMethod.Get, "/v2/", cancel);
+        return IsRegistry(response);
+    }
+
+    private static bool IsRegistry(HttpResponseMessage response) => response.Headers.Contains("Docker-Distribution-API-Version");
+
+    private static bool IsJson(MediaTypeHeaderValue? type) => type?.MediaType is "application/json" or "application/x-ndjson";
+
+    private async Task<T> ReadAsync<T>(Task<T> reading)
+    {
+        try
+        {
+            return await reading;
+        }
+        catch (Exception fault) when (fault is HttpRequestException or IOException)
+        {
+            throw Gone();
+        }
+    }
+
+    private T Parse<T>(string text, JsonTypeInfo<T> type)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(text, type) ?? throw new JsonException("it is null");
+        }
+        catch (JsonException fault)
+        {
+            throw new AdminException(
+                $"the answer of {Address} cannot be understood ({Words.Line(fault.Message)}); is it another version? This is {Product.Version}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+using System.Text;
+using Entrepot.Server.Admin;
+using Entrepot.Server.Options;
+
+namespace Entrepot.Server.Cli;
+
+/// <summary>A status report for people: what is wrong comes first. Pure.</summary>
+internal static class StatusText
+{
+    /// <summary>All of it, some lines.</summary>
+    public static string Of(StatusReport report)
+    {
+        var text = new StringBuilder();
+        if (report.Problems.Count > 0)
+        {
+            text.Append($"{Words.Count(report.Problems.Count, "problem")}:\n");
+            foreach (var problem in report.Problems) text.Append($"  {Words.Line(problem)}\n");
+            text.Append('\n');
+        }
+
+        text.Append($"Entrepot {Words.Line(report.Version)}, {Words.Line(report.State)}, up {Words.Duration(TimeSpan.FromSeconds(report.Uptime))}\n");
+        text.Append(Columns.Text([
+            ["registry", string.Join(", ", report.Registry.Select(Words.Line))],
+            ["storage", Storage(report.Storage)],
+            ["requests", Requests(report.Requests)],
+            ["bytes", Bytes(report.Requests)],
+        ], "  "));
+
+        text.Append("\nupstreams\n");
+        text.Append(Columns.Text([.. report.Upstreams.Select(Upstream)], "  "));
+        if (report.Fetches.Count == 0) return text.ToString();
+
+        text.Append("\nfetches\n");
+        return text.Append(Columns.Text([.. report.Fetches.Select(Fetch)], "  ", right: [1, 2])).ToString();
+    }
+
+    private static string Storage(StorageStatus storage)
+    {
+        var text = new StringBuilder(
+            $"{Words.Line(storage.Root)}: {Words.Count(storage.Blobs, "blob")}, {Quantity.Show(storage.Bytes)}, "
+            + $"{Words.Percent(storage.Bytes, storage.Quota)} of the quota of {Quantity.Show(storage.Quota)}");
+        if (storage.Reserved > 0) text.Append($"; {Quantity.Show(storage.Reserved)} reserved");
+        if (storage.Pinned > 0) text.Append($"; {Quantity.Show(storage.Pinned)} pinned");
+        return text.Append($"; {Quantity.Show(storage.Free)} free on the file system").ToString();
+    }
+
+    private static string Requests(RequestStatus requests)
+    {
+        if (requests.Total == 0) return "none yet";
+        var hits = requests.Sources.GetValueOrDefault("hit");
+        var sources = requests.Sources.OrderByDescending(source => source.Value).ThenBy(source => source.Key, StringComparer.Ordinal)
+            .Select(source => $"{Words.Line(source.Key)} {Words.Number(source.Value)}");
+        return $"{Words.Number(requests.Total)}, {Words.Percent(hits, requests.Total)} of them hits ({string.Join(", ", sources)})";
+    }
+
+    private static string Bytes(RequestStatus requests) =>
+        $"{Quantity.Show(requests.Bytes)} sent, {Words.Percent(requests.HitBytes, requests.Bytes)} of them from the store";
+
+    private static string[] Upstream(UpstreamStatus upstream) =>
+    [
+        Words.Line(upstream.Name),
+        Words.Line(upstream.State),
+        RateLimit(upstream),
+        string.Join(", ", upstream.Urls.Select(Words.Line)),
+    ];
+
+    private static string RateLimit(UpstreamStatus upstream) => upstream switch
+    {
+        { RateLimitRemaining: { } left, RateLimit: { } limit } => $"{Words.Number(left)} of {Words.Number(limit)} requests left",
+        { RateLimitRemaining: { } left } => $"{Words.Count(left, "request")} left",
+        { RateLimit: { } limit } => $"{Words.Count(limit, "request")} allowed",
+        _ => "no rate limit told",
+    };
+
+    private static string[] Fetch(FetchStatus fetch) =>
+    [
+        Words.Line(fetch.Reference),
+        fetch.Size is { } whole ? Words.Percent(fetch.Arrived, whole) : "",
+        fetch.Size is { } size ? $"{Quantity.Show(fetch.Arrived)} of {Quantity.Show(size)}" : Quantity.Show(fetch.Arrived),
+        Words.Count(fetch.Followers, "follower"),
+    ];
+}
