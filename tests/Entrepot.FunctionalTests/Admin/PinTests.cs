@@ -54,6 +54,21 @@ public sealed class PinTests
     }
 
     [Fact]
+    public async Task Pin_StartWithASmallerQuota_IsNotAmongThoseWhoLeaveAtOnce()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, new Setup { Options = options => options with { Quota = QuotaSize.OfBytes(4 * Limit) } });
+        for (var i = 0; i < 12; i++) await cache.PullAsync(Add(registry, i));
+        await cache.PinAsync("org/app:t0");
+
+        await cache.RestartAsync(options => options with { Quota = QuotaSize.OfBytes(Limit) });
+
+        await cache.MetricsAsync(metrics => metrics.Sum("entrepot_evictions_total") >= 5);
+        var image = (await cache.ListAsync("org/app:t0")).Images[0];
+        Assert.Equal((true, true), ((bool)image["complete"]!, (bool)image["pinned"]!));
+    }
+
+    [Fact]
     public async Task Unpin_Then_TheImageCanLeave()
     {
         await using var registry = new TestRegistry();
@@ -199,6 +214,58 @@ public sealed class PinTests
         Assert.Contains(problems, problem => problem.Contains("Unpin something", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Pins_WhilePullsRemovalsAndEvictionsRun_StayWhole(int seed)
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, Small());
+        var shared = TestBlob.Random(LayerSize, seed: 1000);
+        var images = Enumerable.Range(0, 12).Select(i => registry.Content.AddImage("org/app", $"t{i}", shared, TestBlob.Random(LayerSize, seed: i))).ToList();
+        foreach (var image in images.Take(4)) await cache.PullAsync(image);
+        using var end = new CancellationTokenSource();
+        var pulls = Enumerable.Range(0, 3).Select(worker => Task.Run(async () =>
+        {
+            var random = new Random(seed * 10 + worker);
+            while (!end.IsCancellationRequested) await GetAsync(cache, images[random.Next(images.Count)]);
+        })).ToList();
+
+        var pinned = new List<TestImage>();
+        var (choice, pins) = (new Random(seed), 0);
+        for (var step = 0; step < 60; step++)
+        {
+            var image = images[choice.Next(images.Count)];
+            if (step % 2 == 0) await GetAsync(cache, image);
+            var status = (await (choice.Next(4) switch
+            {
+                0 => cache.RemoveAsync($"org/app:{image.Tag}"),
+                1 when pinned.Contains(image) || pinned.Count > 2 => UnpinAsync(),
+                _ => cache.PinAsync($"org/app:{image.Tag}"),
+            })).Status;
+            if (status is HttpStatusCode.OK && (await cache.ListAsync($"org/app:{image.Tag}")).Images is [var known] && (bool)known["pinned"]! && !pinned.Contains(image))
+            {
+                pinned.Add(image);
+                pins++;
+            }
+
+            foreach (var one in pinned) AssertStored(cache, one);
+        }
+
+        await end.CancelAsync();
+        await Task.WhenAll(pulls);
+        await cache.IdleAsync();
+        Assert.InRange(pins, 1, 60);
+        Assert.Equal(cache.Store.Checked().Count, (await cache.MetricsAsync()).Sum("entrepot_storage_blobs"));
+
+        Task<AdminAnswer> UnpinAsync()
+        {
+            var one = pinned[0];
+            pinned.RemoveAt(0);
+            return cache.UnpinAsync($"org/app:{one.Tag}");
+        }
+    }
+
     private static Setup Small() => new() { Options = options => options with { Quota = QuotaSize.OfBytes(Limit) } };
 
     private static TestImage Add(TestRegistry registry, int i) => registry.Content.AddImage("org/app", $"t{i}", TestBlob.Random(LayerSize, seed: i));
@@ -207,6 +274,12 @@ public sealed class PinTests
     private static async Task FillAsync(Appliance cache, TestRegistry registry, int from = 50)
     {
         for (var i = from; i < from + 10; i++) await cache.PullAsync(Add(registry, i));
+    }
+
+    private static async Task GetAsync(Appliance cache, TestImage image)
+    {
+        (await cache.GetManifestAsync(image.Tag)).Is(image.Manifest.Bytes);
+        foreach (var blob in image.Layers.Append(image.Config)) (await cache.GetBlobAsync(blob)).Is(blob.Bytes);
     }
 
     private static void AssertStored(Appliance cache, TestImage image) =>
