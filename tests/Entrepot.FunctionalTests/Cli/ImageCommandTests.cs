@@ -178,6 +178,21 @@ public sealed class ImageCommandTests : IAsyncLifetime
         Assert.Contains("'Org/App'", Assert.Single(ran.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("POST", "pins?ref=Org/App", 400)]
+    [InlineData("POST", "pins", 400)]
+    [InlineData("POST", "pins?ref=org/none", 404)]
+    [InlineData("GET", "nothing", 404)]
+    [InlineData("PUT", "images", 405)]
+    public async Task Refusal_OfTheApi_IsWhatTheSchemaSays(string method, string path, int status)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), new Uri(_cache.Admin, $"/api/v1/{path}"));
+        using var response = await _cache.Client.SendAsync(request);
+
+        Assert.Equal(status, (int)response.StatusCode);
+        await Schemas.CheckAsync("error", await response.Content.ReadAsStringAsync());
+    }
+
     [Fact]
     public async Task Pin_ImageThatIsNotComplete_SaysWhatToDo()
     {
