@@ -9,6 +9,8 @@ namespace Entrepot.Storage.Index;
 /// and would buy nothing, since the recency order is in memory anyway.</para>
 /// <para>An updated row stays where it is, except during a checkpoint and a compaction, when its copy goes to the tail. Removed and copied rows are
 /// garbage until the next compaction.</para>
+/// <para>A compaction copies what lives and then moves the log's beginning past the old places. Whoever has looked up a row's place just before, and looks
+/// there just after, finds it before the beginning, which FASTER takes for absence. So absence counts only if the log's beginning has stayed where it was.</para>
 /// </remarks>
 internal sealed class FasterTable<TRow, TChange> : IAsyncDisposable
     where TRow : unmanaged
@@ -79,20 +81,15 @@ internal sealed class FasterTable<TRow, TChange> : IAsyncDisposable
     /// <returns>Whether there is a row afterwards.</returns>
     public bool TryChange(in RowKey key, TChange change, out TRow row)
     {
-        var of = key;
-        row = default;
         if (!_isChanged) _isChanged = true;
-        var slot = _sessions.Rent();
         Status status;
-        try
+        long begin;
+        do
         {
-            status = slot.Session!.RMW(ref of, ref change, ref row);
-            if (status.IsPending) status = Complete(slot.Session, out row);
+            begin = _rows.Log.BeginAddress;
+            status = Change(key, ref change, out row);
         }
-        finally
-        {
-            slot.Return();
-        }
+        while (status.NotFound && !status.Expired && !status.Record.Created && _rows.Log.BeginAddress != begin);
 
         if (status.Expired)
         {
@@ -173,6 +170,16 @@ internal sealed class FasterTable<TRow, TChange> : IAsyncDisposable
 
     private bool TryFind(in RowKey key, out TRow row, out long address)
     {
+        while (true)
+        {
+            var begin = _rows.Log.BeginAddress;
+            if (Read(key, out row, out address)) return true;
+            if (_rows.Log.BeginAddress == begin) return false;
+        }
+    }
+
+    private bool Read(in RowKey key, out TRow row, out long address)
+    {
         var (of, none) = (key, default(TChange));
         row = default;
         var slot = _sessions.Rent();
@@ -183,6 +190,22 @@ internal sealed class FasterTable<TRow, TChange> : IAsyncDisposable
             if (status.IsPending) status = Complete(slot.Session, out row);
             address = where.Address;
             return status.Found;
+        }
+        finally
+        {
+            slot.Return();
+        }
+    }
+
+    private Status Change(in RowKey key, ref TChange change, out TRow row)
+    {
+        var of = key;
+        row = default;
+        var slot = _sessions.Rent();
+        try
+        {
+            var status = slot.Session!.RMW(ref of, ref change, ref row);
+            return status.IsPending ? Complete(slot.Session, out row) : status;
         }
         finally
         {

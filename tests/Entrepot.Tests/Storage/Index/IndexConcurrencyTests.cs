@@ -92,6 +92,31 @@ public sealed class IndexConcurrencyTests
         await checkpoints;
     }
 
+    // Compaction copies a row and lets its old place go, which may be where a lookup was about to look. More threads than cores, so that some are stopped there.
+    [Fact]
+    public async Task FindAndTouch_WhileTheLogIsCompacted_KnowEveryBlob()
+    {
+        const int Blobs = 500;
+        const int Rounds = 150;
+        await using var folder = new IndexFolder();
+        var digests = Enumerable.Range(0, Blobs).Select(i => IndexFolder.DigestOf(i)).ToArray();
+        foreach (var digest in digests) folder.Index.AddBlob(digest, new BlobRecord(1, Noon));
+        var end = false;
+        var missed = 0;
+        var users = Enumerable.Range(0, 4 * Environment.ProcessorCount).Select(user => Task.Factory.StartNew(() =>
+        {
+            for (var i = user; !Volatile.Read(ref end); i++)
+                if (user % 2 == 0 ? folder.Index.FindBlob(digests[i % Blobs]) is null : !folder.Index.Touch(digests[i % Blobs], Noon.AddTicks(i)))
+                    Interlocked.Increment(ref missed);
+        }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
+
+        for (var i = 0; i < Rounds; i++) await folder.Index.CheckpointAsync(default);
+        Volatile.Write(ref end, true);
+        await Task.WhenAll(users);
+
+        Assert.Equal(0, missed);
+    }
+
     [Fact]
     public async Task FindAndTouch_Known_AllocateNothing()
     {
