@@ -18,6 +18,7 @@ internal sealed class Endpoint
     private readonly TimeProvider _clock;
     private readonly TimeSpan _pause;
     private long _aloneUntil;    // UTC ticks
+    private volatile bool _wasDead;
 
     public Endpoint(Uri address, TimeSpan pause, TimeProvider clock)
     {
@@ -50,19 +51,24 @@ internal sealed class Endpoint
     public bool IsDown =>
         _state.CircuitState != CircuitState.Closed && _clock.GetUtcNow().UtcTicks < Interlocked.Read(ref _aloneUntil);
 
+    /// <summary>Whether it gave no sign of life when it was last really asked, however long ago that is.</summary>
+    public bool WasDead => _wasDead;
+
     /// <summary>Asks, unless the endpoint is found dead; then it is refused at once, with the time after which asking makes sense.</summary>
     public async ValueTask<Attempt<HttpResponseMessage>> TryAsync(
         Func<CancellationToken, ValueTask<Attempt<HttpResponseMessage>>> ask, string refusal, CancellationToken cancel)
     {
         try
         {
-            return await _breaker.ExecuteAsync(
+            var tried = await _breaker.ExecuteAsync(
                 bounded =>
                 {
                     // This one finds out for all; until it has, or for one more pause, they are refused.
                     if (_state.CircuitState == CircuitState.HalfOpen) LeaveAlone();
                     return ask(bounded);
                 }, cancel);
+            _wasDead = tried.IsDead;
+            return tried;
         }
         catch (BrokenCircuitException e)
         {

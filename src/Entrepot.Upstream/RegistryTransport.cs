@@ -57,6 +57,9 @@ internal sealed class RegistryTransport : IDisposable
     /// <summary>Whether every address is found dead, so that asking would be refused at once.</summary>
     public bool IsDown => _endpoints.All(endpoint => endpoint.IsDown);
 
+    /// <summary>Whether no address gave a sign of life when it was last asked.</summary>
+    public bool WasDead => _endpoints.All(endpoint => endpoint.WasDead);
+
     /// <summary>Sends a request until it is answered; the caller disposes the answer, of whatever status below 429.</summary>
     public async Task<Answer<RegistryResponse>> SendAsync(RegistryRequest request, CancellationToken cancel)
     {

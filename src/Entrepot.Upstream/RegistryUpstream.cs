@@ -54,6 +54,9 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     /// <inheritdoc/>
     public bool IsDown => _transport.IsDown;
 
+    /// <summary>Whether it was out of reach when it was last asked. Unlike <see cref="IsDown"/>, that stays true while nobody asks.</summary>
+    public bool WasDead => _transport.WasDead;
+
     /// <inheritdoc/>
     public async Task<Answer<ManifestInfo>> HeadManifestAsync(Reference reference, CancellationToken cancel)
     {

@@ -80,7 +80,7 @@ internal sealed class StatusReporter
 
     private static UpstreamStatus Describe(RegistryUpstream upstream, UpstreamCounters counters) => new(
         upstream.Name,
-        upstream.Freshness.Offline ? "offline" : upstream.IsDown ? "down" : "up",
+        upstream.Freshness.Offline ? "offline" : upstream.WasDead ? "down" : "up",
         [.. upstream.Options.Urls.Select(url => url.ToString())],
         counters.Limit,
         counters.Remaining);

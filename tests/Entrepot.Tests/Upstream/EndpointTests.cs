@@ -33,6 +33,20 @@ public sealed class EndpointTests
     }
 
     [Fact]
+    public async Task WasDead_LastAskedInVain_StaysUntilOneAnswers()
+    {
+        await AnswerAsync();
+        Assert.False(_endpoint.WasDead);
+        await DieAsync(4);
+        _clock.Advance(TimeSpan.FromHours(1));
+        Assert.True(_endpoint.WasDead);
+
+        await AnswerAsync();
+
+        Assert.False(_endpoint.WasDead);
+    }
+
+    [Fact]
     public async Task TryAsync_AnswersBetweenFailures_StaysOpenForRequests()
     {
         await DieAsync(3);
