@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using System.Text.Json;
 using Entrepot.Oci;
 using Entrepot.Pull;
@@ -12,12 +13,16 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     private const int ChunkBytes = 64 << 10;
 
     private readonly long _began = clock.GetTimestamp();
+    private bool _takesNoMore;
 
     /// <summary>The request.</summary>
     public HttpRequest Request => context.Request;
 
     /// <summary>Ends when the client goes away.</summary>
     public CancellationToken Aborted => context.RequestAborted;
+
+    /// <summary>Whether the client has gone away; the connection may have shown it before <see cref="Aborted"/> says it.</summary>
+    public bool ClientLeft => _takesNoMore || Aborted.IsCancellationRequested;
 
     /// <summary>What it is about.</summary>
     public TargetKind Kind { get; set; } = TargetKind.Base;
@@ -75,8 +80,7 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
         Began();
         if (IsHead) return;
 
-        var flushed = await context.Response.BodyWriter.WriteAsync(content, Aborted);
-        if (flushed.IsCompleted) throw new OperationCanceledException("the client has gone");
+        GoOn(await context.Response.BodyWriter.WriteAsync(content, Aborted));
         Sent += content.Length;
     }
 
@@ -136,8 +140,7 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
             if (count == 0) throw new IOException($"the blob ends at {position} of {content.Size} bytes");
             response.BodyWriter.Advance(count);
             if (Sent == 0) Began();
-            var flushed = await response.BodyWriter.FlushAsync(Aborted);
-            if (flushed.IsCompleted) throw new OperationCanceledException("the client has gone");
+            GoOn(await response.BodyWriter.FlushAsync(Aborted));
             position += count;
             Sent += count;
         }
@@ -145,6 +148,12 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
 
     /// <summary>Ends the connection in a way that no client takes for the end of a body.</summary>
     public void Abort() => context.Abort();
+
+    private void GoOn(FlushResult flushed)
+    {
+        _takesNoMore = flushed.IsCompleted;
+        if (_takesNoMore) throw new OperationCanceledException("the client has gone");
+    }
 
     private void Began()
     {

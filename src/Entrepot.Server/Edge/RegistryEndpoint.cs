@@ -20,13 +20,13 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         {
             await AnswerAsync(exchange);
         }
-        catch (Exception) when (exchange.Aborted.IsCancellationRequested)
+        catch (Exception) when (exchange.ClientLeft)
         {
             Log.ClientLeft(log, exchange.Request.Path, exchange.Sent);
         }
         catch (Exception ending) when (ending is OperationCanceledException or ObjectDisposedException)
         {
-            // Either the client's connection is gone without having said so, or the process is ending.
+            // The process is ending.
             await FailAsync(exchange, RegistryError.Down("the cache is being stopped"));
         }
         catch (FetchFailedException failed)
