@@ -17,12 +17,14 @@ internal sealed partial class Daemon : IAsyncDisposable
     private readonly List<string> _lines = [];   // guarded by _gate
     private readonly StreamWriter _log;          // guarded by _gate
     private readonly Task _output;
+    private bool _asked;
 
     private Daemon(ProcessStartInfo start, string logFile)
     {
         start.RedirectStandardInput = true;
         start.RedirectStandardOutput = true;
         start.RedirectStandardError = true;
+        start.Environment[Tool.AuthorityVariable] = TestAuthority.File;
         _log = new StreamWriter(logFile, append: true) { AutoFlush = true };
         _process = Process.Start(start) ?? throw new InvalidOperationException($"{start.FileName} was not started");
         _process.StandardInput.Close();
@@ -56,9 +58,17 @@ internal sealed partial class Daemon : IAsyncDisposable
     /// <returns>Its exit status.</returns>
     public async Task<int> StopAsync()
     {
-        if (!_process.HasExited) _ = SendSignal(_process.Id, SigTerm);
+        // A second signal would end some of them at once.
+        if (!_asked && !_process.HasExited) Terminate();
         await EndAsync();
         return _process.ExitCode;
+    }
+
+    /// <summary>Asks the process to end, and does not wait.</summary>
+    public void Terminate()
+    {
+        _asked = true;
+        _ = SendSignal(_process.Id, SigTerm);
     }
 
     /// <summary>Asks the process to read its options again.</summary>

@@ -67,12 +67,12 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <summary>Asks it to read its options again.</summary>
     public void HangUp() => _daemon!.HangUp();
 
-    /// <summary>One metric, by its name and the labels that it is written with.</summary>
+    /// <summary>One metric, by its name and the labels that it is written with; 0 if it is not there.</summary>
     public async Task<long> MetricAsync(string name)
     {
         var text = await Http.Client.GetStringAsync(new Uri($"http://127.0.0.1:{_adminPort}/metrics"));
-        var line = text.Split('\n').Single(line => line.StartsWith(name + " ", StringComparison.Ordinal));
-        return (long)double.Parse(line[name.Length..], System.Globalization.CultureInfo.InvariantCulture);
+        var line = text.Split('\n').SingleOrDefault(line => line.StartsWith(name + " ", StringComparison.Ordinal));
+        return line is null ? 0 : (long)double.Parse(line[name.Length..], System.Globalization.CultureInfo.InvariantCulture);
     }
 
     /// <summary>Starts it again on the same store and port.</summary>
@@ -82,7 +82,7 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
         var start = new ProcessStartInfo(TestRun.Program, arguments) { WorkingDirectory = _folder };
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("ENTREPOT_", StringComparison.Ordinal)).ToList()) start.Environment.Remove(name);
         foreach (var (name, value) in _environment) start.Environment[name] = value;
-        _daemon = await Daemon.StartAsync(start, _logFile, () => Http.AnswersAsync(new Uri($"http://127.0.0.1:{_adminPort}/readyz")));
+        _daemon = await Daemon.StartAsync(start, _logFile, IsReadyAsync);
     }
 
     /// <summary>Ends it as a service manager does, and checks that it ended in order.</summary>
@@ -92,6 +92,16 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
         Assert.Equal(0, await _daemon.StopAsync());
         await _daemon.DisposeAsync();
         _daemon = null;
+    }
+
+    /// <summary>Asks it to end, and returns once it drains: it takes nothing new, and what runs has not ended yet.</summary>
+    /// <returns>Ends when the process has ended in order.</returns>
+    public async Task<Task> BeginStopAsync()
+    {
+        Assert.NotNull(_daemon);
+        _daemon.Terminate();
+        await Eventually.TrueAsync(async () => !await IsReadyAsync());
+        return StopAsync();
     }
 
     /// <summary>Ends it as a power cut does, except that the page cache survives.</summary>
@@ -107,6 +117,8 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     {
         if (_daemon is not null) await _daemon.DisposeAsync();
     }
+
+    private Task<bool> IsReadyAsync() => Http.AnswersAsync(new Uri($"http://127.0.0.1:{_adminPort}/readyz"));
 
     private string OptionsFile => Path.Combine(_folder, "entrepot.yaml");
 }
