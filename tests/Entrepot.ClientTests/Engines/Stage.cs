@@ -3,9 +3,7 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using Entrepot.ClientTests.Images;
 using Entrepot.ClientTests.Kit;
-using Digest = Entrepot.Oci.Digest;
 using ReceivedRequest = Entrepot.FunctionalTests.Registry.ReceivedRequest;
-using TestBlob = Entrepot.FunctionalTests.Registry.TestBlob;
 using TestRegistry = Entrepot.FunctionalTests.Registry.TestRegistry;
 
 namespace Entrepot.ClientTests.Engines;
@@ -45,7 +43,7 @@ internal sealed class Stage : IAsyncDisposable
         var stage = new Stage(EngineKind.All.Single(kind => kind.Name == engine), test);
         try
         {
-            stage.Hold(Image);
+            stage.Upstream.Hold(Image);
             stage.Entrepot = await PublishedEntrepot.StartAsync(stage.Folder("entrepot"), stage.Log("entrepot"), stage.Upstream.Url, "0s", "80%");
             stage._running.Push(stage.Entrepot);
             stage.Engine = await stage._kind.Start(stage.Folder("engine"), stage.Log("engine"), stage.Entrepot.Host);
@@ -110,18 +108,6 @@ internal sealed class Stage : IAsyncDisposable
         await Upstream.DisposeAsync();
         while (_running.TryPop(out var last)) await last.DisposeAsync();
         _folder.Delete(recursive: true);
-    }
-
-    private void Hold(TestImage image)
-    {
-        foreach (var blob in image.Blobs)
-        {
-            Assert.True(Digest.TryParse(blob.Digest, out var digest));
-            Upstream.Content.AddBlob(new TestBlob(digest, blob.Bytes));
-        }
-
-        foreach (var manifest in image.Manifests)
-            Upstream.Content.AddManifest(image.Repository, manifest == image.Root ? image.Tag : null, manifest.Bytes, manifest.MediaType);
     }
 
     private string Folder(string process) => Path.Combine(_folder.FullName, process);

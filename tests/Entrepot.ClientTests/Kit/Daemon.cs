@@ -38,12 +38,13 @@ internal sealed partial class Daemon : IAsyncDisposable
     /// <param name="start">The program and its arguments.</param>
     /// <param name="logFile">Where its output is appended.</param>
     /// <param name="ready">Asked again and again until it says yes.</param>
-    public static async Task<Daemon> StartAsync(ProcessStartInfo start, string logFile, Func<Task<bool>> ready)
+    /// <param name="deadline">How long that may take; a minute by default.</param>
+    public static async Task<Daemon> StartAsync(ProcessStartInfo start, string logFile, Func<Task<bool>> ready, TimeSpan? deadline = null)
     {
         var daemon = new Daemon(start, logFile);
         try
         {
-            await daemon.ReadyAsync(start.FileName, ready);
+            await daemon.ReadyAsync(start.FileName, ready, deadline ?? StartDeadline);
             return daemon;
         }
         catch
@@ -98,14 +99,14 @@ internal sealed partial class Daemon : IAsyncDisposable
         }
     }
 
-    private async Task ReadyAsync(string name, Func<Task<bool>> ready)
+    private async Task ReadyAsync(string name, Func<Task<bool>> ready, TimeSpan deadline)
     {
         var started = Stopwatch.StartNew();
         using var timer = new PeriodicTimer(PollEvery);
         while (!await ready())
         {
             if (_process.HasExited) throw new InvalidOperationException($"{name} ended at its start: {await LastLinesAsync()}");
-            if (started.Elapsed > StartDeadline) throw new TimeoutException($"{name} is not ready: {string.Join('\n', Lines.TakeLast(10))}");
+            if (started.Elapsed > deadline) throw new TimeoutException($"{name} is not ready: {string.Join('\n', Lines.TakeLast(10))}");
             await timer.WaitForNextTickAsync();
         }
     }
