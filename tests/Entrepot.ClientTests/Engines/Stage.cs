@@ -38,9 +38,12 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>GETs of blobs that the upstream has received.</summary>
     public IReadOnlyList<ReceivedRequest> BlobGets => [.. Upstream.Log.All.Where(request => request is { Method: "GET", IsBlob: true })];
 
-    public static async Task<Stage> StartAsync(string engine, [CallerMemberName] string test = "")
+    /// <param name="engine">The name of its kind.</param>
+    /// <param name="detail">Tells one of several stages of a test from another.</param>
+    /// <param name="test">Names the folder of the logs.</param>
+    public static async Task<Stage> StartAsync(string engine, string detail = "", [CallerMemberName] string test = "")
     {
-        var stage = new Stage(EngineKind.All.Single(kind => kind.Name == engine), test);
+        var stage = new Stage(EngineKind.All.Single(kind => kind.Name == engine), Path.Combine(test, detail));
         try
         {
             stage.Upstream.Hold(Image);
@@ -60,7 +63,7 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>Whether a GET asks for the blob that faults are about.</summary>
     public static bool IsLayer(ReceivedRequest request) => request.Method == "GET" && request.Path.EndsWith(Layer.Digest, StringComparison.Ordinal);
 
-    /// <summary>Lets Docker Hub answer, with the image.</summary>
+    /// <summary>Lets Docker Hub answer, with the image. It is this whole machine's: one stage opens it for all.</summary>
     public async Task OpenDockerHubAsync()
     {
         _hub = await DockerRegistry.StartAsync(Folder("hub"), Log("hub"), RegistrySetup.DockerHub);
@@ -128,5 +131,5 @@ internal static class Outcome
     public const string Fails = "error";
 
     /// <summary>The longest that any engine may take to get to an outcome.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 }
