@@ -264,7 +264,8 @@ run_clients() {
   root=$(dirname "$(readlink -f "$(command -v dotnet)")")
   CRASH_SEED=${CRASH_SEED:-$((RANDOM * 32768 + RANDOM))}
   echo "Crash test: CRASH_SEED=$CRASH_SEED"
-  test_project Entrepot.ClientTests normal in_namespace env \
+  # Under nohup, SIGHUP is ignored by all that it starts; the tests send it.
+  test_project Entrepot.ClientTests normal in_namespace env --default-signal=HUP \
     PATH="$PATH:/usr/sbin:/sbin" DOTNET_ROOT="${DOTNET_ROOT:-$root}" DOTNET_CLI_HOME="$work" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 \
     TMPDIR="$work/tmp" PUBLISHED_PROGRAM="$program" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
     CLIENT_OUTCOMES="$work/outcomes" CLIENT_NEWER="$work/newer" NUGET_PACKAGES="${NUGET_PACKAGES:-$HOME/.nuget/packages}" CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"

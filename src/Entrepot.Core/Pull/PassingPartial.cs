@@ -6,8 +6,9 @@ namespace Entrepot.Pull;
 
 /// <summary>A blob that is not kept: a bounded window of it in memory, which moves with the fastest of those who read it (a bypass).</summary>
 /// <remarks>
-/// Safe for concurrent use. The writer waits for the fastest reader, so that one client's pace is the upstream's; who falls out of the window is told
-/// so and gets a run of his own. When the last reader has left, writing ends with <see cref="NobodyReadsException"/>.
+/// Safe for concurrent use. The writer waits for the fastest reader, so that one client's pace is the upstream's. It goes half the window ahead of that one;
+/// the other half stays behind for those who read along, and who falls out of it is told so and gets a run of his own. When the last reader has left, writing
+/// ends with <see cref="NobodyReadsException"/>.
 /// </remarks>
 internal sealed class PassingPartial : IPartialBlob
 {
@@ -17,6 +18,7 @@ internal sealed class PassingPartial : IPartialBlob
     private readonly Lock _gate = new();
     private readonly Digest _digest;
     private readonly IncrementalHash _hash;   // the writer's
+    private readonly long _ahead;             // most bytes that are written and nobody has read
     private readonly byte[] _window;          // guarded by _gate, like all below
     private readonly List<Reader> _readers = [];
     private TaskCompletionSource? _moved;
@@ -25,12 +27,13 @@ internal sealed class PassingPartial : IPartialBlob
     private long _length;
 
     /// <param name="digest">What the bytes have to be.</param>
-    /// <param name="size">Bytes of the whole, if they are known.</param>
-    public PassingPartial(Digest digest, long? size)
+    /// <param name="size">Bytes of the whole.</param>
+    public PassingPartial(Digest digest, long size)
     {
         _digest = digest;
         _hash = digest.NewHash();
-        _window = new byte[Math.Min(size ?? WindowBytes, WindowBytes)];
+        _window = new byte[Math.Min(size, WindowBytes)];
+        _ahead = _window.Length == size ? _window.Length : _window.Length / 2;
     }
 
     /// <inheritdoc/>
@@ -49,7 +52,7 @@ internal sealed class PassingPartial : IPartialBlob
             lock (_gate)
             {
                 if (_isLeft && _readers.Count == 0) throw new NobodyReadsException();
-                var room = (int)Math.Min(bytes.Length, _window.Length - (_length - FastestLocked()));
+                var room = (int)Math.Min(bytes.Length, _ahead - (_length - FastestLocked()));
                 if (room > 0)
                 {
                     CopyLocked(bytes.Span[..room]);

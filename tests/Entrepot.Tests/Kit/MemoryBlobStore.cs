@@ -35,6 +35,9 @@ internal sealed class MemoryBlobStore : IBlobStore
     /// <summary>What looking for a blob waits for, if anything.</summary>
     public Task Look { get; set; } = Task.CompletedTask;
 
+    /// <summary>Called when a look for a blob has found nothing.</summary>
+    public Action<Digest>? Missed { get; set; }
+
     /// <summary>Blobs begun since the start.</summary>
     public int Created => Volatile.Read(ref _created);
 
@@ -61,7 +64,9 @@ internal sealed class MemoryBlobStore : IBlobStore
     {
         await Look.WaitAsync(cancel);
         if (OpenFault is { } fault) throw fault;
-        return _blobs.TryGetValue(digest, out var content) ? new Reader(content.Length, (buffer, offset) => Copy(content, offset, buffer)) : null;
+        if (_blobs.TryGetValue(digest, out var content)) return new Reader(content.Length, (buffer, offset) => Copy(content, offset, buffer));
+        Missed?.Invoke(digest);
+        return null;
     }
 
     public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel)

@@ -14,6 +14,9 @@ internal sealed class MemoryIndex : ICacheIndex
     /// <summary>Thrown by everything that has to be durable.</summary>
     public Exception? Fault { get; set; }
 
+    /// <summary>Called before a blob is forgotten.</summary>
+    public Action<Digest>? Removing { get; set; }
+
     public BlobRecord? FindBlob(Digest digest) => _blobs.TryGetValue(digest, out var record) ? record : null;
 
     public void AddBlob(Digest digest, BlobRecord record) => _blobs[digest] = record;
@@ -29,7 +32,11 @@ internal sealed class MemoryIndex : ICacheIndex
 
     public ValueTask CheckpointAsync(CancellationToken cancel) => default;
 
-    public void RemoveBlob(Digest digest) => _blobs.TryRemove(digest, out _);
+    public void RemoveBlob(Digest digest)
+    {
+        Removing?.Invoke(digest);
+        _blobs.TryRemove(digest, out _);
+    }
 
     public TagRecord? FindTag(Reference tag) => _tags.GetValueOrDefault(tag);
 

@@ -218,6 +218,21 @@ public sealed class ManifestPullTests : IAsyncLifetime
         Assert.InRange(pulled.Count(one => one.Source is PullSource.Fetched), 1, byTag ? 2 : 1);
     }
 
+    // What another pull does between this one's miss and its own flight.
+    [Fact]
+    public async Task Get_StoredBetweenTheMissAndTheFlight_IsAHit()
+    {
+        var digest = Digest.Of(One);
+        await _kit.Index.AddManifestAsync(Tag.At(digest), MediaType, default);
+        _kit.Store.Missed = _ => _kit.Store.Put(One);
+
+        var pulled = await _kit.ManifestAsync(Tag.At(digest));
+
+        Assert.Equal((PullSource.Hit, false), (pulled.Source, pulled.Stored));
+        Assert.Equal(One, pulled.Content!.Bytes.ToArray());
+        Assert.Empty(Upstream.Requests);
+    }
+
     [Fact]
     public async Task Get_AnotherRepositoryIsRefused_AsksForItself()
     {

@@ -16,19 +16,50 @@ public sealed class PassingPartialTests : IDisposable
     public void Dispose() => _passing.DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     [Fact]
-    public async Task Write_MoreThanTheWindow_WaitsForTheFastestReader()
+    public async Task Write_HalfTheWindowAhead_WaitsForTheFastestReader()
     {
         var fast = _passing.OpenReader(_content.Length);
         var slow = _passing.OpenReader(_content.Length);
-        var written = _passing.WriteAsync(_content.AsMemory(0, Window + 10), default).AsTask();
+        var written = _passing.WriteAsync(_content.AsMemory(0, Window / 2 + 10), default).AsTask();
         Assert.False(written.IsCompleted);
-        Assert.Equal(Window, _passing.Length);
+        Assert.Equal(Window / 2, _passing.Length);
 
         Assert.Equal(_content[..10], await fast.ReadAsync(0, 10));
 
         await written.Soon();
         Assert.Equal(_content[10..100], await fast.ReadAsync(10, 90));
+        Assert.Equal(_content[..1], await slow.ReadAsync(0, 1));
+    }
+
+    [Fact]
+    public async Task Read_HalfTheWindowBehind_IsTheMost()
+    {
+        var fast = _passing.OpenReader(_content.Length);
+        var slow = _passing.OpenReader(_content.Length);
+        await _passing.WriteAsync(_content.AsMemory(0, Window / 2), default);
+        await fast.ReadAsync(0, Window / 2);
+
+        await _passing.WriteAsync(_content.AsMemory(Window / 2, Window / 2), default);
+        Assert.Equal(_content[..1], await slow.ReadAsync(0, 1));
+        await fast.ReadAsync(Window / 2, 1);
+        await _passing.WriteAsync(_content.AsMemory(Window, 1), default);
+
         await Assert.ThrowsAsync<IOException>(() => slow.ReadAsync(0, 1));
+        Assert.Equal(_content[1..2], await slow.ReadAsync(1, 1));
+    }
+
+    [Theory]
+    [InlineData(Window)]
+    [InlineData(10)]
+    public async Task Write_BlobNoLargerThanTheWindow_WaitsForNobody(int size)
+    {
+        await using var small = new PassingPartial(Digest.Of(_content.AsSpan(0, size)), size);
+        var reader = small.OpenReader(size);
+
+        await small.WriteAsync(_content.AsMemory(0, size), default).AsTask().Soon();
+
+        Assert.True(await small.VerifyAsync(default));
+        Assert.Equal(_content[..size], await reader.ReadAsync(0, size));
     }
 
     [Fact]

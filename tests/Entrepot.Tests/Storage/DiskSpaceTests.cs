@@ -231,6 +231,27 @@ public sealed class DiskSpaceTests : IDisposable
         Assert.Equal((files.Count, files.Count * (long)Size, 0), (space.Usage.Blobs, space.Usage.Used, space.Usage.Reserved));
     }
 
+    // The second of two victims is published anew while the first one's file is removed.
+    [Fact]
+    public async Task Commit_BetweenTheChoiceOfAVictimAndItsRemoval_Stays()
+    {
+        var (space, store) = await StartAsync(blobs: 3);
+        var first = await PutAsync(store, 0);
+        var second = await PutAsync(store, 1);
+        await using var partial = await WrittenAsync(store, Content(1));
+        _index.Removing = removed =>
+        {
+            if (removed == first) store.Publish((DiskPartial)partial, second, Size, reserved: Size);
+        };
+
+        Assert.True(await space.TryReserveAsync(2 * Size, default));
+
+        Assert.Equal([second], OnDisk(first, second));
+        Assert.NotNull(_index.FindBlob(second));
+        Assert.Equal((1, Size, 2 * Size), (space.Usage.Blobs, space.Usage.Used, space.Usage.Reserved));
+        Assert.False(space.IsLeaving(second));
+    }
+
     [Fact]
     public async Task Open_FileThatSomebodyRemoved_GivesItsRoomBack()
     {
