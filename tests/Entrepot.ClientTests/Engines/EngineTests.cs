@@ -108,7 +108,7 @@ public sealed class EngineTests
     }
 
     [ClientTheory, Engines, MissingEngines]
-    public async Task RunningPull_EntrepotDrains_Ends(string engine)
+    public async Task RunningPull_EntrepotDrains_EndsAndNoResponseIsBrokenOff(string engine)
     {
         await using var stage = await Stage.StartAsync(engine);
         await stage.OpenDockerHubAsync();
@@ -120,10 +120,11 @@ public sealed class EngineTests
         var stopped = await stage.Entrepot.BeginStopAsync();
         gate.Open();
         await stopped;
-        var outcome = await pull;
 
-        if (outcome == Outcome.DockerHub && !await stage.WasDockerHubAskedAsync()) outcome = Outcome.Right;
-        await stage.RecordAsync("drained", outcome);
+        // What comes of it depends on how much the engine had asked for by then, so that it is no column of the table.
+        await pull;
+        Assert.DoesNotContain(stage.Entrepot.Lines, line => line.Contains("the response was aborted", StringComparison.Ordinal));
+        Assert.Contains(stage.Entrepot.Lines, line => line.Contains("Stopping", StringComparison.Ordinal));
     }
 
     private static async Task PullAgainAsync(Stage stage)

@@ -22,7 +22,6 @@ internal sealed class Stage : IAsyncDisposable
     private readonly Stack<IAsyncDisposable> _running = [];
     private readonly EngineKind _kind;
     private readonly string _logs;
-    private DockerRegistry? _hub;
 
     private Stage(EngineKind kind, string test) => (_kind, _logs) = (kind, TestRun.LogFolder(Path.Combine(test, kind.Name)));
 
@@ -66,9 +65,9 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>Lets Docker Hub answer, with the image. It is this whole machine's: one stage opens it for all.</summary>
     public async Task OpenDockerHubAsync()
     {
-        _hub = await DockerRegistry.StartAsync(Folder("hub"), Log("hub"), RegistrySetup.DockerHub);
-        _running.Push(_hub);
-        await _hub.PushAsync(Image);
+        var hub = await DockerRegistry.StartAsync(Folder("hub"), Log("hub"), RegistrySetup.DockerHub);
+        _running.Push(hub);
+        await hub.PushAsync(Image);
     }
 
     /// <summary>Asks the appliance itself for the image's manifest.</summary>
@@ -98,9 +97,6 @@ internal sealed class Stage : IAsyncDisposable
             Assert.InRange(began.Elapsed, TimeSpan.Zero, Outcome.Patience);
         }
     }
-
-    /// <summary>Whether Docker Hub was asked for any content.</summary>
-    public async Task<bool> WasDockerHubAskedAsync() => (await _hub!.StopAsync()).Any(request => request.IsPull);
 
     /// <summary>Notes an outcome for the table.</summary>
     public async Task RecordAsync(string situation, string outcome) => TestRun.Record(_kind.Name, await _kind.VersionAsync(), situation, outcome);

@@ -13,6 +13,7 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     private readonly string _upstream;
     private readonly string _tagTtl;
     private Daemon? _daemon;
+    private IReadOnlyList<string> _linesAtEnd = [];
 
     private PublishedEntrepot(
         string folder, string logFile, Uri upstream, string tagTtl, IReadOnlyDictionary<string, string> environment) =>
@@ -30,8 +31,8 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <summary>Everything it stores is under this.</summary>
     public string Root => Path.Combine(_folder, "store");
 
-    /// <summary>What it has logged since its last start.</summary>
-    public IReadOnlyList<string> Lines => _daemon?.Lines ?? [];
+    /// <summary>What it has logged since its last start, also after its end.</summary>
+    public IReadOnlyList<string> Lines => _daemon?.Lines ?? _linesAtEnd;
 
     /// <summary>Starts it with an empty store. docker.io (the default) and quay.io are both at <paramref name="upstream"/>.</summary>
     /// <param name="folder">Where its options and its store are made.</param>
@@ -90,6 +91,7 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     {
         Assert.NotNull(_daemon);
         Assert.Equal(0, await _daemon.StopAsync());
+        _linesAtEnd = _daemon.Lines;
         await _daemon.DisposeAsync();
         _daemon = null;
     }
