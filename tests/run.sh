@@ -10,9 +10,10 @@
 #   SOAK=SECONDS       how long the crash test goes on at least (it kills the program 20 times in any case, and 50 times under a small quota)
 #   CRASH_SEED=NUMBER  repeats the crash test's random choices
 #   PUBLISHED_PROGRAM=PATH  the part "clients" tests this executable instead of publishing src/Entrepot.Server
+#   NEWER_ENGINES=no   does without the engines of Debian's development suite, which are unpacked for the tests and not installed
 set -euo pipefail
 
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
 
 parts=()
 for argument in "$@"; do
@@ -28,8 +29,9 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 exec < /dev/null
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1
 
-readonly packages=(docker-registry docker.io containerd runc skopeo prometheus iproute2 util-linux)   # prometheus for promtool
-readonly clients=(dockerd skopeo containerd)
+readonly packages=(docker-registry docker.io containerd runc skopeo podman buildah crun nginx-light curl prometheus iproute2 util-linux)   # prometheus for promtool
+readonly newer=(containerd docker.io docker-cli docker-buildx crane oras)
+readonly clients=(dockerd "docker build" containerd podman buildah skopeo)
 results=$PWD/TestResults/$(date +%Y%m%d-%H%M%S)-$$
 work=$(mktemp -d "${TMPDIR:-/tmp}/entrepot-tests.XXXXXX")
 namespace=entrepot-tests-$$
@@ -97,6 +99,35 @@ install_packages() {
   status=$?
   remove_policy
   return "$status"
+}
+
+# Unpacks what Debian's development suite has of the newer engines into $work/newer. They come and go with that suite: the tests of one that
+# cannot be had or does not run here are skipped, with a reason.
+fetch_newer() {
+  local package site program folder=$work/newer apt
+  [ "${NEWER_ENGINES:-}" != no ] || { echo "Newer engines: none, as NEWER_ENGINES=no says"; return; }
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || { echo "Newer engines: none, since this is not Debian"; return; }
+  site=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
+  mkdir -p "$folder"/{debs,lists/partial,cache/archives/partial}
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site sid main" > "$folder/sources.list"
+  apt=(apt-get -q -o Dir::Etc::sourcelist="$folder/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none)
+  timeout 120 "${apt[@]}" update >> "$results/apt.log" 2>&1 || { echo "Newer engines: none, since $site does not answer"; return; }
+  for package in "${newer[@]}"; do
+    if (cd "$folder/debs" && timeout 120 "${apt[@]}" download "$package") >> "$results/apt.log" 2>&1; then
+      dpkg -x "$folder/debs/${package}"_*.deb "$folder"
+    else
+      echo "Newer engines: $package is not to be had"
+    fi
+  done
+  for program in "$folder"/usr/bin/* "$folder"/usr/sbin/*; do
+    [ -e "$program" ] || continue
+    if ldd "$program" 2>&1 | grep -q 'not found'; then
+      echo "Newer engines: ${program##*/} does not run on this system"
+      rm "$program"
+    fi
+  done
+  rm -rf "$folder"/{debs,lists,cache}
 }
 
 # ---- runners --------------------------------------------------------------------------------------------------------
@@ -190,13 +221,45 @@ report_pulls() {
   done
 }
 
+# clients_page [keep]: prints docs/clients.md with what each engine did in this run, and with "keep" with the versions that it names already. A table
+# whose first column is "engine" has the situations as its other columns; the row of an engine that was not there stays.
+clients_page() {
+  awk -F '\t' -v keep="${1:-}" '
+    FNR == NR { there[$1] = 1; version[$1] = $2; outcome[$1, $3] = $4; next }
+    !/^\|/ { columns = 0; print; next }
+    {
+      count = split($0, cells, /[ \t]*\|[ \t]*/)
+      if (!columns) { columns = count; table = cells[2] == "engine"; for (i = 2; i < count; i++) title[i] = cells[i]; print; next }
+      if (!table || !(cells[2] in there)) { print; next }
+      line = "| " cells[2] " |"
+      for (i = 3; i < count; i++) {
+        if (title[i] == "version") value = keep ? cells[i] : version[cells[2]]
+        else value = ((cells[2], title[i]) in outcome) ? outcome[cells[2], title[i]] : "not tested"
+        line = line " " value " |"
+      }
+      print line
+    }' "$work/outcomes" docs/clients.md
+}
+
+check_clients_page() {
+  local engine
+  clients_page > "$results/clients.md"
+  clients_page keep | diff docs/clients.md - ||
+    problem "docs/clients.md says something else than the engines did; what they did is in ${results#"$PWD"/}/clients.md"
+  while IFS= read -r engine; do
+    grep -q "^| $engine |" docs/clients.md || problem "docs/clients.md does not tell of $engine"
+  done < <(cut -f 1 "$work/outcomes" | sort -u)
+}
+
 run_clients() {
   local root program=${PUBLISHED_PROGRAM:-$work/program/entrepot}
   # What goes wrong before the tests begin is a failure with a name, and the line with the counts still comes.
   install_packages || { problem "the packages that Entrepot.ClientTests needs"; return; }
   [ -n "${PUBLISHED_PROGRAM:-}" ] || publish || { problem "the publishing of src/Entrepot.Server"; return; }
   make_namespace || { problem "the network namespace (root or sudo is needed)"; return; }
+  fetch_newer
   : > "$work/pulls"
+  : > "$work/outcomes"
   mkdir -p "$work/tmp"
   root=$(dirname "$(readlink -f "$(command -v dotnet)")")
   CRASH_SEED=${CRASH_SEED:-$((RANDOM * 32768 + RANDOM))}
@@ -205,10 +268,11 @@ run_clients() {
   test_project Entrepot.ClientTests normal in_namespace env --default-signal=HUP \
     PATH="$PATH:/usr/sbin:/sbin" DOTNET_ROOT="${DOTNET_ROOT:-$root}" DOTNET_CLI_HOME="$work" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 \
     TMPDIR="$work/tmp" PUBLISHED_PROGRAM="$program" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
-    CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"
+    CLIENT_OUTCOMES="$work/outcomes" CLIENT_NEWER="$work/newer" NUGET_PACKAGES="${NUGET_PACKAGES:-$HOME/.nuget/packages}" CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"
   remove_namespace
   [ "$(id -u)" = 0 ] || as_root chown -R "$(id -u):$(id -g)" "$results"
   report_pulls
+  check_clients_page
 }
 
 # ---- all ------------------------------------------------------------------------------------------------------------

@@ -235,6 +235,9 @@ public sealed class EntrepotHost : IAsyncDisposable
     // Servers of their own, so that health and metrics can still be asked while the registry's drains.
     private static WebApplication BuildWeb(IEnumerable<string> addresses, EntrepotOptions options, HostParts parts)
     {
+        // What is aborted ends with FIN. A reset takes from the client what it has not read yet, and containerd, which asks another host for the
+        // rest where a connection ended early, gives up where it was reset. The announced length keeps such an end from passing for clean.
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", true);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSerilog(parts.Log);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownTimeout);

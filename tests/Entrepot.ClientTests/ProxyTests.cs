@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Entrepot.ClientTests.Images;
 using Entrepot.ClientTests.Kit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -57,5 +58,23 @@ public sealed class ProxyTests : IAsyncLifetime
         Assert.Equal(status, answer.StatusCode);
         if (status is HttpStatusCode.OK) Assert.Contains($"http://{Elsewhere}/v2/org/app/manifests/1", _asked);
         else Assert.Empty(_asked);
+    }
+
+    [ClientFact]
+    public async Task HttpsUpstream_BehindAProxy_IsReachedThroughATunnel()
+    {
+        var logs = TestRun.LogFolder(Path.Combine(nameof(ProxyTests), "tunnel"));
+        var image = SampleImages.Named("library/one");
+        await using var registry = await DockerRegistry.StartAsync(Path.Combine(_folder.FullName, "registry"), Path.Combine(logs, "registry.log"), RegistrySetup.DockerHub);
+        await registry.PushAsync(image);
+        await using var proxy = new ConnectProxy();
+        var environment = new Dictionary<string, string> { ["HTTPS_PROXY"] = proxy.Address.ToString(), ["https_proxy"] = proxy.Address.ToString(), ["NO_PROXY"] = "", ["no_proxy"] = "" };
+        await using var entrepot = await PublishedEntrepot.StartAsync(
+            Path.Combine(_folder.FullName, "entrepot"), Path.Combine(logs, "entrepot.log"), new Uri($"https://{Elsewhere}"), "1m", "1GiB", environment);
+
+        var manifest = await Http.Client.GetByteArrayAsync(new Uri(entrepot.Address, $"v2/{image.Repository}/manifests/{image.Tag}"));
+
+        Assert.Equal(image.Root.Bytes, manifest);
+        Assert.Equal([$"{Elsewhere}:443"], proxy.Asked.Distinct());
     }
 }

@@ -31,7 +31,10 @@ internal sealed record TestImage(string Repository, string Tag, Content? Index, 
     public Content Root => Index ?? Platforms[0].Manifest;
 
     /// <summary>What an engine on this machine runs.</summary>
-    public PlatformImage Native => Platforms.First(platform => platform.Architecture == NativeArchitecture);
+    public PlatformImage Native => Platform(null);
+
+    /// <summary>The image of an architecture; of this machine's if <see langword="null"/>.</summary>
+    public PlatformImage Platform(string? architecture) => Platforms.First(platform => platform.Architecture == (architecture ?? NativeArchitecture));
 
     /// <summary>Every manifest, children before the index that names them.</summary>
     public IEnumerable<Content> Manifests => Platforms.Select(platform => platform.Manifest).Concat(Index is null ? [] : [Index]);

@@ -1,61 +1,54 @@
 using System.Diagnostics;
+using Entrepot.ClientTests.Engines;
 using Entrepot.ClientTests.Images;
 
 namespace Entrepot.ClientTests.Kit;
 
-/// <summary>A real containerd with a <c>hosts.toml</c> for docker.io and one for quay.io; state and socket are its own.</summary>
-internal sealed class Containerd : IAsyncDisposable
+/// <summary>A real containerd with <c>deploy/containerd/hosts.toml</c> for every registry; state and socket are its own.</summary>
+internal sealed class Containerd : IEngine
 {
+    // As small as the layers of tests need it: a layer is then fetched in several pieces at once.
+    private const int PieceBytes = 128 << 10;
+
     private readonly Daemon _daemon;
     private readonly string _folder;
     private readonly string _logFile;
+    private readonly string _client;
 
-    private Containerd(Daemon daemon, string folder, string logFile) => (_daemon, _folder, _logFile) = (daemon, folder, logFile);
+    private Containerd(Daemon daemon, string folder, string logFile, string client) => (_daemon, _folder, _logFile, _client) = (daemon, folder, logFile, client);
 
     /// <summary>Starts a containerd without images.</summary>
     /// <param name="folder">Everything of it lies there.</param>
     /// <param name="logFile">Where its output is appended.</param>
-    /// <param name="mirror">Asked before the registries themselves, which it is told by the parameter <c>ns</c>.</param>
-    public static async Task<Containerd> StartAsync(string folder, string logFile, Uri mirror)
+    /// <param name="mirror">Asked before the registries themselves, which it is told by the parameter <c>ns</c>; <c>address:port</c>.</param>
+    /// <param name="newerRoot">Where a containerd 2 lies; <see langword="null"/> for the system's containerd 1.</param>
+    public static async Task<Containerd> StartAsync(string folder, string logFile, string mirror, string? newerRoot = null)
     {
-        foreach (var (registry, server) in new[] { ("docker.io", "registry-1.docker.io"), ("quay.io", "quay.io") })
-        {
-            var hosts = Directory.CreateDirectory(Path.Combine(folder, "hosts", registry)).FullName;
-            await File.WriteAllTextAsync(Path.Combine(hosts, "hosts.toml"), $"""
-                server = "https://{server}"
-                [host."{mirror.GetLeftPart(UriPartial.Authority)}"]
-                capabilities = ["pull", "resolve"]
-                """);
-        }
+        var hosts = Directory.CreateDirectory(Path.Combine(Hosts(folder), "_default")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(hosts, "hosts.toml"), RepositoryFile.ReadExample("deploy/containerd/hosts.toml", mirror));
 
         var config = Path.Combine(folder, "config.toml");
-        await File.WriteAllTextAsync(config, $"""
-            version = 2
-            root = "{folder}/root"
-            state = "{folder}/state"
-            disabled_plugins = ["io.containerd.grpc.v1.cri"]
-            [grpc]
-            address = "{Socket(folder)}"
-            [ttrpc]
-            address = "{Socket(folder)}.ttrpc"
-            [plugins."io.containerd.internal.v1.opt"]
-            path = "{folder}/opt"
-            """);
-        var start = new ProcessStartInfo("containerd", ["--config", config]);
-        return new Containerd(await Daemon.StartAsync(start, logFile, () => AnswersAsync(folder)), folder, logFile);
+        await File.WriteAllTextAsync(config, Config(folder, newerRoot is not null));
+        var programs = newerRoot is null ? "" : $"{newerRoot}/usr/bin/";
+        var start = new ProcessStartInfo(programs + "containerd", ["--config", config]);
+        return new Containerd(await Daemon.StartAsync(start, logFile, () => AnswersAsync(folder, programs + "ctr")), folder, logFile, programs + "ctr");
     }
 
-    /// <summary>Pulls this machine's platform of an image, and checks every byte it got.</summary>
-    public async Task PullAsync(TestImage image, string registry = "docker.io")
+    /// <summary>Pulls an image of Docker Hub, and checks every byte it got.</summary>
+    public Task PullAsync(TestImage image, string? architecture = null) => PullAsync(image, "docker.io", architecture);
+
+    /// <summary>Pulls an image of any registry, and checks every byte it got.</summary>
+    public async Task PullAsync(TestImage image, string registry, string? architecture)
     {
-        // Without unpacking: whether this file system can be a snapshotter's is not what is tested.
-        await RunAsync("content", "fetch", "--hosts-dir", Path.Combine(_folder, "hosts"), $"{registry}/{image}");
+        // "native" unpacks on any file system.
+        await RunAsync(
+            ["images", "pull", "--hosts-dir", Hosts(_folder), "--snapshotter", "native", .. Dockerd.PlatformFlag(architecture), $"{registry}/{image}"]);
         TestRun.CountPull("containerd");
-        foreach (var content in image.Native.Blobs.Append(image.Native.Manifest).Append(image.Root))
+        var platform = image.Platform(architecture);
+        foreach (var content in platform.Blobs.Append(platform.Manifest).Append(image.Root))
             Assert.Equal(content.Bytes, await RunAsync("content", "get", content.Digest));
     }
 
-    /// <summary>Removes an image of Docker Hub and all content.</summary>
     public async Task RemoveAsync(TestImage image)
     {
         await RunAsync("images", "rm", "--sync", $"docker.io/{image}");
@@ -64,12 +57,33 @@ internal sealed class Containerd : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _daemon.DisposeAsync();
 
-    private static async Task<bool> AnswersAsync(string folder)
+    private static string Config(string folder, bool newer) => $"""
+        version = {(newer ? 3 : 2)}
+        root = "{folder}/root"
+        state = "{folder}/state"
+        disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"]
+        [grpc]
+        address = "{Socket(folder)}"
+        [ttrpc]
+        address = "{Socket(folder)}.ttrpc"
+        [plugins."io.containerd.internal.v1.opt"]
+        path = "{folder}/opt"
+        {(newer ? $"""
+        [plugins."io.containerd.transfer.v1.local"]
+        config_path = "{Hosts(folder)}"
+        concurrent_layer_fetch_buffer = {PieceBytes}
+        [[plugins."io.containerd.transfer.v1.local".unpack_config]]
+        platform = "linux/{TestImage.NativeArchitecture}"
+        snapshotter = "native"
+        """ : "")}
+        """;
+
+    private static async Task<bool> AnswersAsync(string folder, string client)
     {
         if (!File.Exists(Socket(folder))) return false;
         try
         {
-            await Tool.RunAsync("ctr", ["--address", Socket(folder), "version"]);
+            await Tool.RunAsync(client, ["--address", Socket(folder), "version"]);
             return true;
         }
         catch (InvalidOperationException)
@@ -78,7 +92,9 @@ internal sealed class Containerd : IAsyncDisposable
         }
     }
 
+    private static string Hosts(string folder) => Path.Combine(folder, "hosts");
+
     private static string Socket(string folder) => Path.Combine(folder, "containerd.sock");
 
-    private Task<byte[]> RunAsync(params string[] command) => Tool.RunAsync("ctr", ["--address", Socket(_folder), .. command], _logFile + ".cli");
+    private Task<byte[]> RunAsync(params string[] command) => Tool.RunAsync(_client, ["--address", Socket(_folder), .. command], _logFile + ".cli");
 }

@@ -17,12 +17,14 @@ internal sealed partial class Daemon : IAsyncDisposable
     private readonly List<string> _lines = [];   // guarded by _gate
     private readonly StreamWriter _log;          // guarded by _gate
     private readonly Task _output;
+    private bool _asked;
 
     private Daemon(ProcessStartInfo start, string logFile)
     {
         start.RedirectStandardInput = true;
         start.RedirectStandardOutput = true;
         start.RedirectStandardError = true;
+        start.Environment[Tool.AuthorityVariable] = TestAuthority.File;
         _log = new StreamWriter(logFile, append: true) { AutoFlush = true };
         _process = Process.Start(start) ?? throw new InvalidOperationException($"{start.FileName} was not started");
         _process.StandardInput.Close();
@@ -36,12 +38,13 @@ internal sealed partial class Daemon : IAsyncDisposable
     /// <param name="start">The program and its arguments.</param>
     /// <param name="logFile">Where its output is appended.</param>
     /// <param name="ready">Asked again and again until it says yes.</param>
-    public static async Task<Daemon> StartAsync(ProcessStartInfo start, string logFile, Func<Task<bool>> ready)
+    /// <param name="deadline">How long that may take; a minute by default.</param>
+    public static async Task<Daemon> StartAsync(ProcessStartInfo start, string logFile, Func<Task<bool>> ready, TimeSpan? deadline = null)
     {
         var daemon = new Daemon(start, logFile);
         try
         {
-            await daemon.ReadyAsync(start.FileName, ready);
+            await daemon.ReadyAsync(start.FileName, ready, deadline ?? StartDeadline);
             return daemon;
         }
         catch
@@ -56,9 +59,17 @@ internal sealed partial class Daemon : IAsyncDisposable
     /// <returns>Its exit status.</returns>
     public async Task<int> StopAsync()
     {
-        if (!_process.HasExited) _ = SendSignal(_process.Id, SigTerm);
+        // A second signal would end some of them at once.
+        if (!_asked && !_process.HasExited) Terminate();
         await EndAsync();
         return _process.ExitCode;
+    }
+
+    /// <summary>Asks the process to end, and does not wait.</summary>
+    public void Terminate()
+    {
+        _asked = true;
+        _ = SendSignal(_process.Id, SigTerm);
     }
 
     /// <summary>Asks the process to read its options again.</summary>
@@ -88,14 +99,14 @@ internal sealed partial class Daemon : IAsyncDisposable
         }
     }
 
-    private async Task ReadyAsync(string name, Func<Task<bool>> ready)
+    private async Task ReadyAsync(string name, Func<Task<bool>> ready, TimeSpan deadline)
     {
         var started = Stopwatch.StartNew();
         using var timer = new PeriodicTimer(PollEvery);
         while (!await ready())
         {
             if (_process.HasExited) throw new InvalidOperationException($"{name} ended at its start: {await LastLinesAsync()}");
-            if (started.Elapsed > StartDeadline) throw new TimeoutException($"{name} is not ready: {string.Join('\n', Lines.TakeLast(10))}");
+            if (started.Elapsed > deadline) throw new TimeoutException($"{name} is not ready: {string.Join('\n', Lines.TakeLast(10))}");
             await timer.WaitForNextTickAsync();
         }
     }

@@ -7,7 +7,23 @@ using Entrepot.ClientTests.Images;
 namespace Entrepot.ClientTests.Kit;
 
 /// <summary>One request as the upstream saw and answered it.</summary>
-internal readonly record struct SeenRequest(string Method, string Path, int Status);
+internal readonly record struct SeenRequest(string Method, string Path, string Protocol, int Status)
+{
+    /// <summary>Whether it asked for content.</summary>
+    public bool IsPull => Method == "GET" && (Path.Contains("/manifests/", StringComparison.Ordinal) || Path.Contains("/blobs/", StringComparison.Ordinal));
+}
+
+/// <summary>How a docker-registry differs from the usual.</summary>
+internal sealed record RegistrySetup
+{
+    /// <summary>Stands in for Docker Hub: TLS with HTTP/2 on port 443 of the address that its name has here.</summary>
+    public static RegistrySetup DockerHub { get; } = new() { IsDockerHub = true };
+
+    public bool IsDockerHub { get; private init; }
+
+    /// <summary>The registry that it is a pull-through cache of; <see langword="null"/> for none.</summary>
+    public Uri? ProxyOf { get; init; }
+}
 
 /// <summary>A real docker-registry, the upstream of a test.</summary>
 internal sealed partial class DockerRegistry : IAsyncDisposable
@@ -19,11 +35,21 @@ internal sealed partial class DockerRegistry : IAsyncDisposable
     /// <summary>Where it listens.</summary>
     public Uri Address { get; }
 
+    /// <summary>What it has answered so far, as far as that is in its log.</summary>
+    public IReadOnlyList<SeenRequest> Seen =>
+    [
+        .. from line in _daemon.Lines
+           let match = AccessLine().Match(line)
+           where match.Success
+           select new SeenRequest(match.Groups["method"].Value, match.Groups["path"].Value, match.Groups["protocol"].Value, int.Parse(match.Groups["status"].ValueSpan)),
+    ];
+
     /// <summary>Starts a registry that stores under <paramref name="folder"/>.</summary>
-    public static async Task<DockerRegistry> StartAsync(string folder, string logFile)
+    public static async Task<DockerRegistry> StartAsync(string folder, string logFile, RegistrySetup? setup = null)
     {
-        var port = Ports.Next();
-        var address = new Uri($"http://127.0.0.1:{port}/");
+        setup ??= new RegistrySetup();
+        var port = setup.IsDockerHub ? 443 : Ports.Next();
+        var address = new Uri(setup.IsDockerHub ? "https://registry-1.docker.io/" : $"http://127.0.0.1:{port}/");
         Directory.CreateDirectory(folder);
         var config = Path.Combine(folder, "config.yml");
 
@@ -42,6 +68,8 @@ internal sealed partial class DockerRegistry : IAsyncDisposable
               addr: 127.0.0.1:{port}
               secret: the same at every start
               draintimeout: 10s
+            {(setup.IsDockerHub ? $"  tls: {{ certificate: {TestAuthority.ServerCertificate}, key: {TestAuthority.ServerKey} }}" : "")}
+            {(setup.ProxyOf is { } origin ? $"proxy: {{ remoteurl: {origin.GetLeftPart(UriPartial.Authority)} }}" : "")}
             """);
         var start = new ProcessStartInfo("docker-registry", ["serve", config]) { WorkingDirectory = folder };
         var daemon = await Daemon.StartAsync(start, logFile, () => Http.AnswersAsync(new Uri(address, "v2/")));
@@ -68,13 +96,7 @@ internal sealed partial class DockerRegistry : IAsyncDisposable
     public async Task<IReadOnlyList<SeenRequest>> StopAsync()
     {
         await _daemon.StopAsync();
-        return
-        [
-            .. from line in _daemon.Lines
-               let match = AccessLine().Match(line)
-               where match.Success
-               select new SeenRequest(match.Groups["method"].Value, match.Groups["path"].Value, int.Parse(match.Groups["status"].ValueSpan)),
-        ];
+        return Seen;
     }
 
     public ValueTask DisposeAsync() => _daemon.DisposeAsync();
@@ -91,6 +113,6 @@ internal sealed partial class DockerRegistry : IAsyncDisposable
         Assert.Equal(HttpStatusCode.Created, done.StatusCode);
     }
 
-    [GeneratedRegex("""^\S+ - - \[[^]]+] "(?<method>[A-Z]+) (?<path>\S+) HTTP/[0-9.]+" (?<status>[0-9]{3}) """)]
+    [GeneratedRegex("""^\S+ - - \[[^]]+] "(?<method>[A-Z]+) (?<path>\S+) (?<protocol>HTTP/[0-9.]+)" (?<status>[0-9]{3}) """)]
     private static partial Regex AccessLine();
 }

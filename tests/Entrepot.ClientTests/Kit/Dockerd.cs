@@ -1,71 +1,69 @@
 using System.Diagnostics;
 using System.Formats.Tar;
 using System.Text.Json.Nodes;
+using Entrepot.ClientTests.Engines;
 using Entrepot.ClientTests.Images;
 
 namespace Entrepot.ClientTests.Kit;
 
-/// <summary>A real Docker engine with nothing configured but <c>registry-mirrors</c>; state and socket are its own.</summary>
-internal sealed class Dockerd : IAsyncDisposable
+/// <summary>A real Docker engine with nothing configured but what <c>daemon.json.example</c> says; state and socket are its own.</summary>
+internal sealed class Dockerd : IEngine
 {
     private readonly Daemon _daemon;
     private readonly string _folder;
     private readonly string _logFile;
+    private readonly DockerPrograms _programs;
 
-    private Dockerd(Daemon daemon, string folder, string logFile) => (_daemon, _folder, _logFile) = (daemon, folder, logFile);
+    private Dockerd(Daemon daemon, string folder, string logFile, DockerPrograms programs) =>
+        (_daemon, _folder, _logFile, _programs) = (daemon, folder, logFile, programs);
 
     /// <summary>Starts an engine without images.</summary>
     /// <param name="folder">Everything of it lies there.</param>
     /// <param name="logFile">Where its output is appended.</param>
-    /// <param name="mirror">Its only registry mirror.</param>
-    public static async Task<Dockerd> StartAsync(string folder, string logFile, Uri mirror)
+    /// <param name="mirror">Its only registry mirror, <c>address:port</c>.</param>
+    /// <param name="programs">Which engine; the system's if <see langword="null"/>.</param>
+    public static async Task<Dockerd> StartAsync(string folder, string logFile, string mirror, DockerPrograms? programs = null)
     {
-        Directory.CreateDirectory(Path.Combine(folder, "cli"));
-        await File.WriteAllTextAsync(Path.Combine(folder, "daemon.json"), new JsonObject { ["registry-mirrors"] = new JsonArray(mirror.ToString()) }.ToJsonString());
+        programs ??= DockerPrograms.System;
+        Directory.CreateDirectory(Path.Combine(folder, "cli", "cli-plugins"));
+        if (programs.BuildPlugin is { } plugin) File.CreateSymbolicLink(Path.Combine(folder, "cli", "cli-plugins", "docker-buildx"), plugin);
+        await File.WriteAllTextAsync(Path.Combine(folder, "daemon.json"), RepositoryFile.ReadExample("daemon.json.example", mirror));
         try
         {
-            return await StartAsync(folder, logFile, "overlay2");
+            return await StartAsync(folder, logFile, programs, programs.StorageDrivers[0]);
         }
         catch (InvalidOperationException)
         {
             // Overlay file systems cannot be stacked, so in a container whose root is one there is only the slow way.
-            return await StartAsync(folder, logFile, "vfs");
+            return await StartAsync(folder, logFile, programs, programs.StorageDrivers[1]);
         }
     }
 
-    /// <summary>Pulls an image of Docker Hub that is not there yet.</summary>
-    public async Task PullAsync(TestImage image)
+    public async Task PullAsync(TestImage image, string? architecture = null)
     {
-        await RunAsync("pull", "--quiet", image.ToString());
+        await RunAsync(["pull", "--quiet", .. PlatformFlag(architecture), image.ToString()]);
         TestRun.CountPull("dockerd");
+        await AssertHoldsAsync(image, architecture);
     }
 
-    /// <summary>Removes an image and every layer that no other image has.</summary>
     public async Task RemoveAsync(TestImage image)
     {
         await RunAsync("image", "rm", "--force", image.ToString());
         Assert.Empty(await RunAsync("image", "ls", "--all", "--quiet"));
     }
 
-    /// <summary>Checks that the engine holds what was pushed: names, config, and every layer's bytes.</summary>
-    public async Task AssertHoldsAsync(TestImage image)
-    {
-        var inspected = JsonNode.Parse(await RunAsync("image", "inspect", image.ToString()))!.AsArray().Single()!;
-        Assert.Equal([image.Root.Digest], inspected["RepoDigests"]!.AsArray().Select(name => name!.GetValue<string>().Split('@')[1]));
-        Assert.Equal(image.Native.Config.Digest, inspected["Id"]!.GetValue<string>());
-
-        var archive = Path.Combine(_folder, "saved.tar");
-        await RunAsync("image", "save", "--output", archive, image.ToString());
-        var (config, diffIds) = await ReadSavedAsync(archive);
-        Assert.Equal(image.Native.Config.Bytes, config);
-        Assert.Equal(image.Native.Layers.Select(layer => layer.DiffId), diffIds);
-    }
+    /// <summary>Runs the command line client, with BuildKit where that is asked for.</summary>
+    public Task<string> RunAsync(params string[] command) => Tool.ReadAsync(
+        _programs.Client, ["--host", "unix://" + Socket(_folder), .. command], _logFile + ".cli", ("DOCKER_CONFIG", Path.Combine(_folder, "cli")), ("DOCKER_BUILDKIT", "1"));
 
     public ValueTask DisposeAsync() => _daemon.DisposeAsync();
 
-    private static async Task<Dockerd> StartAsync(string folder, string logFile, string storageDriver)
+    /// <summary>The flag that asks for a platform; none for this machine's.</summary>
+    public static string[] PlatformFlag(string? architecture) => architecture is null ? [] : ["--platform", "linux/" + architecture];
+
+    private static async Task<Dockerd> StartAsync(string folder, string logFile, DockerPrograms programs, string storageDriver)
     {
-        var start = new ProcessStartInfo("dockerd",
+        var start = new ProcessStartInfo(programs.Daemon,
         [
             "--config-file", Path.Combine(folder, "daemon.json"),
             "--data-root", Path.Combine(folder, storageDriver),
@@ -74,14 +72,37 @@ internal sealed class Dockerd : IAsyncDisposable
             "--host", "unix://" + Socket(folder),
             "--storage-driver", storageDriver,
             "--bridge", "none", "--iptables=false", "--ip6tables=false",
+            .. programs.Flags,
         ]);
-        var daemon = await Daemon.StartAsync(start, logFile, () => AnswersAsync(folder));
-        return new Dockerd(daemon, folder, logFile);
+        start.Environment["PATH"] = $"{programs.Path}{Environment.GetEnvironmentVariable("PATH")}";
+        var daemon = await Daemon.StartAsync(start, logFile, () => AnswersAsync(folder, programs));
+        return new Dockerd(daemon, folder, logFile, programs);
     }
 
-    /// <summary>Takes a saved image apart.</summary>
-    /// <returns>The config's bytes, and the digest of each layer's tar in order.</returns>
-    private static async Task<(byte[] Config, IReadOnlyList<string> DiffIds)> ReadSavedAsync(string archive)
+    // Names, config, and every layer's bytes.
+    private async Task AssertHoldsAsync(TestImage image, string? architecture)
+    {
+        var platform = image.Platform(architecture);
+        var inspected = JsonNode.Parse(await RunAsync("image", "inspect", image.ToString()))!.AsArray().Single()!;
+        Assert.Equal([image.Root.Digest], inspected["RepoDigests"]!.AsArray().Select(name => name!.GetValue<string>().Split('@')[1]));
+        Assert.Equal(platform.Layers.Select(layer => layer.DiffId), inspected["RootFS"]!["Layers"]!.AsArray().Select(layer => layer!.GetValue<string>()));
+        Assert.Equal((_programs.KeepsContent ? image.Root : platform.Config).Digest, inspected["Id"]!.GetValue<string>());
+
+        var archive = Path.Combine(_folder, "saved.tar");
+        await RunAsync(["image", "save", "--output", archive, .. _programs.KeepsContent ? PlatformFlag(platform.Architecture) : [], image.ToString()]);
+        var files = await ReadAsync(archive);
+        if (_programs.KeepsContent)
+        {
+            foreach (var content in platform.Blobs.Append(platform.Manifest)) Assert.Equal(content.Bytes, files["blobs/sha256/" + content.Hex]);
+            return;
+        }
+
+        var saved = JsonNode.Parse(files["manifest.json"])!.AsArray().Single()!;
+        Assert.Equal(platform.Config.Bytes, files[saved["Config"]!.GetValue<string>()]);
+        Assert.Equal(platform.Layers.Select(layer => layer.DiffId), saved["Layers"]!.AsArray().Select(name => Content.DigestOf(files[name!.GetValue<string>()])));
+    }
+
+    private static async Task<Dictionary<string, byte[]>> ReadAsync(string archive)
     {
         var files = new Dictionary<string, byte[]>();
         await using (var reader = new TarReader(File.OpenRead(archive)))
@@ -96,17 +117,15 @@ internal sealed class Dockerd : IAsyncDisposable
         }
 
         File.Delete(archive);
-        var saved = JsonNode.Parse(files["manifest.json"])!.AsArray().Single()!;
-        var layers = saved["Layers"]!.AsArray().Select(name => Content.DigestOf(files[name!.GetValue<string>()]));
-        return (files[saved["Config"]!.GetValue<string>()], [.. layers]);
+        return files;
     }
 
-    private static async Task<bool> AnswersAsync(string folder)
+    private static async Task<bool> AnswersAsync(string folder, DockerPrograms programs)
     {
         if (!File.Exists(Socket(folder))) return false;
         try
         {
-            await Tool.RunAsync("docker", ["--host", "unix://" + Socket(folder), "version"]);
+            await Tool.RunAsync(programs.Client, ["--host", "unix://" + Socket(folder), "version"]);
             return true;
         }
         catch (InvalidOperationException)
@@ -116,7 +135,26 @@ internal sealed class Dockerd : IAsyncDisposable
     }
 
     private static string Socket(string folder) => Path.Combine(folder, "docker.sock");
+}
 
-    private Task<string> RunAsync(params string[] command) => Tool.ReadAsync(
-        "docker", ["--host", "unix://" + Socket(_folder), .. command], _logFile + ".cli", ("DOCKER_CONFIG", Path.Combine(_folder, "cli")));
+/// <summary>One installation of Docker.</summary>
+/// <param name="Daemon">The engine.</param>
+/// <param name="Client">Its command line client.</param>
+/// <param name="Path">What stands before the search path, so that the engine finds its own containerd.</param>
+/// <param name="StorageDrivers">The usual one, and one for file systems that cannot hold it.</param>
+/// <param name="Flags">Further flags of the engine.</param>
+/// <param name="BuildPlugin">The client's plugin for builds; <see langword="null"/> for a client that needs none.</param>
+/// <param name="KeepsContent">Whether it keeps manifests and compressed layers (the containerd image store), or unpacks them (a graph driver).</param>
+internal sealed record DockerPrograms(string Daemon, string Client, string Path, string[] StorageDrivers, string[] Flags, string? BuildPlugin, bool KeepsContent)
+{
+    /// <summary>The system's, with a graph driver.</summary>
+    /// <remarks>One attempt at a blob instead of six, between which it waits for more than a minute.</remarks>
+    public static DockerPrograms System { get; } = new(
+        "dockerd", "/usr/bin/docker", "", ["overlay2", "vfs"], ["--max-download-attempts=1"], null, false);
+
+    /// <summary>A newer one, with the containerd image store.</summary>
+    /// <param name="root">Where it lies.</param>
+    public static DockerPrograms Newer(string root) => new(
+        $"{root}/usr/sbin/dockerd", $"{root}/usr/bin/docker", $"{root}/usr/bin:", ["overlayfs", "native"], ["--feature", "containerd-snapshotter=true"],
+        $"{root}/usr/libexec/docker/cli-plugins/docker-buildx", true);
 }

@@ -1,3 +1,5 @@
+using System.Security.Cryptography.X509Certificates;
+
 namespace Entrepot.ClientTests.Kit;
 
 /// <summary>The tests' own HTTP client: no proxy, no redirects, no decompression, so that it sees what was sent.</summary>
@@ -9,6 +11,15 @@ internal static class Http
         UseProxy = false,
         UseCookies = false,
         ConnectTimeout = TimeSpan.FromSeconds(10),
+        SslOptions = new()
+        {
+            CertificateChainPolicy = new()
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                CustomTrustStore = { TestAuthority.Root },
+                RevocationMode = X509RevocationMode.NoCheck,
+            },
+        },
     })
     { Timeout = TimeSpan.FromMinutes(2) };
 

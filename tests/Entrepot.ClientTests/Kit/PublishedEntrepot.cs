@@ -13,6 +13,7 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     private readonly string _upstream;
     private readonly string _tagTtl;
     private Daemon? _daemon;
+    private IReadOnlyList<string> _linesAtEnd = [];
 
     private PublishedEntrepot(
         string folder, string logFile, Uri upstream, string tagTtl, IReadOnlyDictionary<string, string> environment) =>
@@ -30,8 +31,8 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <summary>Everything it stores is under this.</summary>
     public string Root => Path.Combine(_folder, "store");
 
-    /// <summary>What it has logged since its last start.</summary>
-    public IReadOnlyList<string> Lines => _daemon?.Lines ?? [];
+    /// <summary>What it has logged since its last start, also after its end.</summary>
+    public IReadOnlyList<string> Lines => _daemon?.Lines ?? _linesAtEnd;
 
     /// <summary>Starts it with an empty store. docker.io (the default) and quay.io are both at <paramref name="upstream"/>.</summary>
     /// <param name="folder">Where its options and its store are made.</param>
@@ -72,11 +73,11 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <summary>All metrics, as they are scraped.</summary>
     public Task<string> MetricsAsync() => Http.Client.GetStringAsync(new Uri($"http://127.0.0.1:{_adminPort}/metrics"));
 
-    /// <summary>One metric, by its name and the labels that it is written with.</summary>
+    /// <summary>One metric, by its name and the labels that it is written with; 0 if it is not there.</summary>
     public async Task<long> MetricAsync(string name)
     {
-        var line = (await MetricsAsync()).Split('\n').Single(line => line.StartsWith(name + " ", StringComparison.Ordinal));
-        return (long)double.Parse(line[name.Length..], System.Globalization.CultureInfo.InvariantCulture);
+        var line = (await MetricsAsync()).Split('\n').SingleOrDefault(line => line.StartsWith(name + " ", StringComparison.Ordinal));
+        return line is null ? 0 : (long)double.Parse(line[name.Length..], System.Globalization.CultureInfo.InvariantCulture);
     }
 
     /// <summary>Starts it again on the same store and port.</summary>
@@ -86,7 +87,7 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
         var start = new ProcessStartInfo(TestRun.Program, arguments) { WorkingDirectory = _folder };
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("ENTREPOT_", StringComparison.Ordinal)).ToList()) start.Environment.Remove(name);
         foreach (var (name, value) in _environment) start.Environment[name] = value;
-        _daemon = await Daemon.StartAsync(start, _logFile, () => Http.AnswersAsync(new Uri($"http://127.0.0.1:{_adminPort}/readyz")));
+        _daemon = await Daemon.StartAsync(start, _logFile, IsReadyAsync);
     }
 
     /// <summary>Ends it as a service manager does, and checks that it ended in order.</summary>
@@ -94,8 +95,19 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     {
         Assert.NotNull(_daemon);
         Assert.Equal(0, await _daemon.StopAsync());
+        _linesAtEnd = _daemon.Lines;
         await _daemon.DisposeAsync();
         _daemon = null;
+    }
+
+    /// <summary>Asks it to end, and returns once it drains: it takes nothing new, and what runs has not ended yet.</summary>
+    /// <returns>Ends when the process has ended in order.</returns>
+    public async Task<Task> BeginStopAsync()
+    {
+        Assert.NotNull(_daemon);
+        _daemon.Terminate();
+        await Eventually.TrueAsync(async () => !await IsReadyAsync());
+        return StopAsync();
     }
 
     /// <summary>Ends it as a power cut does, except that the page cache survives.</summary>
@@ -111,6 +123,8 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     {
         if (_daemon is not null) await _daemon.DisposeAsync();
     }
+
+    private Task<bool> IsReadyAsync() => Http.AnswersAsync(new Uri($"http://127.0.0.1:{_adminPort}/readyz"));
 
     private string OptionsFile => Path.Combine(_folder, "entrepot.yaml");
 }

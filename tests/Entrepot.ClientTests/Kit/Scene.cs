@@ -44,14 +44,14 @@ internal sealed class Scene : IAsyncDisposable
 
     public async Task<Dockerd> StartDockerdAsync()
     {
-        var dockerd = await Dockerd.StartAsync(Folder("dockerd"), Log("dockerd"), Entrepot.Address);
+        var dockerd = await Dockerd.StartAsync(Folder("dockerd"), Log("dockerd"), Entrepot.Host);
         _running.Push(dockerd);
         return dockerd;
     }
 
     public async Task<Containerd> StartContainerdAsync()
     {
-        var containerd = await Containerd.StartAsync(Folder("containerd"), Log("containerd"), Entrepot.Address);
+        var containerd = await Containerd.StartAsync(Folder("containerd"), Log("containerd"), Entrepot.Host);
         _running.Push(containerd);
         return containerd;
     }

@@ -1,64 +1,60 @@
+using Entrepot.ClientTests.Engines;
 using Entrepot.ClientTests.Images;
 
 namespace Entrepot.ClientTests.Kit;
 
-/// <summary>skopeo with a <c>registries.conf</c> that names a mirror of docker.io. Its copies are removed with the folder.</summary>
-internal sealed class Skopeo
+/// <summary>skopeo, which keeps nothing between two copies. These are removed at once.</summary>
+internal sealed class Skopeo(string folder, string logFile, string mirror) : IEngine
 {
-    private readonly string _folder;
-    private readonly string _logFile;
+    private readonly ContainersConfig _config = new(folder, mirror);
     private int _copies;
 
-    /// <summary>Writes its configuration.</summary>
-    /// <param name="folder">Where that and the copies lie.</param>
-    /// <param name="logFile">Where its output is appended.</param>
-    /// <param name="mirror">The mirror, <c>address:port</c>, spoken to in plain HTTP.</param>
-    public Skopeo(string folder, string logFile, string mirror)
-    {
-        (_folder, _logFile) = (Directory.CreateDirectory(folder).FullName, logFile);
-        File.WriteAllText(Path.Combine(folder, "policy.json"), """{"default":[{"type":"insecureAcceptAnything"}]}""");
-        File.WriteAllText(Path.Combine(folder, "auth.json"), "{}");
-        File.WriteAllText(Path.Combine(folder, "registries.conf"), $"""
-            [[registry]]
-            prefix = "docker.io"
-            location = "docker.io"
-            [[registry.mirror]]
-            location = "{mirror}"
-            insecure = true
-
-            [[registry]]
-            location = "{mirror}"
-            insecure = true
-            """);
-    }
+    public Task PullAsync(TestImage image, string? architecture = null) =>
+        architecture is null ? CopyAsync(image) : CopyAsync(image, "docker.io", ["--override-arch", architecture], [], image.Platform(architecture));
 
     /// <summary>Copies all platforms of an image, and checks that every file is what was pushed, byte for byte.</summary>
     /// <param name="image">What is expected.</param>
     /// <param name="registry">What skopeo is told: docker.io, or <c>address:port</c> and perhaps a path.</param>
-    public async Task CopyAsync(TestImage image, string registry = "docker.io")
+    public Task CopyAsync(TestImage image, string registry = "docker.io") => CopyAsync(image, registry, [], ["--all"], null);
+
+    public Task RemoveAsync(TestImage image) => Task.CompletedTask;
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private async Task CopyAsync(TestImage image, string registry, string[] flags, string[] copyFlags, PlatformImage? only)
     {
-        var copy = Path.Combine(_folder, "copy" + Interlocked.Increment(ref _copies));
+        var copy = Path.Combine(folder, "copy" + Interlocked.Increment(ref _copies));
         string[] arguments =
         [
-            "--policy", Path.Combine(_folder, "policy.json"), "--registries-conf", Path.Combine(_folder, "registries.conf"), "--tmpdir", _folder,
-            "copy", "--quiet", "--all", "--preserve-digests", "--src-authfile", Path.Combine(_folder, "auth.json"),
-            $"docker://{registry}/{image}", "dir:" + copy,
+            "--policy", _config.Policy, "--registries-conf", _config.Registries, "--tmpdir", folder, .. flags,
+            "copy", "--quiet", .. copyFlags, "--preserve-digests", "--src-authfile", _config.Accounts, $"docker://{registry}/{image}", "dir:" + copy,
         ];
-        await Tool.RunAsync("skopeo", arguments, _logFile);
+        await Tool.RunAsync("skopeo", arguments, logFile);
         TestRun.CountPull("skopeo");
-        AssertIs(image, copy);
+        AssertIs(copy, only is null ? FilesOf(image) : FilesOf(only));
         Directory.Delete(copy, recursive: true);
     }
 
-    private static void AssertIs(TestImage image, string copy)
+    private static Dictionary<string, byte[]> FilesOf(PlatformImage platform)
     {
-        var expected = image.Blobs.ToDictionary(blob => blob.Hex, blob => blob.Bytes);
-        if (image.Index is not null)
-            foreach (var platform in image.Platforms) expected[platform.Manifest.Hex + ".manifest.json"] = platform.Manifest.Bytes;
-        expected["manifest.json"] = image.Root.Bytes;
+        var files = platform.Blobs.ToDictionary(blob => blob.Hex, blob => blob.Bytes);
+        files["manifest.json"] = platform.Manifest.Bytes;
+        return files;
+    }
 
+    private static Dictionary<string, byte[]> FilesOf(TestImage image)
+    {
+        var files = image.Blobs.ToDictionary(blob => blob.Hex, blob => blob.Bytes);
+        if (image.Index is not null)
+            foreach (var platform in image.Platforms) files[platform.Manifest.Hex + ".manifest.json"] = platform.Manifest.Bytes;
+        files["manifest.json"] = image.Root.Bytes;
+        return files;
+    }
+
+    private static void AssertIs(string copy, Dictionary<string, byte[]> expected)
+    {
         var files = Directory.GetFiles(copy).Select(Path.GetFileName).Where(name => name != "version");
         Assert.Equal(expected.Keys.Order(StringComparer.Ordinal), files.Order(StringComparer.Ordinal));
-        foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(copy, name))), $"{image}: {name} is not what was pushed");
+        foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(copy, name))), $"{name} is not what was pushed");
     }
 }

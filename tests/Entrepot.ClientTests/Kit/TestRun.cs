@@ -31,6 +31,16 @@ internal static class TestRun
         return Directory.CreateDirectory(Path.Combine(results, test)).FullName;
     }
 
+    /// <summary>Where programs lie that are newer than the system's, laid out as a root directory; <see langword="null"/> if there are none.</summary>
+    public static string? NewerRoot { get; } = Environment.GetEnvironmentVariable("CLIENT_NEWER") is { Length: > 0 } root ? root : null;
+
+    /// <summary>Notes what an engine did in one situation; <c>tests/run.sh</c> makes the table in <c>docs/clients.md</c> from it.</summary>
+    public static void Record(string engine, string version, string situation, string outcome)
+    {
+        if (Environment.GetEnvironmentVariable("CLIENT_OUTCOMES") is not { } file) return;
+        lock (Gate) File.AppendAllText(file, $"{engine}\t{version}\t{situation}\t{outcome}\n");
+    }
+
     /// <summary>Notes that a real client has pulled an image; <c>tests/run.sh</c> fails a run in which some client has not.</summary>
     public static void CountPull(string client)
     {

@@ -6,6 +6,9 @@ namespace Entrepot.ClientTests.Kit;
 /// <summary>Programs that are run to their end.</summary>
 internal static class Tool
 {
+    /// <summary>Where Go's and .NET's programs look for the authorities that they trust.</summary>
+    public const string AuthorityVariable = "SSL_CERT_FILE";
+
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
 
     /// <summary>Runs a program.</summary>
@@ -14,6 +17,7 @@ internal static class Tool
     public static async Task<byte[]> RunAsync(string program, IEnumerable<string> arguments, string? logFile = null, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment[AuthorityVariable] = TestAuthority.File;
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using var process = Process.Start(start) ?? throw new InvalidOperationException($"{program} was not started");
         process.StandardInput.Close();

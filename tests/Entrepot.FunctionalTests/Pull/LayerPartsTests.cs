@@ -55,6 +55,26 @@ public sealed class LayerPartsTests
         Assert.True(blob.Bytes.AsSpan(6 * Piece, Piece).SequenceEqual(bytes));
     }
 
+    [Fact]
+    public async Task OpenEndedRanges_FarAheadOfTheFetch_AreAnsweredAtOnceAndAreNoFailures()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+        var blob = registry.Content.AddBlob(3 * Size, seed: 142);
+        var gate = new Gate(Piece);
+        registry.On(Ask.Blob, Misbehave.Hold(gate));
+        await AskAsync(cache, blob, 0);
+        await gate.ReachedAsync();
+
+        var far = await Task.WhenAll(Enumerable.Range(20, 4).Select(number => AskAsync(cache, blob, number * Piece)));
+        gate.Open();
+
+        Assert.All(far, piece => Assert.Equal((206, "Entrepot; fwd=miss; detail=bypass"), (piece.Status, piece.Headers["Cache-Status"].Single())));
+        Assert.True(blob.Bytes.AsSpan(20 * Piece).SequenceEqual(far.SelectMany(piece => piece.Bytes).ToArray()));
+        await cache.StoredAsync(blob.Digest);
+        await AssertNoFailuresAsync(cache, 5);
+    }
+
     private static async Task<byte[]> ReadPieceAsync(Appliance cache, TestBlob blob, int from)
     {
         var (status, headers, bytes) = await AskAsync(cache, blob, from);

@@ -155,6 +155,23 @@ public sealed class ResumeTests
         Assert.Empty(cache.Store.Checked());
     }
 
+    [Fact]
+    public async Task Blob_ThatStaysCut_EndsAfterAllThatArrived()
+    {
+        await using var registry = NewRegistry();
+        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        registry.On(Ask.Blob, Misbehave.Cut(1_000_000)).On(Ask.Blob, Misbehave.Cut(0), TestRegistry.Always);
+
+        // Reads only when it is over: a reset would have taken from it what it had not read.
+        using var client = await RawClient.ConnectAsync(cache.Url, receiveBuffer: 4 << 20);
+        await client.SendAsync("GET", Appliance.PathOf(Blob.Digest));
+        await cache.IdleAsync();
+        var arrived = await client.ReadAsync(1_000_000);
+
+        Assert.True(Blob.Bytes.AsSpan(0, 1_000_000).SequenceEqual(arrived));
+        await Assert.ThrowsAsync<EndOfStreamException>(() => client.ReadAsync(1));
+    }
+
     private static TestRegistry NewRegistry()
     {
         var registry = new TestRegistry();

@@ -1,0 +1,132 @@
+using System.Net;
+using Entrepot.ClientTests.Kit;
+using Misbehave = Entrepot.FunctionalTests.Registry.Misbehave;
+using TestRegistry = Entrepot.FunctionalTests.Registry.TestRegistry;
+
+namespace Entrepot.ClientTests.Chains;
+
+/// <summary>Entrepot in front of another cache, and behind another server: each keeps digests, HEADs, ranges and errors right.</summary>
+public sealed class ChainTests
+{
+    private static readonly string Tag = "manifests/" + Chain.Image.Tag;
+    private static readonly string Layer = "blobs/" + Chain.Layer.Digest;
+
+    [ClientTheory]
+    [InlineData(Neighbour.Entrepot)]
+    [InlineData(Neighbour.DockerRegistry)]
+    [InlineData(Neighbour.Nginx)]
+    public async Task RealClient_ColdAndWithTheOriginGone_GetsWhatWasPushed(Neighbour neighbour)
+    {
+        await using var chain = await Chain.StartAsync(neighbour);
+
+        await chain.CopyAsync();
+
+        // docker-registry asks for each blob twice: once for the client, once for itself.
+        var times = neighbour is Neighbour.DockerRegistry ? 2 : 1;
+        Assert.All(chain.Origin.Log.All.Where(request => request is { Method: "GET", IsBlob: true }).CountBy(request => request.Path), blob => Assert.Equal(times, blob.Value));
+        await chain.Origin.DisposeAsync();
+
+        await chain.CopyAsync();
+    }
+
+    [ClientTheory]
+    [InlineData(Neighbour.Entrepot)]
+    [InlineData(Neighbour.DockerRegistry)]
+    [InlineData(Neighbour.Nginx)]
+    public async Task Head_OfTagAndBlob_TellsDigestTypeAndSize(Neighbour neighbour)
+    {
+        await using var chain = await Chain.StartAsync(neighbour);
+
+        foreach (var (path, content, mediaType) in new[] { (Tag, Chain.Image.Root, Chain.Image.Root.MediaType), (Layer, Chain.Layer, "application/octet-stream") })
+        {
+            var cold = await chain.AskAsync(HttpMethod.Head, path);
+            Assert.Equal(content.Bytes, (await chain.AskAsync(HttpMethod.Get, path)).Body);
+            var warm = await chain.AskAsync(HttpMethod.Head, path);
+
+            foreach (var head in new[] { cold, warm })
+            {
+                Assert.Equal(HttpStatusCode.OK, head.Status);
+                Assert.Equal((content.Digest, mediaType, $"{content.Bytes.Length}"), (head.Headers["Docker-Content-Digest"], head.Headers["Content-Type"], head.Headers["Content-Length"]));
+            }
+        }
+    }
+
+    [ClientTheory]
+    [InlineData(Neighbour.Entrepot)]
+    [InlineData(Neighbour.DockerRegistry)]
+    [InlineData(Neighbour.Nginx)]
+    public async Task Range_ColdAndStored_IsThatPart(Neighbour neighbour)
+    {
+        await using var chain = await Chain.StartAsync(neighbour);
+        var size = Chain.Layer.Bytes.Length;
+
+        foreach (var (from, to) in new[] { (100_000L, 100_099L), (size - 10L, size - 1L) })
+        {
+            var part = await chain.AskAsync(HttpMethod.Get, Layer, (from, to));
+            Assert.Equal(HttpStatusCode.PartialContent, part.Status);
+            Assert.Equal($"bytes {from}-{to}/{size}", part.Headers["Content-Range"]);
+            Assert.Equal(Chain.Layer.Bytes[(int)from..(int)(to + 1)], part.Body);
+        }
+
+        var outside = await chain.AskAsync(HttpMethod.Get, Layer, (size, size + 1));
+        Assert.Equal((HttpStatusCode.RequestedRangeNotSatisfiable, $"bytes */{size}"), (outside.Status, outside.Headers["Content-Range"]));
+    }
+
+    [ClientTheory]
+    [InlineData(Neighbour.Entrepot, HttpStatusCode.NotFound, "MANIFEST_UNKNOWN")]
+    [InlineData(Neighbour.Nginx, HttpStatusCode.NotFound, "MANIFEST_UNKNOWN")]
+    [InlineData(Neighbour.DockerRegistry, HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")]   // it answers 500, which may mean anything
+    public async Task UnknownContent_IsToldAsTheNextServerTellsIt(Neighbour neighbour, HttpStatusCode manifest, string code)
+    {
+        await using var chain = await Chain.StartAsync(neighbour);
+
+        var unknown = await chain.AskAsync(HttpMethod.Get, $"manifests/sha256:{new string('0', 64)}");
+        var blob = await chain.AskAsync(HttpMethod.Get, $"blobs/sha256:{new string('0', 64)}");
+
+        Assert.Equal((manifest, code), (unknown.Status, unknown.ErrorCode));
+        Assert.Equal((HttpStatusCode.NotFound, "BLOB_UNKNOWN"), (blob.Status, blob.ErrorCode));
+    }
+
+    [ClientTheory]
+    [InlineData(Neighbour.Entrepot)]
+    [InlineData(Neighbour.DockerRegistry)]
+    [InlineData(Neighbour.Nginx)]
+    public async Task UnknownContent_OriginGone_IsAnOutageAndNot404(Neighbour neighbour)
+    {
+        await using var chain = await Chain.StartAsync(neighbour);
+        await chain.Origin.DisposeAsync();
+
+        // By digest: an unknown tag docker-registry calls unknown also while it cannot know.
+        var manifest = await chain.AskAsync(HttpMethod.Get, $"manifests/{Chain.Image.Root.Digest}");
+
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "UNAVAILABLE"), (manifest.Status, manifest.ErrorCode));
+        Assert.True(manifest.Headers.ContainsKey("Retry-After"));
+    }
+
+    [ClientFact]
+    public async Task Blob_CutAndThenGone_NeverEndsCleanlyBehindNginx()
+    {
+        await using var chain = await Chain.StartAsync(Neighbour.Nginx);
+        chain.Origin.On(request => request.IsBlob, Misbehave.Cut(300_000)).On(request => request.IsBlob, Misbehave.Status(503), TestRegistry.Always);
+
+        var answer = await chain.AskAsync(HttpMethod.Get, Layer);
+
+        Assert.False(answer.Status == HttpStatusCode.OK && answer.IsWhole);
+    }
+
+    [ClientTheory]
+    [InlineData(Neighbour.Entrepot)]
+    [InlineData(Neighbour.Nginx)]
+    public async Task CacheStatus_IsThatOfTheAppliance(Neighbour neighbour)
+    {
+        await using var chain = await Chain.StartAsync(neighbour);
+
+        var cold = await chain.AskAsync(HttpMethod.Get, Layer);
+        await Eventually.TrueAsync(async () => (await chain.AskAsync(HttpMethod.Get, Layer)).Headers.ContainsKey("Age"));
+        var warm = await chain.AskAsync(HttpMethod.Get, Layer);
+
+        Assert.Equal("Entrepot; fwd=miss; stored", cold.Headers["Cache-Status"]);
+        Assert.Equal("Entrepot; hit", warm.Headers["Cache-Status"]);
+        Assert.InRange(int.Parse(warm.Headers["Age"], System.Globalization.CultureInfo.InvariantCulture), 0, 60);
+    }
+}

@@ -1,0 +1,147 @@
+using System.Net;
+using Entrepot.ClientTests.Kit;
+using Gate = Entrepot.FunctionalTests.Registry.Gate;
+using Misbehave = Entrepot.FunctionalTests.Registry.Misbehave;
+using TestRegistry = Entrepot.FunctionalTests.Registry.TestRegistry;
+
+namespace Entrepot.ClientTests.Engines;
+
+/// <summary>Every engine in every situation. What each does goes into the table in <c>docs/clients.md</c>.</summary>
+public sealed class EngineTests
+{
+    [ClientTheory, Engines, MissingEngines]
+    public async Task Image_ColdAgainAndUpstreamStopped_IsRight(string engine)
+    {
+        await using var stage = await Stage.StartAsync(engine);
+
+        await stage.Engine.PullAsync(Stage.Image);
+        await stage.RecordAsync("cold", Outcome.Right);
+        Assert.All(stage.BlobGets.CountBy(request => request.Path), blob => Assert.Equal(1, blob.Value));
+        var asked = stage.BlobGets.Count;
+
+        await PullAgainAsync(stage);
+        await stage.RecordAsync("hit", Outcome.Right);
+
+        await stage.Upstream.DisposeAsync();
+        await PullAgainAsync(stage);
+        await stage.RecordAsync("upstream stopped, known", Outcome.Right);
+        Assert.Equal(asked, stage.BlobGets.Count);
+    }
+
+    [ClientTheory, Engines, MissingEngines]
+    public async Task Image_OfAnotherPlatform_IsRight(string engine)
+    {
+        await using var stage = await Stage.StartAsync(engine);
+
+        await stage.Engine.PullAsync(Stage.Image, "s390x");
+
+        await stage.RecordAsync("another platform", Outcome.Right);
+    }
+
+    [ClientTheory, Engines, MissingEngines]
+    public async Task KnownImage_UpstreamLimitsOrFails_IsRight(string engine)
+    {
+        await using var stage = await Stage.StartAsync(engine);
+        await stage.Engine.PullAsync(Stage.Image);
+        var asked = stage.BlobGets.Count;
+
+        foreach (var status in new[] { 429, 503 })
+        {
+            stage.Upstream.Behave();
+            stage.Upstream.On(_ => true, Misbehave.Status(status), TestRegistry.Always);
+            await PullAgainAsync(stage);
+            await stage.RecordAsync($"{status}, known", Outcome.Right);
+        }
+
+        Assert.Equal(asked, stage.BlobGets.Count);
+    }
+
+    [ClientTheory, Engines, MissingEngines]
+    public async Task UnknownImage_UpstreamLimitsFailsOrStopped_IsNotWaitedFor(string engine)
+    {
+        await using var limited = await Stage.StartAsync(engine, "429");
+        await using var failing = await Stage.StartAsync(engine, "503");
+        await using var alone = await Stage.StartAsync(engine, "stopped");
+        await limited.OpenDockerHubAsync();
+
+        limited.Upstream.On(_ => true, Misbehave.Status(429), TestRegistry.Always);
+        failing.Upstream.On(_ => true, Misbehave.Status(503), TestRegistry.Always);
+        await alone.Upstream.DisposeAsync();
+
+        // Side by side, since most of it is waiting.
+        await Task.WhenAll(
+            PullUnknownAsync(limited, HttpStatusCode.TooManyRequests, "429, unknown"),
+            PullUnknownAsync(failing, HttpStatusCode.ServiceUnavailable, "503, unknown"),
+            PullUnknownAsync(alone, HttpStatusCode.ServiceUnavailable, "upstream stopped, unknown"));
+    }
+
+    [ClientTheory, Engines, MissingEngines]
+    public async Task Blob_CutInTheMiddle_IsResumedUnnoticed(string engine)
+    {
+        await using var stage = await Stage.StartAsync(engine);
+        stage.Upstream.On(Stage.IsLayer, Misbehave.Cut(300_000));
+
+        await stage.Engine.PullAsync(Stage.Image);
+
+        await stage.RecordAsync("cut", Outcome.Right);
+        Assert.Equal([null, "bytes=300000-"], stage.BlobGets.Where(Stage.IsLayer).Select(request => request.Header("Range")));
+    }
+
+    [ClientTheory, Engines, MissingEngines]
+    public async Task Blob_ThatStaysCut_IsNeverTakenForWhole(string engine)
+    {
+        await using var stage = await Stage.StartAsync(engine);
+        await stage.OpenDockerHubAsync();
+        stage.Upstream.On(Stage.IsLayer, Misbehave.Cut(300_000)).On(Stage.IsLayer, Misbehave.Status(503), TestRegistry.Always);
+
+        await stage.RecordAsync("stays cut", await stage.PullUnservedAsync());
+    }
+
+    [ClientTheory, Engines, MissingEngines]
+    public async Task Image_EntrepotStopped_IsNotWaitedFor(string engine)
+    {
+        await using var stage = await Stage.StartAsync(engine);
+        await stage.OpenDockerHubAsync();
+        await stage.Entrepot.StopAsync();
+
+        await stage.RecordAsync("stopped", await stage.PullUnservedAsync());
+    }
+
+    [ClientTheory, Engines, MissingEngines]
+    public async Task RunningPull_EntrepotDrains_EndsAndNoResponseIsBrokenOff(string engine)
+    {
+        await using var stage = await Stage.StartAsync(engine);
+        await stage.OpenDockerHubAsync();
+        var gate = new Gate(300_000);
+        stage.Upstream.On(Stage.IsLayer, Misbehave.Hold(gate));
+
+        var pull = stage.PullUnservedAsync();
+        await gate.ReachedAsync();
+        var stopped = await stage.Entrepot.BeginStopAsync();
+        gate.Open();
+        await stopped;
+
+        // What comes of it depends on how much the engine had asked for by then, so that it is no column of the table.
+        await pull;
+        Assert.DoesNotContain(stage.Entrepot.Lines, line => line.Contains("the response was aborted", StringComparison.Ordinal));
+        Assert.Contains(stage.Entrepot.Lines, line => line.Contains("Stopping", StringComparison.Ordinal));
+    }
+
+    private static async Task PullAgainAsync(Stage stage)
+    {
+        const string Hits = "entrepot_requests_total{kind=\"blob\",upstream=\"docker.io\",source=\"hit\"}";
+        var before = await stage.Entrepot.MetricAsync(Hits);
+
+        await stage.Engine.RemoveAsync(Stage.Image);
+        await stage.Engine.PullAsync(Stage.Image);
+
+        // Otherwise the engine had the blobs still, and nothing was shown.
+        await Eventually.TrueAsync(async () => await stage.Entrepot.MetricAsync(Hits) - before >= Stage.Image.Native.Blobs.Count());
+    }
+
+    private static async Task PullUnknownAsync(Stage stage, HttpStatusCode status, string situation)
+    {
+        Assert.Equal(status, await stage.AskForManifestAsync());
+        await stage.RecordAsync(situation, await stage.PullUnservedAsync());
+    }
+}
