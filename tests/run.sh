@@ -127,6 +127,9 @@ fetch_newer() {
       rm "$program"
     fi
   done
+  # One of them alone is no engine.
+  [ -e "$folder/usr/bin/containerd" ] && [ -e "$folder/usr/bin/docker" ] || rm -f "$folder/usr/sbin/dockerd"
+  [ -e "$folder/usr/sbin/dockerd" ] || rm -f "$folder/usr/libexec/docker/cli-plugins/docker-buildx"
   rm -rf "$folder"/{debs,lists,cache}
 }
 

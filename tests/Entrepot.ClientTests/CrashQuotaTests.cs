@@ -110,7 +110,7 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
 
             return true;
         }
-        catch (Exception e) when (e is HttpRequestException or IOException)
+        catch (Exception e) when (e is HttpRequestException or IOException or System.Net.Sockets.SocketException)
         {
             if (!isKilled()) _wrong.Add($"moving{tag}: {e.Message}");
             return false;

@@ -59,7 +59,7 @@ internal sealed class PullLoad(Uri server)
             if (answer.StatusCode == HttpStatusCode.OK && bytes.AsSpan().SequenceEqual(expected.Bytes)) return true;
             _wrong.Add($"{image} {path}: {(int)answer.StatusCode} with {bytes.Length} of {expected.Bytes.Length} bytes");
         }
-        catch (Exception e) when (e is HttpRequestException or IOException)
+        catch (Exception e) when (e is HttpRequestException or IOException or System.Net.Sockets.SocketException)
         {
             if (!round.Killed) _wrong.Add($"{image} {path}: {e.Message}");
         }
