@@ -110,6 +110,10 @@ public sealed class DiskBlobStore : IBlobStore
                 File.Delete(_root.BlobPath(digest));
                 isGone = true;
             }
+            catch (DirectoryNotFoundException)
+            {
+                isGone = true;
+            }
             finally
             {
                 _space.Took(digest, size, isGone);
@@ -133,6 +137,8 @@ public sealed class DiskBlobStore : IBlobStore
             Posix.FlushDirectory(Path.GetDirectoryName(folder)!);
         }
 
+        var storedAt = _clock.GetUtcNow();   // before anybody can see it: who removes it then has seen it later
+
         // It takes its room from here on, whatever else fails.
         lock (_space.NameOf(digest))
         {
@@ -146,7 +152,7 @@ public sealed class DiskBlobStore : IBlobStore
         lock (_space.NameOf(digest))
         {
             // It may have had to leave already.
-            if (_space.Contains(digest)) _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path), _clock.GetUtcNow()));
+            if (_space.Contains(digest)) _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path), storedAt));
         }
     }
 

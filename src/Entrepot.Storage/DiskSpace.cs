@@ -176,14 +176,23 @@ public sealed class DiskSpace
     internal bool TryTake(Digest digest, out long size)
     {
         size = 0;
-        lock (_gate) return !_quota.IsPinned(digest) && _quota.Remove(digest, out size);
+        lock (_gate)
+        {
+            if (_quota.IsPinned(digest) || !_quota.Remove(digest, out size)) return false;
+            DepartLocked(digest, size);
+            return true;
+        }
     }
 
     /// <summary>What <see cref="TryTake"/> took is gone, or still there after all.</summary>
     internal void Took(Digest digest, long size, bool isGone)
     {
         if (isGone) _evicted.Count(EvictionReason.Removed, size);
-        else lock (_gate) _quota.Adopt(digest, size);
+        lock (_gate)
+        {
+            if (!isGone) _quota.Adopt(digest, size);
+            HasLeftLocked(digest, size);
+        }
     }
 
     /// <summary>A blob's file is gone for another reason than room.</summary>
@@ -224,12 +233,7 @@ public sealed class DiskSpace
             _quota.SetFree(free + _going, Math.Max(0, Interlocked.Read(ref _written)));
             arithmetic(victims);
             if (_quota.Used + _quota.Reserved + _quota.Overhead + _going > _quota.Limit) others = Task.WhenAll(_leaving.Values.Select(one => one.Left.Task));
-            foreach (var victim in victims)
-            {
-                if (!_leaving.TryGetValue(victim.Digest, out var departure)) _leaving.Add(victim.Digest, departure = new Departure());
-                departure.Files++;
-                _going += victim.Size;
-            }
+            foreach (var victim in victims) DepartLocked(victim.Digest, victim.Size);
         }
 
         if (victims.Count == 0) return others;
@@ -248,13 +252,26 @@ public sealed class DiskSpace
             {
                 // What cannot be removed still takes its room; the next reservation tries again.
                 if (!isGone) _quota.Adopt(victim.Digest, victim.Size);
-                _going -= victim.Size;
-                var departure = _leaving[victim.Digest];
-                if (--departure.Files > 0) return;
-                _leaving.Remove(victim.Digest);
-                departure.Left.SetResult();
+                HasLeftLocked(victim.Digest, victim.Size);
             }
         }
+    }
+
+    // Until its file is gone, whoever is granted its room waits for it.
+    private void DepartLocked(Digest digest, long size)
+    {
+        if (!_leaving.TryGetValue(digest, out var departure)) _leaving.Add(digest, departure = new Departure());
+        departure.Files++;
+        _going += size;
+    }
+
+    private void HasLeftLocked(Digest digest, long size)
+    {
+        _going -= size;
+        var departure = _leaving[digest];
+        if (--departure.Files > 0) return;
+        _leaving.Remove(digest);
+        departure.Left.SetResult();
     }
 
     private bool TryDelete(Victim victim)

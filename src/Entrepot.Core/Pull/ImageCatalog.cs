@@ -63,7 +63,7 @@ internal sealed class ImageCatalog(IBlobStore store, ICacheIndex index, Pins pin
         {
             Parts = parts,
         };
-        return image with { IsPinned = image.TagReferences.Append(reference).Any(pins.Has) };
+        return image with { IsPinned = image.TagReferences.Any(pins.Has) || pins.Of(reference).Count > 0 };
     }
 
     // What is known of a repository.

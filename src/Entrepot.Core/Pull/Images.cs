@@ -75,19 +75,22 @@ public sealed class Images
         var gone = meant.Where(one => one.IsGone).Select(one => one.Image).ToList();
         var listed = gone.Count > 0 ? await _catalog.ListAsync(_ => true, mustRead: true, CancellationToken.None) : [];
         var removals = RemovalPlan.Of(gone, listed, _pins.Reaches).ToDictionary(removal => removal.Image.Reference);
+        var changes = new List<ImageChange>();
         foreach (var (image, names, _) in meant)
         {
             var bytes = 0L;
             if (removals.TryGetValue(image.Reference, out var removal))
             {
-                foreach (var (manifest, isLast) in removal.Manifests) await _index.RemoveManifestAsync(manifest, isLast, CancellationToken.None);
+                await _pins.WhileUnchangedAsync(() => ForgetAsync(removal), CancellationToken.None);
                 foreach (var blob in removal.Blobs) bytes += _store.Remove(blob, began);
             }
 
             foreach (var name in names)
-                await told(new ImageChange(name, ImageFate.Removed) { Digest = image.Reference.Digest, Bytes = name == names[^1] ? bytes : 0 });
+                changes.Add(new ImageChange(name, ImageFate.Removed) { Digest = image.Reference.Digest, Bytes = name == names[^1] ? bytes : 0 });
         }
 
+        // Told when all is done: whoever listens may leave, and nothing is to be left half removed by that.
+        foreach (var change in changes) await told(change);
         return null;
     }
 
@@ -143,15 +146,29 @@ public sealed class Images
     private async Task<(Objection? Objection, IReadOnlyList<(CachedImage Image, IReadOnlyList<Reference> Names, bool IsGone)> Meant)> TakeNamesAsync(
         ReferencePattern pattern, CancellationToken cancel)
     {
-        var meant = (await ListAsync(pattern, cancel)).Select(image => Meant(image, pattern)).ToList();
+        // All of it is read before anything is changed: with a disk that refuses, nothing is.
+        var meant = (await _catalog.ListAsync(_ => true, mustRead: true, cancel)).Where(image => image.NamesIn(pattern).Count > 0).Select(image => Meant(image, pattern)).ToList();
         if (meant.Count == 0) return (NothingMatches(pattern), []);
 
-        var pinned = meant.SelectMany(one => one.Names.Append(one.Image.Reference)).Where(_pins.Has).ToList();
+        var pinned = meant.SelectMany(one => one.Names.Where(_pins.Has).Union(_pins.Of(one.Image.Reference))).ToList();
         if (pinned.Count > 0)
             return (new(409, $"{pinned[0]} is pinned{(pinned.Count > 1 ? $", and {pinned.Count - 1} more" : "")}: unpin it first; nothing was removed"), []);
 
         foreach (var tag in meant.SelectMany(one => one.Names).Where(name => name.IsTag)) await _index.RemoveTagAsync(tag, CancellationToken.None);
         return (null, meant);
+    }
+
+    // A manifest that is pinned meanwhile stays known. Before a repository forgets one that another still has, that one is written down as having it:
+    // the media type is in the records of those who have it.
+    private async Task<bool> ForgetAsync(Removal removal)
+    {
+        foreach (var (manifest, keptIn) in removal.Manifests.Where(one => !_pins.Reaches(one.Manifest.Digest)))
+        {
+            if (keptIn is { } other && _index.FindMediaType(manifest.Digest) is { } mediaType) await _index.AddManifestAsync(other, mediaType, CancellationToken.None);
+            await _index.RemoveManifestAsync(manifest, isLast: keptIn is null, CancellationToken.None);
+        }
+
+        return true;
     }
 
     // A digest takes all its tags with it.

@@ -7,7 +7,7 @@ namespace Entrepot.Pull;
 /// <para>Safe for concurrent use. A pin reaches the manifest that it means, the manifests which that names, and config and layers of those that are
 /// stored; what is not stored yet is pinned all the same, so that it is when it arrives. A new pin is held in the store, then
 /// written, then told, so that nothing pinned can leave at any moment, and no crash loses what was told.</para>
-/// <para>Pulls tell of what changes a pin's reach: a tag that moved, and a manifest that arrived. Both are stored before they are told, and whoever
+/// <para>Pulls tell of what changes a pin's reach: a tag that moved, and a manifest that arrived. Whoever
 /// changes a pin looks at the store again afterwards, so none is missed. Disposed when nothing pulls any more.</para>
 /// </remarks>
 internal sealed class Pins : IDisposable
@@ -44,6 +44,13 @@ internal sealed class Pins : IDisposable
         lock (_gate) return _reached.ContainsKey(digest);
     }
 
+    /// <summary>The pins that mean this very manifest in this repository: by its digest, or by a tag that means it, or did when its upstream last had it.</summary>
+    /// <param name="image">A manifest, by digest.</param>
+    public IReadOnlyList<Reference> Of(Reference image)
+    {
+        lock (_gate) return [.. _pins.Where(pin => pin.Value.Manifest == image.Digest && pin.Key.At(image.Digest) == image).Select(pin => pin.Key)];
+    }
+
     /// <summary>What is pinned and not, or not any more, completely stored.</summary>
     public IReadOnlyList<Reference> Incomplete()
     {
@@ -62,7 +69,7 @@ internal sealed class Pins : IDisposable
             {
                 try
                 {
-                    await FollowLockedAsync(pin);
+                    await FollowLockedAsync(pin, mustRead: false);
                 }
                 catch (Exception fault) when (ManifestPull.IsStoreFault(fault))
                 {
@@ -88,7 +95,7 @@ internal sealed class Pins : IDisposable
             foreach (var reference in references)
             {
                 if (MeaningOf(reference) is not { } root) return (NotCached(reference), []);
-                var parts = await PartsAsync(root, cancel);
+                var parts = await PartsAsync(root, mustRead: true, cancel);
                 var here = Hold(parts, held);
                 if (!here.Contains(root) || !parts.IsComplete(here.Contains)) return (NotComplete(reference), []);
                 wanted.Add((reference, parts, here.Sum(digest => BytesOf(digest, parts.Sizes[digest]))));
@@ -101,7 +108,7 @@ internal sealed class Pins : IDisposable
             {
                 await _index.SetPinAsync(reference, parts.Root, CancellationToken.None);
                 Set(reference, new Pin(parts.Root, parts));
-                await FollowLockedAsync(reference);
+                await FollowLockedAsync(reference, mustRead: true);
             }
 
             return (null, [.. wanted.Select(one => new ImageChange(one.Reference, ImageFate.Pinned) { Digest = one.Parts.Root, Bytes = one.Bytes })]);
@@ -162,13 +169,8 @@ internal sealed class Pins : IDisposable
     public async Task ArrivedAsync(Digest manifest)
     {
         Reference[] reaching;
-        lock (_gate)
-        {
-            if (!_reached.ContainsKey(manifest)) return;
-            reaching = [.. _pins.Where(pin => pin.Value.Reach.ContainsKey(manifest)).Select(pin => pin.Key)];
-        }
-
-        await FollowAsync(reaching);
+        lock (_gate) reaching = [.. _pins.Where(pin => pin.Value.Reach.ContainsKey(manifest) || MeaningOf(pin.Key) == manifest).Select(pin => pin.Key)];
+        if (reaching.Length > 0) await FollowAsync(reaching);
     }
 
     /// <inheritdoc/>
@@ -179,7 +181,7 @@ internal sealed class Pins : IDisposable
         await _changes.WaitAsync(CancellationToken.None);
         try
         {
-            foreach (var pin in pins) await FollowLockedAsync(pin);
+            foreach (var pin in pins) await FollowLockedAsync(pin, mustRead: true);
         }
         finally
         {
@@ -188,7 +190,8 @@ internal sealed class Pins : IDisposable
     }
 
     // Brings a pin's reach in line with what is stored, until that stays the same: what comes between the look and the change is told to nobody.
-    private async Task FollowLockedAsync(Reference reference)
+    // A disk that refuses for once must not let go of what it holds: then the reach stays as it was, unless it was never known.
+    private async Task FollowLockedAsync(Reference reference, bool mustRead)
     {
         while (true)
         {
@@ -196,9 +199,9 @@ internal sealed class Pins : IDisposable
             lock (_gate)
                 if (!_pins.TryGetValue(reference, out before!)) return;
 
-            // A tag that is gone still pins what it meant last.
-            var root = MeaningOf(reference) ?? before.Manifest;
-            var parts = await PartsAsync(root, CancellationToken.None);
+            // A tag that is gone still pins what it meant last, and one that moved does until what it means now is stored.
+            var root = MeaningOf(reference) is { } meaning && _store.Contains(meaning) ? meaning : before.Manifest;
+            var parts = await PartsAsync(root, mustRead, CancellationToken.None);
             if (before.Parts is not null && root == before.Manifest && parts.Sizes.Count == before.Reach.Count && parts.Sizes.Keys.All(before.Reach.ContainsKey)) return;
             Set(reference, new Pin(root, parts));
             await _index.SetPinAsync(reference, root, CancellationToken.None);
@@ -207,7 +210,7 @@ internal sealed class Pins : IDisposable
 
     private Digest? MeaningOf(Reference reference) => reference.IsTag ? _index.FindTag(reference)?.Digest : reference.Digest;
 
-    private Task<ImageParts> PartsAsync(Digest root, CancellationToken cancel) => _manifests.PartsAsync(root, [], mustRead: false, cancel);
+    private Task<ImageParts> PartsAsync(Digest root, bool mustRead, CancellationToken cancel) => _manifests.PartsAsync(root, [], mustRead, cancel);
 
     // Held before it is looked at: what is found here now stays here.
     private HashSet<Digest> Hold(ImageParts parts, HashSet<Digest> held)

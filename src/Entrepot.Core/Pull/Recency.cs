@@ -40,7 +40,7 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
 
         foreach (var blob in manifest.Blobs) store.Touch(blob.Digest, now);
         if (depth == 0) return;
-        foreach (var child in manifest.Manifests)
+        foreach (var child in manifest.Manifests.DistinctBy(child => child.Digest))
             if (store.Contains(child.Digest)) await TouchAsync(child.Digest, depth - 1, now);
     }
 }

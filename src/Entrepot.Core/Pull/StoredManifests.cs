@@ -5,8 +5,8 @@ namespace Entrepot.Pull;
 /// <summary>Reads manifests out of the store. Safe for concurrent use.</summary>
 internal sealed class StoredManifests(IBlobStore store)
 {
-    // What is named as a manifest and is larger than this is none.
-    private const int MaxBytes = 8 << 20;
+    // What is named as a manifest and is larger than this is none: limits.manifest allows no more.
+    private const int MaxBytes = 64 << 20;
 
     /// <summary>A manifest; <see langword="null"/> if it is not stored, or is none.</summary>
     /// <exception cref="IOException">The disk refuses.</exception>
@@ -37,11 +37,13 @@ internal sealed class StoredManifests(IBlobStore store)
     /// <exception cref="IOException">The disk refuses, and <paramref name="mustRead"/>.</exception>
     public async Task<ImageParts> PartsAsync(Digest root, Dictionary<Digest, Manifest?> known, bool mustRead, CancellationToken cancel)
     {
+        var walked = new HashSet<(Digest, int)>();   // an index may name another one a thousand times
         await ReadAsync(root, ImageParts.Depth);
         return ImageParts.Of(root, digest => known.GetValueOrDefault(digest));
 
         async ValueTask ReadAsync(Digest digest, int depth)
         {
+            if (!walked.Add((digest, depth))) return;
             if (!known.TryGetValue(digest, out var manifest))
                 known[digest] = manifest = mustRead ? await FindAsync(digest, cancel) : await TryFindAsync(digest, cancel);
             if (depth == 0 || manifest is null) return;

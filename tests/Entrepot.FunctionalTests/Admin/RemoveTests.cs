@@ -69,8 +69,10 @@ public sealed class RemoveTests
         Assert.Equal(("ghcr.io", true), ((string?)image["upstream"], (bool)image["complete"]!));
     }
 
-    [Fact]
-    public async Task Remove_TheSameManifestOfTwoRepositories_StaysAManifestForTheOther()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Remove_TheSameManifestOfTwoRepositories_StaysAManifestForTheOther(bool indexLost)
     {
         await using var registry = new TestRegistry();
         await using var other = new TestRegistry { Content = registry.Content };
@@ -82,7 +84,11 @@ public sealed class RemoveTests
         var answer = await cache.RemoveAsync("docker.io/org/app:v1");
 
         Assert.Equal(("docker.io/org/app:v1 removed", 0), (answer.Outcomes, (long)answer.Lines[0]["bytes"]!));
+        // The first start writes the records anew, the second one has nothing else.
         await cache.RestartAsync();
+        await cache.StopAsync();
+        if (indexLost) Directory.Delete(Path.Combine(cache.Options.StorageRoot, "index"), recursive: true);
+        await cache.StartAgainAsync();
         Assert.Equal("ghcr.io", (string?)Assert.Single((await cache.ListAsync()).Images)["upstream"]);
         await registry.DisposeAsync();
         await other.DisposeAsync();
@@ -121,6 +127,40 @@ public sealed class RemoveTests
         Assert.Equal(2, (await cache.ListAsync()).Images.Count);
         await cache.UnpinAsync("org/app:v2");
         Assert.Equal("docker.io/org/app:v1 removed, docker.io/org/app:v2 removed", (await cache.RemoveAsync("docker.io/org/app:*")).Outcomes);
+    }
+
+    [Fact]
+    public async Task Remove_AnIndexOfWhichOnePlatformIsPinned_LeavesThatServable()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+        var (index, image, _) = ListTests.AddIndex(registry);
+        await cache.GetManifestAsync("multi");
+        await cache.PullAsync(image with { Tag = image.Manifest.Digest.ToString() });
+        await cache.PinAsync($"org/app@{image.Manifest.Digest}");
+
+        Assert.Equal("docker.io/org/app:multi removed", (await cache.RemoveAsync("org/app:multi")).Outcomes);
+
+        Assert.False(cache.Store.Has(index.Digest));
+        await registry.DisposeAsync();
+        (await cache.GetManifestAsync(image.Manifest.Digest.ToString())).Is(image.Manifest.Bytes);
+    }
+
+    [Fact]
+    public async Task Remove_WhatAPinnedTagMeantBeforeItWasGone_IsRefused()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+        var image = registry.Content.AddImage("org/app", "v1", TestBlob.Random(1_000, seed: 1));
+        await cache.PullAsync(image);
+        await cache.PinAsync("org/app:v1");
+        registry.Content.RemoveTag("org/app", "v1");
+        await cache.RefreshAsync("org/app:v1");
+
+        var refusal = (await cache.RemoveAsync($"org/app@{image.Manifest.Digest}")).IsRefusal(HttpStatusCode.Conflict);
+
+        Assert.Contains("docker.io/org/app:v1 is pinned", refusal, StringComparison.Ordinal);
+        Assert.True((bool)Assert.Single((await cache.ListAsync()).Images)["pinned"]!);
     }
 
     [Fact]

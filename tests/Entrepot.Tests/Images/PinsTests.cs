@@ -74,6 +74,49 @@ public sealed class PinsTests
     }
 
     [Fact]
+    public async Task Moved_ToWhatIsNotStoredYet_HoldsTheOldUntilThatArrives()
+    {
+        using var pins = await PinnedAsync();
+        var before = _store.Pinned.Keys.ToHashSet();
+        var other = Image(_store.Put("other"u8.ToArray()));
+        await _index.SetTagAsync(Tag, new TagRecord(Digest.Of(other), MediaTypes.OciManifest, 1, default), default);
+
+        await pins.MovedAsync(Tag, Digest.Of(other));
+        Assert.Equal(before, [.. _store.Pinned.Keys]);
+
+        _store.Put(other);
+        await pins.ArrivedAsync(Digest.Of(other));
+        Assert.Equal(new HashSet<Digest> { Digest.Of(other), Digest.Of("other"u8) }, [.. _store.Pinned.Keys]);
+    }
+
+    [Fact]
+    public async Task Arrived_TheDiskRefusesForOnce_LetsGoOfNothing()
+    {
+        using var pins = await PinnedAsync();
+        var before = _store.Pinned.Keys.ToHashSet();
+        _store.Put(_lateImage);
+        _store.OpenFault = new IOException("scripted");
+
+        await Assert.ThrowsAsync<IOException>(() => pins.ArrivedAsync(Digest.Of(_lateImage)));
+
+        Assert.Equal(before, [.. _store.Pinned.Keys]);
+        _store.OpenFault = null;
+        await pins.ArrivedAsync(Digest.Of(_lateImage));
+        Assert.Contains(_late, _store.Pinned);
+    }
+
+    [Fact]
+    public async Task Of_ATagThatIsGone_IsStillAPinOfWhatItMeant()
+    {
+        using var pins = await PinnedAsync();
+        await _index.RemoveTagAsync(Tag, default);
+
+        Assert.Equal([Tag], pins.Of(Tag.At(_root)));
+        Assert.Empty(pins.Of(Tag.At(_image)));
+        Assert.Empty(pins.Of(PullKit.Of(_root, "library/other")));
+    }
+
+    [Fact]
     public async Task Unpin_OneOfTwo_LetsGoOfWhatTheOtherDoesNotReach()
     {
         using var pins = await PinnedAsync();

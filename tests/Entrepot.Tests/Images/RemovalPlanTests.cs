@@ -25,6 +25,7 @@ public sealed class RemovalPlanTests
         Assert.Equal(taken.Count, taken.Distinct().Count());
         Assert.Equal(gone.SelectMany(image => one.Forest.Reach(image.Reference.Digest)).Except(needed).ToHashSet(), taken.ToHashSet());
         Assert.Equal(gone.Select(image => image.Reference), removals.Select(removal => removal.Image.Reference));
+        Assert.DoesNotContain(removals.SelectMany(removal => removal.Manifests), manifest => pinned.Contains(manifest.Manifest.Digest));
     });
 
     [Fact]
@@ -34,10 +35,12 @@ public sealed class RemovalPlanTests
 
         var removals = RemovalPlan.Of(gone, [.. gone.Select(WithoutTags), .. staying], _ => false);
 
-        foreach (var (manifest, isLast) in removals.SelectMany(removal => removal.Manifests))
+        foreach (var (manifest, keptIn) in removals.SelectMany(removal => removal.Manifests))
         {
             Assert.DoesNotContain(staying.Where(image => image.Reference.Repository == manifest.Repository), image => one.Forest.Reach(image.Reference.Digest).Contains(manifest.Digest));
-            Assert.Equal(!staying.Exists(image => one.Forest.Reach(image.Reference.Digest).Contains(manifest.Digest)), isLast);
+            var keepers = staying.Where(image => one.Forest.Reach(image.Reference.Digest).Contains(manifest.Digest)).Select(image => image.Reference.At(manifest.Digest)).ToList();
+            Assert.Equal(keepers.Count > 0, keptIn is not null);
+            if (keptIn is { } keeper) Assert.Contains(keeper, keepers);
         }
 
         var needless = gone.Where(image => !staying.Exists(other =>

@@ -231,6 +231,36 @@ public sealed class DiskSpaceTests : IDisposable
         Assert.Equal((files.Count, files.Count * (long)Size, 0), (space.Usage.Blobs, space.Usage.Used, space.Usage.Reserved));
     }
 
+    [Fact]
+    public async Task Reserve_WhileAFileIsRemoved_WaitsUntilItIsGone()
+    {
+        var (space, store) = await StartAsync(blobs: 1);
+        var blob = await PutAsync(store, 0);
+        Task<bool>? reserved = null;
+        _index.Removing = _ =>
+        {
+            reserved = space.TryReserveAsync(Size, default).AsTask();
+            Assert.False(reserved.IsCompleted);
+        };
+
+        Assert.Equal(Size, store.Remove(blob, DateTimeOffset.MaxValue));
+
+        Assert.True(await reserved!.Soon());
+        Assert.Equal((0, Size), (space.Usage.Used, space.Usage.Reserved));
+    }
+
+    [Fact]
+    public async Task Remove_FolderThatSomebodyRemoved_GivesItsRoomBack()
+    {
+        var (space, store) = await StartAsync(blobs: 1);
+        var blob = await PutAsync(store, 0);
+        Directory.Delete(Path.GetDirectoryName(_root.BlobPath(blob))!, recursive: true);
+
+        Assert.Equal(Size, store.Remove(blob, DateTimeOffset.MaxValue));
+
+        Assert.Equal((0, 0), (space.Usage.Blobs, space.Usage.Used));
+    }
+
     // The second of two victims is published anew while the first one's file is removed.
     [Fact]
     public async Task Commit_BetweenTheChoiceOfAVictimAndItsRemoval_Stays()
