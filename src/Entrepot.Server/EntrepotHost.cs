@@ -101,7 +101,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         var upstreams = _upstreams.Replace(InForce(options));
         _pulls = new PullThrough(store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
 
-        var scrub = new Scrub(store, _index, (digest, fault) => Log.Unverified(_log, fault, digest));
+        var scrub = new Scrub(store, _index, Unverified);
         _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams);
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
@@ -352,6 +352,12 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         Log.NotKept(_log, fault, reference);
         _faults.Add("The store failed, and something was served that could not be kept,", fault);
+    }
+
+    private void Unverified(Digest digest, Exception fault)
+    {
+        Log.Unverified(_log, fault, digest);
+        _faults.Add("A blob could not be read to be verified", fault);
     }
 
     private void FetchEnded(FetchEnd end)

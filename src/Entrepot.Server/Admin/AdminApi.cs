@@ -166,6 +166,7 @@ internal sealed class AdminApi(
     private static VerifyProgress ProgressOf(ScrubRun run, IReadOnlyList<Digest> wrong, bool isDone)
     {
         var progress = run.Progress;
-        return new(progress.Blobs, progress.TotalBlobs, progress.Bytes, progress.TotalBytes, [.. wrong.Select(digest => digest.ToString())], isDone);
+        return new(
+            progress.Blobs, progress.TotalBlobs, progress.Bytes, progress.TotalBytes, progress.Unreadable, [.. wrong.Select(digest => digest.ToString())], isDone);
     }
 }
