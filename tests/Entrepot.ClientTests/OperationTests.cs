@@ -69,6 +69,7 @@ public sealed class OperationTests
         var stopped = scene.Entrepot.StopAsync();
         await PollAsync(() => RefusesAsync(scene), "new connections are still accepted");
         Assert.False(stopped.IsCompleted, "the reader was not waited for");
+        scene.Entrepot.HangUp();   // still listened to: by default it would end the process with another status
         await stopped;   // asserts exit status 0
 
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, MostToStop);

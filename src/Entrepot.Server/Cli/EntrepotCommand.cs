@@ -83,7 +83,7 @@ internal sealed class EntrepotCommand
     {
         var format = _around.IsTerminal ? LogFormat.Text : LogFormat.Json;
         return new ServeArguments(
-            _options.Sources(parsed),
+            () => _options.Sources(parsed),
             parsed.GetResult(_format) is null ? format : parsed.GetValue(_format),
             parsed.GetResult(_level) is null ? LogEventLevel.Information : parsed.GetValue(_level));
     }
