@@ -12,8 +12,9 @@ public sealed class OperationTests
 {
     private const int LayerSize = 40_000_000;
 
-    // The default of shutdownTimeout, and a second for everything after it.
-    private static readonly TimeSpan MostToStop = TimeSpan.FromSeconds(7 + 1);
+    // What "docker stop" gives before it kills, which is what matters. shutdownTimeout is 7 s by default; all that comes after it, on processors that others
+    // keep busy as well, has the rest.
+    private static readonly TimeSpan MostToStop = TimeSpan.FromSeconds(10);
 
     [ClientFact]
     public async Task Metrics_AfterSomeLoad_SatisfyPromtool()
