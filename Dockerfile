@@ -31,8 +31,8 @@ ENV ENTREPOT_STORAGE__ROOT=/var/lib/entrepot \
     ASPNETCORE_HTTP_PORTS=
 
 # The admin endpoint stays on the container's own loopback, as everywhere else: whatever shares a network with the
-# container could reach it otherwise. Kubernetes' probes need -e ENTREPOT_ADMIN=0.0.0.0:5001; for Prometheus alone,
-# -e ENTREPOT_METRICS=0.0.0.0:5002 is enough.
+# container could pin and remove images otherwise, since nobody is asked who they are. Kubernetes' probes (/healthz and
+# /readyz) and Prometheus (/metrics) need no more than -e ENTREPOT_METRICS=0.0.0.0:5002.
 EXPOSE 5000
 
 # By bash, since the image has no curl; without --start-period an image with a large store would be unhealthy at first.

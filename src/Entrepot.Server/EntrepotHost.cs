@@ -68,7 +68,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly CacheMetrics _metrics;
     private readonly RegistryEndpoint _registry;
     private readonly RecentFaults _faults;
-    private readonly AdminEndpoint _admin;
+    private readonly Probes _probes = new();
     private readonly WebApplication _registryWeb;
     private readonly WebApplication _adminWeb;
     private readonly WebApplication? _metricsWeb;
@@ -101,7 +101,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         var upstreams = _upstreams.Replace(InForce(options));
         _pulls = new PullThrough(store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
 
-        var scrub = new Scrub(store, _index, (digest, fault) => Log.Unverified(_log, fault, digest));
+        var scrub = new Scrub(store, _index, Unverified);
         _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams);
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
@@ -119,13 +119,12 @@ public sealed class EntrepotHost : IAsyncDisposable
             Faults = _faults,
             Upstreams = _upstreams,
             Registry = () => Registry,
-            IsDraining = () => _admin!.IsDraining,
+            IsDraining = () => _probes.IsDraining,
         };
         var api = new AdminApi(_pulls.Images, scrub, () => _registry.Routes, status.ReportAsync, _space.Measured, parts.Clock, _log, _adminWeb.Lifetime.ApplicationStopping);
-        _admin = new AdminEndpoint(_metrics, api);
         _registryWeb.Run(_registry.HandleAsync);
-        _adminWeb.Run(_admin.HandleAsync);
-        _metricsWeb?.Run(new MetricsEndpoint(_metrics).HandleAsync);
+        _adminWeb.Run(new AdminEndpoint(_metrics, _probes, api).HandleAsync);
+        _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);
 
         _clock = parts.Clock;
     }
@@ -136,7 +135,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     /// <summary>Where health and metrics answer, with its real port.</summary>
     public Uri Admin { get; private set; } = null!;   // set by StartAsync, before anybody has the host
 
-    /// <summary>Where metrics alone answer, with its real port; <see langword="null"/> if they do not.</summary>
+    /// <summary>Where metrics and health alone answer, with its real port; <see langword="null"/> if they do not.</summary>
     public Uri? Metrics { get; private set; }
 
     /// <summary>How full the store was at start.</summary>
@@ -196,7 +195,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     public async Task StopAsync(CancellationToken cancel)
     {
         Log.Stopping(_log, _options.ShutdownTimeout.TotalSeconds);
-        _admin.Drain();
+        _probes.Drain();
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(_options.ShutdownTimeout);
         await _registryWeb.StopAsync(patience.Token);
@@ -352,6 +351,12 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         Log.NotKept(_log, fault, reference);
         _faults.Add("The store failed, and something was served that could not be kept,", fault);
+    }
+
+    private void Unverified(Digest digest, Exception fault)
+    {
+        Log.Unverified(_log, fault, digest);
+        _faults.Add("A blob could not be read to be verified", fault);
     }
 
     private void FetchEnded(FetchEnd end)

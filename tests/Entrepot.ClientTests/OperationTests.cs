@@ -12,8 +12,9 @@ public sealed class OperationTests
 {
     private const int LayerSize = 40_000_000;
 
-    // The default of shutdownTimeout, and a second for everything after it.
-    private static readonly TimeSpan MostToStop = TimeSpan.FromSeconds(7 + 1);
+    // What "docker stop" gives before it kills, which is what matters. shutdownTimeout is 7 s by default; all that comes after it, on processors that others
+    // keep busy as well, has the rest.
+    private static readonly TimeSpan MostToStop = TimeSpan.FromSeconds(10);
 
     [ClientFact]
     public async Task Metrics_AfterSomeLoad_SatisfyPromtool()
@@ -69,6 +70,7 @@ public sealed class OperationTests
         var stopped = scene.Entrepot.StopAsync();
         await PollAsync(() => RefusesAsync(scene), "new connections are still accepted");
         Assert.False(stopped.IsCompleted, "the reader was not waited for");
+        scene.Entrepot.HangUp();   // still listened to: by default it would end the process with another status
         await stopped;   // asserts exit status 0
 
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, MostToStop);

@@ -29,8 +29,11 @@ public sealed class Scrub(IBlobStore store, ICacheIndex index, Action<Digest, Ex
     {
         try
         {
-            foreach (var (_, record) in index.Blobs()) run.Expect(record.Size);
-            foreach (var (digest, _) in index.Blobs())
+            // Listed once: hashing takes hours, in which the index moves its rows, and what is moved while it is listed can come twice.
+            var digests = new HashSet<Digest>();
+            foreach (var (digest, record) in index.Blobs())
+                if (digests.Add(digest)) run.Expect(record.Size);
+            foreach (var digest in digests)
             {
                 var isRight = await TryVerifyAsync(digest, run, cancel);
                 if (isRight is false) Interlocked.Increment(ref _wrong);
@@ -43,6 +46,7 @@ public sealed class Scrub(IBlobStore store, ICacheIndex index, Action<Digest, Ex
         }
     }
 
+    // Null if nothing can be said: it has gone, or the disk does not give it, which is counted.
     private async Task<bool?> TryVerifyAsync(Digest digest, ScrubRun run, CancellationToken cancel)
     {
         try
@@ -51,6 +55,7 @@ public sealed class Scrub(IBlobStore store, ICacheIndex index, Action<Digest, Ex
         }
         catch (Exception fault) when (ManifestPull.IsStoreFault(fault))
         {
+            run.Unread();
             unreadable(digest, fault);
             return null;
         }
@@ -82,6 +87,8 @@ public sealed class ScrubRun
 
     internal void Hashed(long bytes) => Move(progress => progress with { Bytes = progress.Bytes + bytes });
 
+    internal void Unread() => Move(progress => progress with { Unreadable = progress.Unreadable + 1 });
+
     internal void Looked(Digest digest, bool isWrong)
     {
         Move(progress => progress with { Blobs = progress.Blobs + 1 });
@@ -100,4 +107,5 @@ public sealed class ScrubRun
 /// <param name="TotalBlobs">Blobs there were when it began.</param>
 /// <param name="Bytes">Bytes hashed.</param>
 /// <param name="TotalBytes">Bytes there were when it began.</param>
-public readonly record struct ScrubProgress(long Blobs, long TotalBlobs, long Bytes, long TotalBytes);
+/// <param name="Unreadable">Of the blobs looked at, those that the disk did not give: nobody knows whether they are right.</param>
+public readonly record struct ScrubProgress(long Blobs, long TotalBlobs, long Bytes, long TotalBytes, long Unreadable);

@@ -57,6 +57,12 @@ internal sealed class AdminApi(
             return;
         }
 
+        if (!IsOwnHost(context))
+        {
+            await reply.RefuseAsync(StatusCodes.Status403Forbidden, "requests over loopback have to name this server by its address or as localhost, not by another name");
+            return;
+        }
+
         var method = HttpMethods.IsHead(context.Request.Method) ? HttpMethods.Get : context.Request.Method;
         var operations = OperationsOf(context.Request.Path.Value ?? "");
         if (operations.Count == 0)
@@ -156,6 +162,17 @@ internal sealed class AdminApi(
         return isThisHost && origin.Scheme == context.Request.Scheme && origin.Port == port;
     }
 
+    // A page whose own name has come to mean this machine reads without an Origin, and is known only by that name. Elsewhere a name may be right.
+    private static bool IsOwnHost(HttpContext context)
+    {
+        var address = context.Connection.LocalIpAddress!;
+        if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
+        if (!System.Net.IPAddress.IsLoopback(address)) return true;
+
+        var host = context.Request.Host.Host;
+        return host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || System.Net.IPAddress.TryParse(host, out _);
+    }
+
     private static ImageEntry EntryOf(CachedImage image) => new(
         image.Reference.Upstream, image.Reference.Repository, image.Tags, image.Reference.Digest.ToString(), image.MediaType, image.Size, image.IsComplete,
         image.IsPinned, Set: null, image.LastUse, [.. image.Blobs.Select(blob => blob.ToString())]);
@@ -166,6 +183,7 @@ internal sealed class AdminApi(
     private static VerifyProgress ProgressOf(ScrubRun run, IReadOnlyList<Digest> wrong, bool isDone)
     {
         var progress = run.Progress;
-        return new(progress.Blobs, progress.TotalBlobs, progress.Bytes, progress.TotalBytes, [.. wrong.Select(digest => digest.ToString())], isDone);
+        return new(
+            progress.Blobs, progress.TotalBlobs, progress.Bytes, progress.TotalBytes, progress.Unreadable, [.. wrong.Select(digest => digest.ToString())], isDone);
     }
 }

@@ -85,9 +85,10 @@ internal sealed record ImageOutcome(string Reference, string Outcome, string? Di
 /// <param name="TotalBlobs">Blobs there were when it began.</param>
 /// <param name="Bytes">Bytes hashed so far.</param>
 /// <param name="TotalBytes">Bytes there were when it began.</param>
+/// <param name="Unreadable">Of the blobs looked at, those that the disk did not give: nobody knows whether they are right, and they stay.</param>
 /// <param name="Wrong">Digests found wrong since the line before (in the last line: all), which have been removed.</param>
 /// <param name="Done">Whether it has ended.</param>
-internal sealed record VerifyProgress(long Blobs, long TotalBlobs, long Bytes, long TotalBytes, IReadOnlyList<string> Wrong, bool Done);
+internal sealed record VerifyProgress(long Blobs, long TotalBlobs, long Bytes, long TotalBytes, long Unreadable, IReadOnlyList<string> Wrong, bool Done);
 
 /// <summary>A request that was not done; every status from 400 on has one.</summary>
 /// <param name="Error">What is wrong and what is allowed, one line.</param>

@@ -7,12 +7,16 @@ namespace Entrepot.Server.Cli;
 /// <summary><c>config check</c>: what the options are, where each comes from, and what is wrong with them. It starts and contacts nothing.</summary>
 internal static class ConfigCheckCommand
 {
+    private const string Ignored = "Ignored: it is allowed so that the flags of 'serve' can be checked as they stand.";
+
     /// <summary>The command.</summary>
     public static Command Create(OptionFlags options, Surroundings around)
     {
         var output = Choice.Output();
         var command = new Command("check", "Shows every option with where its value comes from, or all that is wrong with them.");
         options.AddTo(command);
+        command.Options.Add(LogFlags.Format(Ignored));
+        command.Options.Add(LogFlags.Level(Ignored));
         command.Options.Add(output);
         command.SetAction((parsed, _) => RunAsync(options.Sources(parsed), parsed.GetValue(output), around));
         return command;

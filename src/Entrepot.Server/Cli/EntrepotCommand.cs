@@ -12,12 +12,8 @@ internal sealed class EntrepotCommand
     private readonly Surroundings _around;
     private readonly OptionFlags _options;
     private readonly ServerFlags _server;
-    private readonly Option<LogFormat> _format = Choice.Of(
-        "--log-format", "How log lines look. Default: text on a terminal, JSON otherwise.", ("text", LogFormat.Text), ("json", LogFormat.Json));
-    private readonly Option<LogEventLevel> _level = Choice.Of(
-        "--log-level", "The least important line that is logged. Default: information.",
-        ("debug", LogEventLevel.Debug), ("information", LogEventLevel.Information),
-        ("warning", LogEventLevel.Warning), ("error", LogEventLevel.Error));
+    private readonly Option<LogFormat> _format = LogFlags.Format("How log lines look. Default: text on a terminal, JSON otherwise.");
+    private readonly Option<LogEventLevel> _level = LogFlags.Level("The least important line that is logged. Default: information.");
 
     private EntrepotCommand(Surroundings around) => (_around, _options, _server) = (around, new OptionFlags(around), new ServerFlags(around));
 
@@ -83,7 +79,7 @@ internal sealed class EntrepotCommand
     {
         var format = _around.IsTerminal ? LogFormat.Text : LogFormat.Json;
         return new ServeArguments(
-            _options.Sources(parsed),
+            () => _options.Sources(parsed),
             parsed.GetResult(_format) is null ? format : parsed.GetValue(_format),
             parsed.GetResult(_level) is null ? LogEventLevel.Information : parsed.GetValue(_level));
     }

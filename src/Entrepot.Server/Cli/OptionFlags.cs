@@ -28,7 +28,7 @@ internal sealed class OptionFlags
         foreach (var flag in _flags.Values) command.Options.Add(flag);
     }
 
-    /// <summary>Where the options come from, as the command line says.</summary>
+    /// <summary>Where the options come from, as the command line says; the default file is looked for each time.</summary>
     public OptionSources Sources(ParseResult parsed)
     {
         var config = parsed.GetValue(_config) ?? (File.Exists(_around.DefaultConfig) ? _around.DefaultConfig : null);

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Entrepot.Server.Options;
 using Entrepot.Server.Telemetry;
 using Serilog.Core;
@@ -7,10 +6,10 @@ using Serilog.Events;
 namespace Entrepot.Server.Cli;
 
 /// <summary>How to serve, apart from the options.</summary>
-/// <param name="Sources">Where the options come from.</param>
+/// <param name="Sources">Says where the options come from, at the time of asking.</param>
 /// <param name="Format">How log lines look.</param>
 /// <param name="Level">The least important line that is logged.</param>
-internal sealed record ServeArguments(OptionSources Sources, LogFormat Format, LogEventLevel Level);
+internal sealed record ServeArguments(Func<OptionSources> Sources, LogFormat Format, LogEventLevel Level);
 
 /// <summary>Runs the appliance until the process is asked to end.</summary>
 internal static class ServeCommand
@@ -19,7 +18,10 @@ internal static class ServeCommand
     /// <returns>0 if it ended because it was asked to; 1 if it could not start, with the reasons on the error output.</returns>
     public static async Task<int> RunAsync(ServeArguments arguments, Surroundings around)
     {
-        var read = OptionsReader.Read(arguments.Sources);
+        // Before the options are read and until all has ended: a signal that nobody listens to would end the process.
+        using var hangUps = new HangUps(arguments.Sources);
+        hangUps.Register();
+        var read = OptionsReader.Read(arguments.Sources());
         if (read.Problems.Count > 0)
         {
             foreach (var line in read.Problems.Select(problem => problem.ToString()).Concat(read.Warnings))
@@ -31,7 +33,7 @@ internal static class ServeCommand
         foreach (var warning in read.Warnings) log.Warning("{Warning:l}", warning);
         try
         {
-            await ServeAsync(read.Options, arguments, log, around);
+            await ServeAsync(read.Options, arguments.Format, hangUps, log, around);
             return ExitStatus.Fine;
         }
         catch (StartupException e)
@@ -45,26 +47,8 @@ internal static class ServeCommand
         }
     }
 
-    // Options that cannot be used change nothing, and say why.
-    private static void Reload(PosixSignalContext signal, EntrepotHost host, OptionSources sources, Logger log)
+    private static async Task ServeAsync(EntrepotOptions options, LogFormat format, HangUps hangUps, Logger log, Surroundings around)
     {
-        signal.Cancel = true;
-        var read = OptionsReader.Read(sources);
-        foreach (var problem in read.Problems) log.Error("Options are not read again: {Problem:l}", problem.ToString());
-        if (read.Problems.Count > 0) return;
-        try
-        {
-            host.Reload(read.Options);
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)   // nothing may escape from a signal
-        {
-            log.Error(fault, "Options are not read again: the store cannot be measured");
-        }
-    }
-
-    private static async Task ServeAsync(EntrepotOptions options, ServeArguments arguments, Logger log, Surroundings around)
-    {
-        var (sources, format, _) = arguments;
         await using var host = await around.Start(options, new HostParts { Log = log }, around.Stop);
         var upstreams = options.Upstreams.Select(upstream => upstream.Name).ToArray();
         if (format == LogFormat.Json)
@@ -81,7 +65,7 @@ internal static class ServeCommand
         }
 
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using (PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal => Reload(signal, host, sources, log)))
+        hangUps.Serve(host.Reload, log);
         using (around.Stop.Register(stopped.SetResult)) await stopped.Task;
 
         // Bounded within the host by shutdownTimeout; the second signal is the way out before that.

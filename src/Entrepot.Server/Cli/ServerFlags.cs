@@ -44,7 +44,7 @@ internal sealed class ServerFlags
         _server = new("--server")
         {
             HelpName = "url",
-            Description = $"The running server's admin address. Default: {Variable} in the environment, otherwise {Default}.",
+            Description = $"The running server's admin address; a host alone has port {DefaultPort}. Default: {Variable} in the environment, otherwise {Default}.",
         };
     }
 
@@ -95,7 +95,13 @@ internal sealed class ServerFlags
         return _around.Environment.TryGetValue(Variable, out var text) && text.Length > 0 ? (Variable, text) : ("default", Default);
     }
 
-    // Who leaves http:// out means it.
-    private static bool TryParse(string text, out Uri server) =>
-        Parsers.TryParseUrl(text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}", out server);
+    // Who leaves http:// out means it, and who leaves the port out as well means that of the admin API.
+    private static bool TryParse(string text, out Uri server)
+    {
+        if (text.Contains("://", StringComparison.Ordinal)) return Parsers.TryParseUrl(text, out server);
+        if (!Parsers.TryParseUrl($"http://{text}", out server)) return false;
+        var afterAddress = text[(text.LastIndexOf(']') + 1)..];   // the colons of an IPv6 address are in brackets
+        if (!afterAddress.Contains(':', StringComparison.Ordinal)) server = new UriBuilder(server) { Port = DefaultPort }.Uri;
+        return true;
+    }
 }

@@ -40,6 +40,6 @@ internal static class VerifyCommand
             throw new AdminException($"the server ended it {VerifyDisplay.HowFar(last)}; see its log, and run it again");
         }
 
-        return last.Wrong.Count == 0 ? ExitStatus.Fine : ExitStatus.Failed;
+        return last is { Wrong.Count: 0, Unreadable: 0 } ? ExitStatus.Fine : ExitStatus.Failed;
     }
 }

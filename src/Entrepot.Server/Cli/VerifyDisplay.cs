@@ -65,7 +65,13 @@ internal sealed class VerifyDisplay(Surroundings around)
 
     private static string Sum(VerifyProgress last, TimeSpan elapsed)
     {
-        var found = last.Wrong.Count == 0 ? "nothing is wrong" : $"{Words.Number(last.Wrong.Count)} wrong, and removed";
+        var found = (last.Wrong.Count, last.Unreadable) switch
+        {
+            (0, 0) => "nothing is wrong",
+            (0, _) => "nothing that could be read is wrong",
+            _ => $"{Words.Number(last.Wrong.Count)} wrong, and removed",
+        };
+        if (last.Unreadable > 0) found += $"; {Words.Count(last.Unreadable, "blob")} could not be read: see the server's log";
         return $"{Words.Count(last.Blobs, "blob")}, {Quantity.Show(last.Bytes)} verified in {Words.Duration(elapsed)}: {found}";
     }
 }

@@ -4,16 +4,8 @@ using Entrepot.Server.Telemetry;
 namespace Entrepot.Server.Edge;
 
 /// <summary>Health, metrics and the admin API, on a listener of their own. Safe for concurrent use.</summary>
-internal sealed class AdminEndpoint(CacheMetrics metrics, AdminApi api)
+internal sealed class AdminEndpoint(CacheMetrics metrics, Probes probes, AdminApi api)
 {
-    private volatile bool _draining;
-
-    /// <summary>Whether no new work should be sent here.</summary>
-    public bool IsDraining => _draining;
-
-    /// <summary>From now on it is not ready: no new work should be sent here.</summary>
-    public void Drain() => _draining = true;
-
     /// <summary>Handles one request.</summary>
     public Task HandleAsync(HttpContext context)
     {
@@ -23,9 +15,7 @@ internal sealed class AdminEndpoint(CacheMetrics metrics, AdminApi api)
         return (isRead, context.Request.Path.Value) switch
         {
             (false, _) => WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "only GET and HEAD\n"),
-            (_, "/healthz") => WriteAsync(context, StatusCodes.Status200OK, "alive\n"),
-            (_, "/readyz") when _draining => WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "draining\n"),
-            (_, "/readyz") => WriteAsync(context, StatusCodes.Status200OK, "ready\n"),
+            (_, var path) when probes.Answer(path) is var (status, text) => WriteAsync(context, status, text),
             (_, "/metrics") => metrics.WriteAsync(context),
             _ => WriteAsync(context, StatusCodes.Status404NotFound, "nothing here; try /healthz, /readyz, /metrics or /api/v1/status\n"),
         };

@@ -2,8 +2,8 @@ using Entrepot.Server.Telemetry;
 
 namespace Entrepot.Server.Edge;
 
-/// <summary>Metrics alone, on a listener of their own that more may reach than the admin listener. Safe for concurrent use.</summary>
-internal sealed class MetricsEndpoint(CacheMetrics metrics)
+/// <summary>Metrics and health alone, on a listener that more may reach than the admin listener: nothing can be changed by it. Safe for concurrent use.</summary>
+internal sealed class MetricsEndpoint(CacheMetrics metrics, Probes probes)
 {
     /// <summary>Handles one request.</summary>
     public Task HandleAsync(HttpContext context)
@@ -12,15 +12,16 @@ internal sealed class MetricsEndpoint(CacheMetrics metrics)
         if (!HttpMethods.IsGet(method) && !HttpMethods.IsHead(method))
         {
             context.Response.Headers.Allow = "GET, HEAD";
-            return RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, "only GET and HEAD\n");
+            return WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "only GET and HEAD\n");
         }
 
-        return context.Request.Path.Value == "/metrics"
-            ? metrics.WriteAsync(context)
-            : RefuseAsync(context, StatusCodes.Status404NotFound, "nothing here; try /metrics\n");
+        var path = context.Request.Path.Value;
+        if (path == "/metrics") return metrics.WriteAsync(context);
+        var (status, text) = probes.Answer(path) ?? (StatusCodes.Status404NotFound, "nothing here; try /metrics, /healthz or /readyz\n");
+        return WriteAsync(context, status, text);
     }
 
-    private static Task RefuseAsync(HttpContext context, int status, string text)
+    private static Task WriteAsync(HttpContext context, int status, string text)
     {
         context.Response.StatusCode = status;
         context.Response.ContentType = "text/plain; charset=utf-8";

@@ -111,7 +111,7 @@ internal static class OptionTable
         { Apply = Top.One<string>(Parsers.TryParseListen, (to, value) => to with { Admin = value }) },
 
         new Top("metrics", "address", Address, "none",
-            "One more listener for /metrics alone, for those who may not reach the admin listener.")
+            "One more listener for /metrics, /healthz and /readyz alone, for those who may not reach the admin listener.")
         { Apply = Top.One<string>(Parsers.TryParseListen, (to, value) => to with { Metrics = value }) },
 
         new Top("offline", "switch", "true or false", "false",

@@ -74,6 +74,24 @@ public sealed class ApiTests
         Assert.Equal(HttpStatusCode.OK, (await cache.AdminAsync(HttpMethod.Get, "status", null, ("Origin", $"http://{host}:{cache.Admin.Port}"))).Status);
     }
 
+    [Theory]
+    [InlineData("rebound.example:{port}", 403)]
+    [InlineData("rebound.example", 403)]
+    [InlineData("localhost.rebound.example:{port}", 403)]
+    [InlineData("127.0.0.1:{port}", 200)]
+    [InlineData("[::1]:{port}", 200)]
+    [InlineData("localhost:{port}", 200)]
+    [InlineData("localhost", 200)]
+    public async Task Api_HostOverLoopback_IsAnAddressOrLocalhost(string host, int status)
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+        host = host.Replace("{port}", $"{cache.Admin.Port}", StringComparison.Ordinal);
+
+        Assert.Equal(status, (await RawClient.AskAsync(cache.Admin, "GET", "/api/v1/status", host)).Status);
+        Assert.Equal(200, (await RawClient.AskAsync(cache.Admin, "GET", "/healthz", host)).Status);
+    }
+
     [Fact]
     public async Task Status_AfterPulls_TellsTheSumsThatMetricsTell()
     {

@@ -43,6 +43,17 @@ public sealed class ConfigCheckTests : IDisposable
     }
 
     [Fact]
+    public async Task RunAsync_LogFlagsOfServe_AreAllowedAndCheckedButIgnored()
+    {
+        var plain = (await _line.RunAsync("config", "check")).IsFine();
+
+        var ran = (await _line.RunAsync("config", "check", "--log-format", "json", "--log-level", "debug")).IsFine();
+
+        Assert.Equal(plain.Out, ran.Out);
+        Assert.Equal(2, (await _line.RunAsync("config", "check", "--log-level", "loud")).Status);
+    }
+
+    [Fact]
     public async Task RunAsync_DefaultFile_IsReadIfItIsThere()
     {
         File.WriteAllText(_line.DefaultConfig, "offline: true\n");

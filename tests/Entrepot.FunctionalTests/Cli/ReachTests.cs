@@ -42,6 +42,22 @@ public sealed class ReachTests
     }
 
     [Theory]
+    [InlineData("cache.invalid", "http://cache.invalid:5001")]
+    [InlineData("cache.invalid/", "http://cache.invalid:5001")]
+    [InlineData("cache.invalid:80", "http://cache.invalid")]
+    [InlineData("cache.invalid:5003", "http://cache.invalid:5003")]
+    [InlineData("http://cache.invalid", "http://cache.invalid")]
+    [InlineData("[100::1]", "http://[100::1]:5001")]   // of no machine: what is sent there is discarded
+    public async Task RunAsync_ServerWithoutScheme_HasTheAdminPortUnlessItNamesOne(string server, string asked)
+    {
+        using var line = new CommandLine();
+
+        var ran = await line.RunAsync("status", "--server", server);
+
+        Assert.StartsWith($"entrepot: nothing answers at {asked} (", ran.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [MemberData(nameof(Commands))]
     public async Task RunAsync_RegistryPort_SaysWhichPortIsWanted(string[] arguments)
     {

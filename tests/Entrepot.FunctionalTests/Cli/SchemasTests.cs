@@ -10,7 +10,7 @@ public sealed class SchemasTests
     [Theory]
     [InlineData("outcome", """{"reference":"docker.io/library/a:1","outcome":"pinned","bytes":1}""")]
     [InlineData("outcome", $$"""{"reference":"docker.io/library/a:1","outcome":"moved","digest":"{{Digest}}","previous":"{{Digest}}"}""")]
-    [InlineData("verify", """{"blobs":0,"totalBlobs":0,"bytes":0,"totalBytes":0,"wrong":[],"done":true}""")]
+    [InlineData("verify", """{"blobs":0,"totalBlobs":0,"bytes":0,"totalBytes":0,"unreadable":0,"wrong":[],"done":true}""")]
     [InlineData("images", """{"images":[]}""")]
     [InlineData("images", $$"""
         {"images":[{"upstream":"a","repository":"b","tags":["1"],"digest":"{{Digest}}","mediaType":"m","size":0,"complete":true,"pinned":false,
@@ -24,8 +24,8 @@ public sealed class SchemasTests
     [InlineData("outcome", """{"reference":"docker.io/library/a:1","outcome":"lost"}""")]
     [InlineData("outcome", """{"reference":"docker.io/library/a:1","outcome":"pinned","more":1}""")]
     [InlineData("outcome", """{"reference":"docker.io/library/a:1","outcome":"pinned","digest":"sha256:1"}""")]
-    [InlineData("verify", """{"blobs":-1,"totalBlobs":0,"bytes":0,"totalBytes":0,"wrong":[],"done":true}""")]
-    [InlineData("verify", """{"blobs":0,"totalBlobs":0,"bytes":0,"totalBytes":0,"wrong":["x"],"done":true}""")]
+    [InlineData("verify", """{"blobs":-1,"totalBlobs":0,"bytes":0,"totalBytes":0,"unreadable":0,"wrong":[],"done":true}""")]
+    [InlineData("verify", """{"blobs":0,"totalBlobs":0,"bytes":0,"totalBytes":0,"unreadable":0,"wrong":["x"],"done":true}""")]
     [InlineData("images", """{"images":[{"upstream":"a"}]}""")]
     [InlineData("images", $$"""
         {"images":[{"upstream":"a","repository":"b","tags":["1"],"digest":"{{Digest}}","mediaType":"m","size":0,"complete":true,"pinned":false,

@@ -44,6 +44,23 @@ public sealed class VerifyTests : IAsyncLifetime
         (await _cache.GetBlobAsync(layer)).Is(layer.Bytes);
     }
 
+    [Fact]
+    public async Task Verify_BlobThatCannotBeRead_IsSaidIsStatus1AndAProblem()
+    {
+        var path = _cache.Store.PathOf(_image.Layers[0].Digest);
+        File.Delete(path);
+        File.CreateSymbolicLink(path, path);   // to itself: opening it fails, for root as well
+
+        var ran = await RunAsync("verify");
+
+        Assert.Equal((1, ""), (ran.Status, ran.Error));
+        Assert.EndsWith(": nothing that could be read is wrong; 1 blob could not be read: see the server's log", ran.Lines[^1], StringComparison.Ordinal);
+        Assert.Contains("A blob could not be read to be verified at ", (await RunAsync("status")).Out, StringComparison.Ordinal);
+        var json = await RunAsync("verify", "--output", "json");
+        await Schemas.CheckLinesAsync("verify", json);
+        Assert.Equal((1, 1), (json.Status, (int)JsonNode.Parse(json.Lines[^1])!["unreadable"]!));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

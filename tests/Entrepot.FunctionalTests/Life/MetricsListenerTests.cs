@@ -5,7 +5,7 @@ using Entrepot.Server;
 
 namespace Entrepot.FunctionalTests.Life;
 
-/// <summary>The listener for metrics alone.</summary>
+/// <summary>The listener for metrics and health alone.</summary>
 public sealed class MetricsListenerTests
 {
     private static readonly Setup WithListener = new() { Options = options => options with { Metrics = "127.0.0.1:0" } };
@@ -18,11 +18,11 @@ public sealed class MetricsListenerTests
     [InlineData("DELETE", "/healthz", 405)]
     [InlineData("GET", "/", 404)]
     [InlineData("GET", "/metrics/", 404)]
-    [InlineData("GET", "/healthz", 404)]
-    [InlineData("GET", "/readyz", 404)]
+    [InlineData("GET", "/healthz/", 404)]
+    [InlineData("POST", "/api/v1/verify", 405)]
     [InlineData("GET", "/api/v1/status", 404)]
     [InlineData("GET", "/v2/", 404)]
-    public async Task Request_ToTheMetricsListener_IsAnsweredOnlyForMetrics(string method, string path, int status)
+    public async Task Request_ToTheMetricsListener_IsRefusedButForMetrics(string method, string path, int status)
     {
         await using var registry = new TestRegistry();
         await using var cache = await Appliance.StartAsync(registry, WithListener);
@@ -34,6 +34,21 @@ public sealed class MetricsListenerTests
         if (status == 200) Assert.StartsWith("text/plain; version=0.0.4", got.Header("Content-Type"), StringComparison.Ordinal);
         if (status == 200) Assert.True(long.Parse(got.Header("Content-Length")!) > 1000);
         if (method == "GET" && status == 200) Assert.Contains("entrepot_requests_total{", System.Text.Encoding.UTF8.GetString(got.Bytes), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/healthz", "alive\n")]
+    [InlineData("/readyz", "ready\n")]
+    public async Task Request_ForHealth_IsAnsweredAsOnTheAdminListener(string path, string text)
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, WithListener);
+
+        foreach (var listener in new[] { cache.Host.Metrics!, cache.Admin })
+        {
+            Assert.Equal(text, await cache.Client.GetStringAsync(new Uri(listener, path)));
+            Assert.Equal(200, (await RawClient.AskAsync(listener, "HEAD", path)).Status);
+        }
     }
 
     [Fact]
@@ -61,6 +76,8 @@ public sealed class MetricsListenerTests
         var stopped = cache.StopAsync();
         await Appliance.UntilAsync(async () => (await cache.AdminAsync("/readyz")).Status == HttpStatusCode.ServiceUnavailable, () => "it stays ready");
         Assert.Equal(200, (await RawClient.AskAsync(metrics, "GET", "/metrics")).Status);
+        Assert.Equal(200, (await RawClient.AskAsync(metrics, "GET", "/healthz")).Status);
+        Assert.Equal(503, (await RawClient.AskAsync(metrics, "GET", "/readyz")).Status);
         gate.Open();
 
         (await running).Is(blob.Bytes);

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Entrepot.Server;
 using Entrepot.Server.Cli;
@@ -9,7 +11,7 @@ public sealed class EntrepotCommandTests : IDisposable
 {
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("entrepot-cli-");
     private readonly CancellationTokenSource _stop = new();
-    private readonly StringWriter _out = new();
+    private StringWriter _out = new();
     private readonly StringWriter _error = new();
     private readonly Dictionary<string, string> _environment = [];
     private EntrepotOptions? _started;
@@ -248,6 +250,33 @@ public sealed class EntrepotCommandTests : IDisposable
         Assert.Equal(OptionsReference.Markdown(), _out.ToString());
     }
 
+    [Fact]
+    public async Task RunAsync_HangUpWhileStarting_TakesTheFileOverThatIsThereByThen()
+    {
+        // Without this one a signal that nobody listens to would end the tests.
+        var received = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var guard = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;
+            received.TrySetResult();
+        });
+        _stop.CancelAfter(TimeSpan.FromSeconds(20));
+        _out = new Watch("Options read again: the quota is 1234567890 bytes", _stop.Cancel);
+        (_environment["ENTREPOT_LISTEN"], _environment["ENTREPOT_ADMIN"]) = ("127.0.0.1:0", "127.0.0.1:0");
+        _environment["ENTREPOT_STORAGE__ROOT"] = Path.Combine(_directory.FullName, "root");
+
+        Assert.Equal(0, await RunAsync(async (options, parts, cancel) =>
+        {
+            Write("storage: { quota: 1234567890B }", "default.yaml");
+            using var kill = Process.Start("kill", ["-HUP", $"{Environment.ProcessId}"]);
+            await kill.WaitForExitAsync(cancel);
+            await received.Task.WaitAsync(cancel);
+            return await EntrepotHost.StartAsync(options, parts, cancel);
+        }, []));
+
+        Assert.Contains("the quota is 1234567890 bytes", _out.ToString());
+    }
+
     private Task<int> RunAsync(params string[] arguments) =>
         RunAsync((_, _, _) => throw new InvalidOperationException("must not be started"), arguments);
 
@@ -282,6 +311,16 @@ public sealed class EntrepotCommandTests : IDisposable
         var path = Path.Combine(_directory.FullName, name);
         File.WriteAllText(path, yaml);
         return path;
+    }
+
+    /// <summary>Says when something has been written.</summary>
+    private sealed class Watch(string text, Action seen) : StringWriter
+    {
+        public override void Write(string? value)
+        {
+            base.Write(value);
+            if (value?.Contains(text, StringComparison.Ordinal) == true) seen();
+        }
     }
 
     private static string[] Lines(StringWriter writer) => writer.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);

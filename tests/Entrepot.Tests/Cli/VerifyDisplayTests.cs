@@ -17,7 +17,7 @@ public sealed class VerifyDisplayTests : IDisposable
         for (var second = 1; second <= 11; second++)
         {
             _clock.Advance(TimeSpan.FromSeconds(1));
-            await display.ShowAsync(new(second, 20, second * 1024, 20_480, [], Done: false));
+            await display.ShowAsync(new(second, 20, second * 1024, 20_480, 0, [], Done: false));
         }
 
         Assert.Equal("""
@@ -32,10 +32,10 @@ public sealed class VerifyDisplayTests : IDisposable
     {
         var display = Display(isTerminal: true);
 
-        await display.ShowAsync(new(0, 2, 0, 2048, [], Done: false));
+        await display.ShowAsync(new(0, 2, 0, 2048, 0, [], Done: false));
         _clock.Advance(TimeSpan.FromSeconds(1));
-        await display.ShowAsync(new(1, 2, 1024, 2048, [], Done: false));
-        await display.ShowAsync(new(2, 2, 2048, 2048, [], Done: true));
+        await display.ShowAsync(new(1, 2, 1024, 2048, 0, [], Done: false));
+        await display.ShowAsync(new(2, 2, 2048, 2048, 0, [], Done: true));
 
         Assert.Equal(
             "\r\e[K0 %: 0 B of 2 KiB, 0 B/s"
@@ -48,8 +48,8 @@ public sealed class VerifyDisplayTests : IDisposable
     {
         var display = Display(isTerminal: false);
 
-        await display.ShowAsync(new(1, 2, 1024, 2048, ["sha256:a"], Done: false));
-        await display.ShowAsync(new(2, 2, 2048, 2048, ["sha256:a", "sha256:b"], Done: true));
+        await display.ShowAsync(new(1, 2, 1024, 2048, 0, ["sha256:a"], Done: false));
+        await display.ShowAsync(new(2, 2, 2048, 2048, 0, ["sha256:a", "sha256:b"], Done: true));
 
         Assert.Equal("""
             wrong, and removed: sha256:a
@@ -57,6 +57,16 @@ public sealed class VerifyDisplayTests : IDisposable
             2 blobs, 2 KiB verified in 0 s: 2 wrong, and removed
 
             """, _out.ToString());
+    }
+
+    [Theory]
+    [InlineData("nothing that could be read is wrong; 1 blob could not be read: see the server's log", 1)]
+    [InlineData("1 wrong, and removed; 2 blobs could not be read: see the server's log", 2, "sha256:a")]
+    public async Task ShowAsync_UnreadableBlobs_AreNotTakenForRight(string expected, int unreadable, params string[] wrong)
+    {
+        await Display(isTerminal: false).ShowAsync(new(3, 3, 2048, 4096, unreadable, wrong, Done: true));
+
+        Assert.EndsWith($"3 blobs, 2 KiB verified in 0 s: {expected}\n", _out.ToString(), StringComparison.Ordinal);
     }
 
     private VerifyDisplay Display(bool isTerminal) => new(new Surroundings

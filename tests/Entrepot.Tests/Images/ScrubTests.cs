@@ -24,7 +24,7 @@ public sealed class ScrubTests
         var run = scrub.TryStart(default)!;
         await run.Ended.Soon();
 
-        Assert.Equal(new ScrubProgress(3, 3, 9, 13), run.Progress);
+        Assert.Equal(new ScrubProgress(3, 3, 9, 13, 0), run.Progress);
         Assert.Equal([wrong], run.Wrong(0));
         Assert.Empty(run.Wrong(1));
         Assert.Equal(1, scrub.Failures);
@@ -60,8 +60,21 @@ public sealed class ScrubTests
         await run.Ended.Soon();
 
         Assert.Equal([digest], _unreadable);
+        Assert.Equal(new ScrubProgress(1, 1, 0, 1, 1), run.Progress);
         Assert.Equal(0, scrub.Failures);
         Assert.True(_store.Contains(digest));
+    }
+
+    [Fact]
+    public async Task Start_IndexListsABlobTwice_HashesItOnce()
+    {
+        Put("a");
+        _index.IsMovingRows = true;
+
+        var run = NewScrub().TryStart(default)!;
+        await run.Ended.Soon();
+
+        Assert.Equal(new ScrubProgress(1, 1, 1, 1, 0), run.Progress);
     }
 
     private Scrub NewScrub() => new(_store, _index, (digest, _) => _unreadable.Enqueue(digest));

@@ -32,7 +32,10 @@ internal sealed class MemoryIndex : ICacheIndex
         return true;
     }
 
-    public IEnumerable<KeyValuePair<Digest, BlobRecord>> Blobs() => _blobs;
+    /// <summary>Whether its lists of blobs have each twice, as a list can that is read while rows are moved.</summary>
+    public bool IsMovingRows { get; set; }
+
+    public IEnumerable<KeyValuePair<Digest, BlobRecord>> Blobs() => IsMovingRows ? _blobs.Concat(_blobs) : _blobs;
 
     public ValueTask CheckpointAsync(CancellationToken cancel) => default;
 
