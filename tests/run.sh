@@ -101,35 +101,76 @@ install_packages() {
   return "$status"
 }
 
+# Prints the Debian archive that this machine installs from, once its lists are there; without lists, what looks like one.
+debian_archive() {
+  local sites
+  sites=$(apt-get indextargets --format '$(SITE)' 'Origin: Debian' 'Label: Debian' 2> /dev/null || true)
+  [ -n "$sites" ] || sites=$(apt-get indextargets --format '$(SITE)' 2> /dev/null || true)
+  # Docker's own archive for Debian ends in /debian, too.
+  sed -n '\|/linux/debian/*$|d; \|/debian/*$|{p; q}' <<< "$sites"
+}
+
+# Prints why a program of $work/newer does not run here; nothing if it does.
+newer_fault() {
+  local program=$work/newer/$1 missing said
+  [ -e "$program" ] || { echo "$1 is not there"; return; }
+  missing=$(ldd "$program" 2>&1 || true)
+  [[ $missing != *'not found'* ]] || { echo "$1 lacks a library"; return; }
+  said=$(timeout 30 "$program" "$2" 2>&1) || echo "$1 $2 fails: ${said##*$'\n'}"
+}
+
+# need_newer ENGINE FILE PROGRAM ARGUMENT...: takes FILE away, by which the tests see that ENGINE is there, if one of its programs does not run.
+need_newer() {
+  local engine=$1 file=$work/newer/$2 fault
+  shift 2
+  while [ $# -gt 0 ]; do
+    fault=$(newer_fault "$1" "$2")
+    shift 2
+    [ -n "$fault" ] || continue
+    echo "Newer engines: without $engine, since $fault"
+    rm -f "$file"
+    return
+  done
+}
+
 # Unpacks what Debian's development suite has of the newer engines into $work/newer. They come and go with that suite: the tests of one that
-# cannot be had or does not run here are skipped, with a reason.
+# cannot be had or does not run here are skipped, with a reason. Prints a line and fails if there are none at all.
 fetch_newer() {
-  local package site program folder=$work/newer apt
-  [ "${NEWER_ENGINES:-}" != no ] || { echo "Newer engines: none, as NEWER_ENGINES=no says"; return; }
-  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || { echo "Newer engines: none, since this is not Debian"; return; }
-  site=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
-  mkdir -p "$folder"/{debs,lists/partial,cache/archives/partial}
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site sid main" > "$folder/sources.list"
+  local package site folder=$work/newer apt debs
+  [ "${NEWER_ENGINES:-}" != no ] || { echo "Newer engines: none, as NEWER_ENGINES=no says"; return 1; }
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || { echo "Newer engines: none, since this is not Debian"; return 1; }
+  site=$(debian_archive)
+  [ -n "$site" ] || { echo "Newer engines: none, since this machine uses no Debian archive"; return 1; }
+  mkdir -p "$folder"/{debs,versions,lists/partial,cache/archives/partial} &&
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site sid main" > "$folder/sources.list" ||
+    { echo "Newer engines: none, since $folder cannot be written"; return 1; }
   apt=(apt-get -q -o Dir::Etc::sourcelist="$folder/sources.list" -o Dir::Etc::sourceparts=/dev/null
     -o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none)
-  timeout 120 "${apt[@]}" update >> "$results/apt.log" 2>&1 || { echo "Newer engines: none, since $site does not answer"; return; }
+  timeout 120 "${apt[@]}" -o APT::Update::Error-Mode=any update >> "$results/apt.log" 2>&1 || { echo "Newer engines: none, since $site does not answer"; return 1; }
   for package in "${newer[@]}"; do
-    if (cd "$folder/debs" && timeout 120 "${apt[@]}" download "$package") >> "$results/apt.log" 2>&1; then
-      dpkg -x "$folder/debs/${package}"_*.deb "$folder"
-    else
+    if ! (cd "$folder/debs" && timeout 120 "${apt[@]}" download "$package") >> "$results/apt.log" 2>&1; then
       echo "Newer engines: $package is not to be had"
+      continue
     fi
-  done
-  for program in "$folder"/usr/bin/* "$folder"/usr/sbin/*; do
-    [ -e "$program" ] || continue
-    if ldd "$program" 2>&1 | grep -q 'not found'; then
-      echo "Newer engines: ${program##*/} does not run on this system"
-      rm "$program"
+    debs=("$folder/debs/${package}"_*.deb)
+    # By way of another folder, so that no half of a package is left.
+    if dpkg -x "${debs[0]}" "$folder/debs/$package" >> "$results/apt.log" 2>&1 && cp -a "$folder/debs/$package/." "$folder"; then
+      # Not every program knows its own version.
+      dpkg-deb -f "${debs[0]}" Version > "$folder/versions/$package" || true
+    else
+      echo "Newer engines: $package cannot be unpacked"
     fi
+    rm -rf "$folder/debs/$package"
   done
-  # One of them alone is no engine.
-  [ -e "$folder/usr/bin/containerd" ] && [ -e "$folder/usr/bin/docker" ] || rm -f "$folder/usr/sbin/dockerd"
-  [ -e "$folder/usr/sbin/dockerd" ] || rm -f "$folder/usr/libexec/docker/cli-plugins/docker-buildx"
+
+  local containerd=(usr/bin/containerd --version usr/bin/ctr --version)
+  local dockerd=(usr/sbin/dockerd --version usr/bin/docker --version "${containerd[@]}")
+  local buildx=usr/libexec/docker/cli-plugins/docker-buildx
+  need_newer "docker build, containerd image store" "$buildx" "$buildx" version "${dockerd[@]}"
+  need_newer "dockerd, containerd image store" usr/sbin/dockerd "${dockerd[@]}"
+  need_newer "containerd, layers in pieces" usr/bin/containerd "${containerd[@]}"
+  need_newer crane usr/bin/crane usr/bin/crane version
+  need_newer oras usr/bin/oras usr/bin/oras version
   rm -rf "$folder"/{debs,lists,cache}
 }
 
@@ -260,7 +301,8 @@ run_clients() {
   install_packages || { problem "the packages that Entrepot.ClientTests needs"; return; }
   [ -n "${PUBLISHED_PROGRAM:-}" ] || publish || { problem "the publishing of src/Entrepot.Server"; return; }
   make_namespace || { problem "the network namespace (root or sudo is needed)"; return; }
-  fetch_newer
+  # Whatever goes wrong with them, the others are tested.
+  fetch_newer || rm -rf "$work/newer"
   : > "$work/pulls"
   : > "$work/outcomes"
   mkdir -p "$work/tmp"
