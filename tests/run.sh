@@ -265,31 +265,50 @@ report_pulls() {
   done
 }
 
-# clients_page [keep]: prints docs/clients.md with what each engine did in this run, and with "keep" with the versions that it names already. A table
-# whose first column is "engine" has the situations as its other columns; the row of an engine that was not there stays.
+# clients_page [keep|judge]: prints docs/clients.md with what each engine did in this run, and with "keep" with the versions that it names already,
+# with "judge" also with the rows of newer engines that are not those of the page. A table whose first column is "engine" has the situations as its
+# other columns; the row of an engine that was not there stays.
 clients_page() {
-  awk -F '\t' -v keep="${1:-}" '
-    FNR == NR { there[$1] = 1; version[$1] = $2; outcome[$1, $3] = $4; next }
+  local stable
+  stable=$(printf '%s\t' "${clients[@]}")
+  awk -F '\t' -v mode="${1:-}" -v stable="$stable" '
+    # Whether an engine, with the other programs that it runs on, is of the version that the page names.
+    function same(engine) {
+      if ((engine in version) && version[engine] != named[engine]) return 0
+      return !(engine in needs) || same(needs[engine])
+    }
+    BEGIN {
+      count = split(stable, cells, "\t")
+      for (i = 1; i <= count; i++) is_stable[cells[i]] = 1
+      needs["docker build, containerd image store"] = "dockerd, containerd image store"
+      needs["dockerd, containerd image store"] = "containerd, layers in pieces"
+    }
+    FILENAME == ARGV[1] { version[$1] = $2; outcome[$1, $3] = $4; next }
+    { count = split($0, cells, /[ \t]*\|[ \t]*/) }
+    FILENAME == ARGV[2] { if (cells[2] in version && !(cells[2] in named)) named[cells[2]] = cells[3]; next }
     !/^\|/ { columns = 0; print; next }
     {
-      count = split($0, cells, /[ \t]*\|[ \t]*/)
       if (!columns) { columns = count; table = cells[2] == "engine"; for (i = 2; i < count; i++) title[i] = cells[i]; print; next }
-      if (!table || !(cells[2] in there)) { print; next }
+      if (!table || !(cells[2] in version) || (mode == "judge" && !(cells[2] in is_stable) && !same(cells[2]))) { print; next }
       line = "| " cells[2] " |"
       for (i = 3; i < count; i++) {
-        if (title[i] == "version") value = keep ? cells[i] : version[cells[2]]
+        if (title[i] == "version") value = mode != "" ? cells[i] : version[cells[2]]
         else value = ((cells[2], title[i]) in outcome) ? outcome[cells[2], title[i]] : "not tested"
         line = line " " value " |"
       }
       print line
-    }' "$work/outcomes" docs/clients.md
+    }' "$work/outcomes" docs/clients.md ./docs/clients.md
 }
 
+# Debian's development suite has other versions of the newer engines any day: what these do otherwise than the page says is worth a note, no failure.
 check_clients_page() {
   local engine
   clients_page > "$results/clients.md"
-  clients_page keep | diff docs/clients.md - ||
+  clients_page judge > "$work/judged.md"
+  diff docs/clients.md "$work/judged.md" ||
     problem "docs/clients.md says something else than the engines did; what they did is in ${results#"$PWD"/}/clients.md"
+  clients_page keep | diff "$work/judged.md" - ||
+    echo "NOTE: engines of other versions than docs/clients.md names did something else; what they did is in ${results#"$PWD"/}/clients.md"
   while IFS= read -r engine; do
     grep -q "^| $engine |" docs/clients.md || problem "docs/clients.md does not tell of $engine"
   done < <(cut -f 1 "$work/outcomes" | sort -u)
