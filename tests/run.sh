@@ -51,19 +51,52 @@ remove_policy() {
   policy_made=
 }
 
-# Everything that still runs in the namespace is ours; the mounts of its processes end with them.
+# Prints the processes that tests have started: those in the namespace, those that have left it but know the tests' folder, and all their children.
+test_processes() {
+  local privileged=()
+  [ -z "$namespace_made" ] || privileged=(as_root)
+  {
+    [ -z "$namespace_made" ] || as_root ip netns pids "$namespace" || true
+    "${privileged[@]}" grep -lszxF "TMPDIR=$work/tmp" /proc/[0-9]*/environ | tr -dc '0-9\n' || true
+    echo
+    grep -s '^PPid:' /proc/[0-9]*/status | tr -c '0-9\n' ' ' || true
+  } | awk '
+    NF == 0 { is_list = 1; next }
+    !is_list { found[$1] = 1; next }
+    { parent[$1] = $2 }
+    END {
+      do {
+        more = 0
+        for (process in parent) if (!(process in found) && (parent[process] in found)) { found[process] = 1; more = 1 }
+      } while (more)
+      for (process in found) print process
+    }'
+}
+
+# A test host that dies leaves behind what it has started. The mounts of these processes end with them.
+end_test_processes() {
+  local attempt pids privileged=()
+  [ -z "$namespace_made" ] || privileged=(as_root)
+  for attempt in {1..100}; do
+    pids=$(test_processes)
+    [ -n "$pids" ] || return 0
+    # shellcheck disable=SC2086 # a list of numbers
+    "${privileged[@]}" kill -KILL $pids 2> /dev/null || true
+    sleep 0.1
+  done
+  echo "Still running after $attempt attempts to end them: ${pids//$'\n'/ }" >&2
+}
+
 remove_namespace() {
   [ -n "$namespace_made" ] || return 0
-  local pids
-  pids=$(as_root ip netns pids "$namespace" || true)
-  # shellcheck disable=SC2086 # a list of numbers
-  [ -z "$pids" ] || as_root kill -KILL $pids 2> /dev/null || true
+  end_test_processes
   as_root ip netns delete "$namespace" || true
   namespace_made=
 }
 
 clean_up() {
   [ -z "$runner" ] || kill "$runner" 2> /dev/null || true
+  end_test_processes
   remove_namespace
   remove_policy
   rm -rf "$work" 2> /dev/null || as_root rm -rf "$work" || echo "Could not remove $work" >&2
@@ -247,13 +280,15 @@ test_project() {
   shift 2
   echo
   echo "== $project"
-  "$@" dotnet test "$PWD/tests/$project/bin/Release/net10.0/$project.dll" \
+  mkdir -p "$work/tmp"
+  "$@" env TMPDIR="$work/tmp" dotnet test "$PWD/tests/$project/bin/Release/net10.0/$project.dll" \
     --logger "console;verbosity=$verbosity" --logger "trx;LogFileName=$results/$project.trx" --results-directory "$results" \
     --blame-hang-timeout "$((600 + ${SOAK:-0}))s" --blame-hang-dump-type none &
   # In the background: bash answers a signal while it waits, but not before a command in the foreground has ended.
   runner=$!
   wait "$runner" || status=$?
   runner=
+  end_test_processes
   count "$project" "$status"
 }
 
@@ -352,14 +387,13 @@ run_clients() {
   fetch_newer || rm -rf "$work/newer"
   : > "$work/pulls"
   : > "$work/outcomes"
-  mkdir -p "$work/tmp"
   root=$(dirname "$(readlink -f "$(command -v dotnet)")")
   CRASH_SEED=${CRASH_SEED:-$((RANDOM * 32768 + RANDOM))}
   echo "Crash test: CRASH_SEED=$CRASH_SEED"
   # Under nohup, SIGHUP is ignored by all that it starts; the tests send it.
   test_project Entrepot.ClientTests normal in_namespace env --default-signal=HUP \
     PATH="$PATH:/usr/sbin:/sbin" DOTNET_ROOT="${DOTNET_ROOT:-$root}" DOTNET_CLI_HOME="$work" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 \
-    TMPDIR="$work/tmp" PUBLISHED_PROGRAM="$program" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
+    PUBLISHED_PROGRAM="$program" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
     CLIENT_OUTCOMES="$work/outcomes" CLIENT_NEWER="$work/newer" NUGET_PACKAGES="${NUGET_PACKAGES:-$HOME/.nuget/packages}" CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"
   remove_namespace
   [ "$(id -u)" = 0 ] || as_root chown -R "$(id -u):$(id -g)" "$results"
