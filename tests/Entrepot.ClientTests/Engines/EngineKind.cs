@@ -48,8 +48,15 @@ internal sealed partial record EngineKind(string Name, string Program, string Ve
     /// <summary>What the program says its version is.</summary>
     public Task<string> VersionAsync() => _version ??= ReadVersionAsync();
 
-    private async Task<string> ReadVersionAsync() =>
-        VersionNumber().Match(await Tool.ReadAsync(Program, [VersionArgument])) is { Success: true } found ? found.Value : "unknown";
+    private async Task<string> ReadVersionAsync()
+    {
+        var said = VersionNumber().Match(await Tool.ReadAsync(Program, [VersionArgument]));
+        if (said.Success) return said.Value;
+
+        // A program that was built without its version; its package has one.
+        var package = Path.Combine(Newer, "versions", Path.GetFileName(Program));
+        return File.Exists(package) && VersionNumber().Match(await File.ReadAllTextAsync(package)) is { Success: true } found ? found.Value : "unknown";
+    }
 
     [GeneratedRegex("[0-9]+\\.[0-9]+(\\.[0-9]+)?")]
     private static partial Regex VersionNumber();
