@@ -363,6 +363,11 @@ clients_page() {
     }' "$work/outcomes" docs/clients.md ./docs/clients.md
 }
 
+# first_table FILE: prints the first table of engines in it.
+first_table() {
+  awk '/^\| engine / { on = 1 } on && !/^\|/ { exit } on' "$1"
+}
+
 # Debian's development suite has other versions of the newer engines any day: what these do otherwise than the page says is worth a note, no failure.
 check_clients_page() {
   local engine
@@ -372,6 +377,7 @@ check_clients_page() {
     problem "docs/clients.md says something else than the engines did; what they did is in ${results#"$PWD"/}/clients.md"
   clients_page keep | diff "$work/judged.md" - ||
     echo "NOTE: engines of other versions than docs/clients.md names did something else; what they did is in ${results#"$PWD"/}/clients.md"
+  diff <(first_table docs/clients.md) <(first_table README.md) || problem "README.md has another table than docs/clients.md"
   while IFS= read -r engine; do
     grep -q "^| $engine |" docs/clients.md || problem "docs/clients.md does not tell of $engine"
   done < <(cut -f 1 "$work/outcomes" | sort -u)
