@@ -330,7 +330,7 @@ report_pulls() {
 
 # clients_page [keep|judge]: prints docs/clients.md with what each engine did in this run, and with "keep" with the versions that it names already,
 # with "judge" also with the rows of newer engines that are not those of the page. A table whose first column is "engine" has the situations as its
-# other columns; the row of an engine that was not there stays.
+# other columns; the row of an engine that was not there stays, and so does "this or that" where the engine did one of them.
 clients_page() {
   local stable
   stable=$(printf '%s\t' "${clients[@]}")
@@ -357,6 +357,7 @@ clients_page() {
       for (i = 3; i < count; i++) {
         if (title[i] == "version") value = mode != "" ? cells[i] : version[cells[2]]
         else value = ((cells[2], title[i]) in outcome) ? outcome[cells[2], title[i]] : "not tested"
+        if (index(" or " cells[i] " or ", " or " value " or ")) value = cells[i]
         line = line " " value " |"
       }
       print line
