@@ -68,21 +68,23 @@ public sealed class DiskBlobStore : IBlobStore
     }
 
     /// <inheritdoc/>
-    public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel)
+    public ValueTask<IPartialBlob> CreateAsync(Digest digest, FillMode fill, CancellationToken cancel)
     {
-        // Each writer has a file and a name of its own, also beside another one of the same blob: none can publish or remove what is not its own.
-        var path = Path.Combine(_root.Partial, digest.Hex);
-        for (var other = 2; !_taken.TryAdd(path, true); other++) path = Path.Combine(_root.Partial, $"{digest.Hex}.{other}");
-        try
+        lock (_space.NameOf(digest))
         {
-            File.Delete(path);
-            var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-            return new(new DiskPartial(this, _space, digest, path, new SharedFile(handle)));
-        }
-        catch
-        {
-            _taken.TryRemove(path, out _);
-            throw;
+            // Each writer has a file and a name of its own, also beside another one of the same blob: none can publish or remove what is not its own.
+            var first = _root.PartialPath(digest);
+            var path = first;
+            for (var other = 2; (path == first && _space.IsLeaving(digest)) || !_taken.TryAdd(path, true); other++) path = $"{first}.{other}";
+            try
+            {
+                return new(path == first && _space.TryWake(digest, out var size) ? GoOn(digest, fill, path, size) : Begin(digest, fill, path));
+            }
+            catch
+            {
+                _taken.TryRemove(path, out _);
+                throw;
+            }
         }
     }
 
@@ -101,25 +103,20 @@ public sealed class DiskBlobStore : IBlobStore
         lock (_space.NameOf(digest))
         {
             if (_index.FindBlob(digest) is { } record && record.LastAccess > unusedSince) return 0;
-            if (!_space.TryTake(digest, out var size)) return 0;
-            var isGone = false;
-            try
-            {
-                // Forgotten first: whoever still finds the record finds the file, or neither.
-                _index.RemoveBlob(digest);
-                File.Delete(_root.BlobPath(digest));
-                isGone = true;
-            }
-            catch (DirectoryNotFoundException)
-            {
-                isGone = true;
-            }
-            finally
-            {
-                _space.Took(digest, size, isGone);
-            }
+            return Take(digest, EvictionReason.Removed);
+        }
+    }
 
-            return size;
+    /// <summary>Removes what rests of blobs of which all was to come, and that nobody has gone on with for long.</summary>
+    /// <param name="before">When they began to rest, at the latest.</param>
+    public void RemoveExpired(DateTimeOffset before)
+    {
+        foreach (var digest in _space.RestingSince(before))
+        {
+            lock (_space.NameOf(digest))
+            {
+                if (_space.IsResting(digest)) Take(digest, EvictionReason.Expired);
+            }
         }
     }
 
@@ -147,12 +144,24 @@ public sealed class DiskBlobStore : IBlobStore
             _space.Admit(digest, size, reserved);
         }
 
-        _taken.TryRemove(partial.Path, out _);
+        Forget(partial);
         Posix.FlushDirectory(folder);
         lock (_space.NameOf(digest))
         {
             // It may have had to leave already.
             if (_space.Contains(digest)) _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path), storedAt));
+        }
+    }
+
+    /// <summary>Keeps what a writer has brought, which is flushed and described, for the next writer of its blob.</summary>
+    /// <returns><see langword="false"/> if it cannot be kept: another writer had the blob's place.</returns>
+    internal bool TryRest(DiskPartial partial, Digest digest, long size, long reserved, FillMode fill)
+    {
+        if (partial.Path != _root.PartialPath(digest)) return false;
+        lock (_space.NameOf(digest))
+        {
+            _space.Rest(digest, size, reserved, new Resting(Quota.OnDisk(size), fill, _clock.GetUtcNow()));
+            return _taken.TryRemove(partial.Path, out _);
         }
     }
 
@@ -168,7 +177,73 @@ public sealed class DiskBlobStore : IBlobStore
             // It stays until the next writer of that name, or the next start, removes it.
         }
 
+        Forget(partial);
+    }
+
+    private DiskPartial GoOn(Digest digest, FillMode fill, string path, long size)
+    {
+        try
+        {
+            if (PartialRecord.TryRead(path) is { } record && Quota.OnDisk(record.State.Written.Total) == size)
+                return new DiskPartial(this, _space, digest, path, new SharedFile(Open(path, FileMode.Open)), fill, record.State);
+        }
+        catch (FileNotFoundException)
+        {
+            // Somebody has removed it: from the start, then.
+        }
+        catch
+        {
+            _space.Release(size, size);
+            throw;
+        }
+
+        _space.Release(size, size);
+        return Begin(digest, fill, path);
+    }
+
+    private DiskPartial Begin(Digest digest, FillMode fill, string path)
+    {
+        File.Delete(PartialRecord.PathOf(path));
+        File.Delete(path);
+        return new DiskPartial(this, _space, digest, path, new SharedFile(Open(path, FileMode.CreateNew)), fill);
+    }
+
+    private static SafeFileHandle Open(string path, FileMode mode) =>
+        File.OpenHandle(path, mode, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+
+    // A writer's name is free again, and nobody is to go on with what it described.
+    private void Forget(DiskPartial partial)
+    {
+        try
+        {
+            File.Delete(PartialRecord.PathOf(partial.Path));
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // Without its file it says nothing.
+        }
+
         _taken.TryRemove(partial.Path, out _);
+    }
+
+    // By who holds its name. Returns bytes on disk.
+    private long Take(Digest digest, EvictionReason reason)
+    {
+        if (!_space.TryTake(digest, out var size, out var resting)) return 0;
+        var isGone = false;
+        try
+        {
+            // Forgotten first: whoever still finds the record finds the file, or neither.
+            _index.RemoveBlob(digest);
+            _root.Delete(digest, resting is not null);
+            isGone = true;
+        }
+        finally
+        {
+            _space.Took(digest, size, resting, isGone ? reason : null);
+        }
+
+        return size;
     }
 
     private Task<bool> CheckAsync(Digest digest)

@@ -1,80 +1,268 @@
+using System.Buffers;
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Entrepot.Oci;
 using Entrepot.Pull;
 
 namespace Entrepot.Storage;
 
-/// <summary>A blob being written to a file under <c>partial/</c>, hashed from memory as it grows.</summary>
-internal sealed class DiskPartial(DiskBlobStore store, DiskSpace space, Digest digest, string path, SharedFile file) : IPartialBlob
+/// <summary>A blob being written to a file under <c>partial/</c>.</summary>
+/// <remarks>
+/// <para>The hash runs over the bytes from the start that are there without a gap: from memory where they come in order, from the file where they do not. One at a
+/// time has it: a writer whose bytes come next, or the task that catches up.</para>
+/// <para>Which bytes there are is written beside the file now and then, after they were flushed, by one task at a time. So what a crash leaves can be gone on with.</para>
+/// </remarks>
+internal sealed class DiskPartial : IPartialBlob
 {
     // What a blob of unknown size sets aside at a time: few steps for a large one, little too much for a small one.
     private const long Step = 16 << 20;
 
-    private readonly IncrementalHash _hash = digest.NewHash();
-    private long _reserved;   // bytes on disk
+    // A crash costs at most about this part of a blob, or so many bytes.
+    private const int SavedParts = 32;
+    private const long SavedStep = 8 << 20;
+
+    private const int HashBufferBytes = 1 << 20;
+
+    private readonly DiskBlobStore _store;
+    private readonly DiskSpace _space;
+    private readonly Digest _digest;
+    private readonly FillMode _fill;
+    private readonly SharedFile _file;
+    private readonly IncrementalHash _hash;
+    private readonly SemaphoreSlim _reserving = new(1, 1);
+    private readonly Lock _gate = new();
+    private readonly Extents _written;   // guarded by _gate, like all below
+    private Task _catchingUp = Task.CompletedTask;
+    private Task _saving = Task.CompletedTask;
+    private bool _isHashing;
+    private long _hashed;
+    private long _unsaved;
+    private long? _size;
+    private string? _validator;
+    private long _reserved;              // bytes on disk; changed by who holds _reserving
     private bool? _isRight;
+    private bool _isResting;
+
+    /// <param name="store">Where it is published.</param>
+    /// <param name="space">Where its room comes from.</param>
+    /// <param name="digest">The blob.</param>
+    /// <param name="path">Where it is until it is published.</param>
+    /// <param name="file">The file there; owned from here on.</param>
+    /// <param name="fill">Whether all of it is to come.</param>
+    public DiskPartial(DiskBlobStore store, DiskSpace space, Digest digest, string path, SharedFile file, FillMode fill)
+    {
+        (_store, _space, _digest, Path, _file, _fill) = (store, space, digest, path, file, fill);
+        _hash = digest.NewHash();
+        _written = new Extents();
+    }
+
+    /// <summary>Goes on with what was left.</summary>
+    /// <param name="store">Where it is published.</param>
+    /// <param name="space">Where its room comes from.</param>
+    /// <param name="digest">The blob.</param>
+    /// <param name="path">Where it is until it is published.</param>
+    /// <param name="file">The file there; owned from here on.</param>
+    /// <param name="fill">Whether all of it is to come.</param>
+    /// <param name="left">What is there.</param>
+    public DiskPartial(DiskBlobStore store, DiskSpace space, Digest digest, string path, SharedFile file, FillMode fill, PartialState left)
+        : this(store, space, digest, path, file, fill)
+    {
+        Left = left;
+        _written = new Extents(left.Written);
+        (_size, _validator) = (left.Size, left.Validator);
+        _reserved = Quota.OnDisk(left.Written.Total);
+    }
 
     /// <summary>Where it is until it is published.</summary>
-    public string Path => path;
+    public string Path { get; }
 
     /// <summary>Whether the file has its blob's name, and its reservation has become that blob's.</summary>
     public bool IsPublished { get; set; }
 
-    public long Length { get; private set; }
+    public PartialState? Left { get; }
+
+    public Extents Written()
+    {
+        lock (_gate) return new Extents(_written);
+    }
+
+    public void Describe(long size, string? validator)
+    {
+        lock (_gate) (_size, _validator) = (size, validator);
+    }
 
     public async ValueTask<bool> ReserveAsync(long size, CancellationToken cancel)
     {
-        var missing = Quota.OnDisk(size) - _reserved;
-        if (missing <= 0) return true;
-        if (!await space.TryReserveAsync(missing, cancel)) return false;
-        _reserved += missing;
-        return true;
+        await _reserving.WaitAsync(cancel);
+        try
+        {
+            var missing = Quota.OnDisk(size) - _reserved;
+            if (missing <= 0) return true;
+            if (!await _space.TryReserveAsync(missing, cancel)) return false;
+            _reserved += missing;
+            return true;
+        }
+        finally
+        {
+            _reserving.Release();
+        }
     }
 
-    public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel)
+    public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, long offset, CancellationToken cancel)
     {
-        if (_isRight is not null) throw new InvalidOperationException("a verified blob does not grow");
+        var span = new ByteSpan(offset, offset + bytes.Length);
+        bool isNext;
+        long total;
+        lock (_gate)
+        {
+            if (_isRight is not null) throw new InvalidOperationException("a verified blob does not grow");
+            total = _written.Total + bytes.Length;
+            isNext = !_isHashing && offset == _hashed;
+            _isHashing |= isNext;
+        }
 
-        var length = Length + bytes.Length;
-        if (length > _reserved && !await ReserveAsync(Length + Math.Max(bytes.Length, Step), cancel) && !await ReserveAsync(length, cancel))
-            throw new IOException($"there is no room for more than {Length} bytes");
+        if (total > _reserved && !await ReserveAsync(total + Step, cancel) && !await ReserveAsync(total, cancel))
+            throw new IOException($"there is no room for more than {total - bytes.Length} bytes");
 
-        // The write goes to the thread pool, so both run at once.
-        var write = RandomAccess.WriteAsync(file.Handle, bytes, Length, cancel);
-        _hash.AppendData(bytes.Span);
+        // The write goes to the thread pool, so both run at once. It is not broken off: the hash has the bytes already.
+        var write = RandomAccess.WriteAsync(_file.Handle, bytes, offset, CancellationToken.None);
+        if (isNext) _hash.AppendData(bytes.Span);
         await write;
-        Length = length;
-        space.Wrote(bytes.Length);
+        _space.Wrote(bytes.Length);
+        lock (_gate)
+        {
+            Debug.Assert(!_written.Covers(span), "no byte is written twice");
+            _written.Add(span);
+            _unsaved += bytes.Length;
+            if (isNext) (_hashed, _isHashing) = (span.To, false);
+            if (_fill is FillMode.Complete) CatchUpLocked();
+            SaveLocked();
+        }
     }
 
-    public Blob OpenReader(long size) => new FileBlob(file.Share(), size);
+    public Blob OpenReader(long size) => new FileBlob(_file.Share(), size);
 
-    public ValueTask<bool> VerifyAsync(CancellationToken cancel) => new(_isRight ??= Digest.FromHash(_hash.GetHashAndReset()) == digest);
+    public async ValueTask<bool> VerifyAsync(CancellationToken cancel)
+    {
+        Task catchingUp;
+        lock (_gate)
+        {
+            if (_isRight is { } known) return known;
+            CatchUpLocked();
+            catchingUp = _catchingUp;
+        }
+
+        await catchingUp.WaitAsync(cancel);
+        lock (_gate) return (_isRight = _hashed == _written.Total && Digest.FromHash(_hash.GetHashAndReset()) == _digest).Value;
+    }
 
     public async ValueTask CommitAsync(CancellationToken cancel)
     {
         if (_isRight is not true) throw new InvalidOperationException("only a verified blob can be committed");
+        await _saving;
 
         // Flushing waits for the disk; it has a thread of the pool to itself meanwhile.
         await Task.Run(
             () =>
             {
-                RandomAccess.FlushToDisk(file.Handle);
-                store.Publish(this, digest, Length, _reserved);
+                RandomAccess.FlushToDisk(_file.Handle);
+                _store.Publish(this, _digest, _written.Total, _reserved);
             },
             cancel);
     }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask RestAsync(CancellationToken cancel)
     {
-        if (!IsPublished)
+        await SettledAsync();
+        await Task.Run(
+            () =>
+            {
+                if (TrySave()) _isResting = _store.TryRest(this, _digest, _written.Total, _reserved, _fill);
+            },
+            cancel);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await SettledAsync();
+        if (!IsPublished && !_isResting)
         {
-            store.Discard(this);
-            space.Release(_reserved, Length);
+            _store.Discard(this);
+            _space.Release(_reserved, _written.Total);
         }
 
         _hash.Dispose();
-        file.Release();
-        return default;
+        _reserving.Dispose();
+        _file.Release();
+    }
+
+    // No task of its own is at the file any more.
+    private async ValueTask SettledAsync()
+    {
+        await _catchingUp.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);   // whoever verifies is told
+        await _saving;
+    }
+
+    private void CatchUpLocked()
+    {
+        if (_isHashing || _written.EndFrom(_hashed) == _hashed) return;
+        _isHashing = true;
+        _catchingUp = Task.Run(CatchUpAsync);
+    }
+
+    private async Task CatchUpAsync()
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(HashBufferBytes);
+        try
+        {
+            while (true)
+            {
+                long from, to;
+                lock (_gate)
+                {
+                    (from, to) = (_hashed, _written.EndFrom(_hashed));
+                    _isHashing = to > from;
+                    if (!_isHashing) return;
+                }
+
+                var count = await RandomAccess.ReadAsync(_file.Handle, buffer.AsMemory(0, (int)Math.Min(buffer.Length, to - from)), from);
+                if (count == 0) throw new IOException($"the partial file ends at {from} bytes, where it was written up to {to}");
+                _hash.AppendData(buffer, 0, count);
+                lock (_gate) _hashed += count;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private void SaveLocked()
+    {
+        if (_size is not { } size || !_saving.IsCompleted || _unsaved < Math.Max(SavedStep, size / SavedParts)) return;
+        _saving = Task.Run(TrySave);
+    }
+
+    // Bytes first, then what says that they are there. What cannot be saved costs no more than being fetched again.
+    private bool TrySave()
+    {
+        PartialRecord record;
+        lock (_gate)
+        {
+            if (_size is not { } size || _written.Total == 0) return false;
+            record = new PartialRecord(new PartialState(size, _validator, new Extents(_written)), _fill);
+            _unsaved = 0;
+        }
+
+        try
+        {
+            RandomAccess.FlushToDisk(_file.Handle);
+            record.Write(Path);
+            return true;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 }

@@ -19,6 +19,7 @@ public sealed class DiskSpace
     private readonly Lock _gate = new();
     private readonly Quota _quota;                                          // guarded by _gate
     private readonly Dictionary<Digest, Departure> _leaving = [];           // guarded by _gate
+    private readonly Dictionary<Digest, Resting> _resting = [];             // guarded by _gate
     private readonly Lock[] _names = [.. Enumerable.Range(0, NameLocks).Select(_ => new Lock())];
     private readonly TaskCompletionSource<bool> _measured = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly StoreRoot _root;
@@ -37,6 +38,7 @@ public sealed class DiskSpace
     {
         (_root, _index) = (root, index);
         _quota = new Quota(policy, limit) { MinFree = minFree };
+        foreach (var (digest, resting) in root.Resting()) _resting.Add(digest, resting);
     }
 
     /// <summary>Told of blobs that left to make room: how many, and their bytes; must return at once.</summary>
@@ -50,7 +52,7 @@ public sealed class DiskSpace
     {
         get
         {
-            lock (_gate) return new SpaceUsage(_quota.Count, _quota.Used, _quota.Pinned, _quota.Reserved, _quota.Overhead, _quota.Limit);
+            lock (_gate) return new SpaceUsage(_quota.Count - _resting.Keys.Count(_quota.Contains), _quota.Used, _quota.Pinned, _quota.Reserved, _quota.Overhead, _quota.Limit);
         }
     }
 
@@ -116,7 +118,56 @@ public sealed class DiskSpace
     internal void Admit(Digest digest, long size, long reserved)
     {
         Interlocked.Add(ref _written, -size);
-        lock (_gate) _quota.Admit(digest, Quota.OnDisk(size), reserved);
+        lock (_gate)
+        {
+            _resting.Remove(digest);
+            _quota.Admit(digest, Quota.OnDisk(size), reserved);
+        }
+    }
+
+    /// <summary>A reservation became what rests of a blob, which leaves like any other.</summary>
+    internal void Rest(Digest digest, long size, long reserved, Resting resting)
+    {
+        Interlocked.Add(ref _written, -size);
+        lock (_gate)
+        {
+            _quota.Admit(digest, resting.Size, reserved);
+            _resting[digest] = resting;
+        }
+    }
+
+    /// <summary>What rests of a blob is gone on with: its room becomes a reservation.</summary>
+    /// <param name="digest">The blob.</param>
+    /// <param name="size">Bytes on disk that are reserved, all of them written.</param>
+    /// <returns><see langword="false"/> if nothing rests of it.</returns>
+    internal bool TryWake(Digest digest, out long size)
+    {
+        lock (_gate)
+        {
+            if (!_resting.Remove(digest, out var resting))
+            {
+                size = 0;
+                return false;
+            }
+
+            size = resting.Size;
+            _quota.Wake(digest, size);
+        }
+
+        Interlocked.Add(ref _written, size);
+        return true;
+    }
+
+    /// <summary>Whether something rests of a blob.</summary>
+    internal bool IsResting(Digest digest)
+    {
+        lock (_gate) return _resting.ContainsKey(digest);
+    }
+
+    /// <summary>Blobs of which all was to come, and that rest since then or longer.</summary>
+    internal IReadOnlyList<Digest> RestingSince(DateTimeOffset before)
+    {
+        lock (_gate) return [.. _resting.Where(one => one.Value is { Fill: FillMode.Complete } resting && resting.Since <= before).Select(one => one.Key)];
     }
 
     /// <summary>A file turned out to be a blob that was there before.</summary>
@@ -126,7 +177,7 @@ public sealed class DiskSpace
         lock (_gate)
         {
             if (_leaving.ContainsKey(digest)) return false;
-            if (!_quota.Contains(digest)) _quota.Adopt(digest, Quota.OnDisk(size));
+            if (_resting.Remove(digest) || !_quota.Contains(digest)) _quota.Adopt(digest, Quota.OnDisk(size));
             return true;
         }
     }
@@ -134,7 +185,7 @@ public sealed class DiskSpace
     /// <summary>Whether a blob is resident.</summary>
     internal bool Contains(Digest digest)
     {
-        lock (_gate) return _quota.Contains(digest);
+        lock (_gate) return ContainsLocked(digest);
     }
 
     /// <summary>Held while a name under <c>blobs/</c> is given or taken, together with what index and quota say of it.</summary>
@@ -153,7 +204,7 @@ public sealed class DiskSpace
         lock (_gate)
         {
             _quota.Pin(digest);
-            return _quota.Contains(digest);
+            return ContainsLocked(digest);
         }
     }
 
@@ -172,25 +223,31 @@ public sealed class DiskSpace
     /// <summary>Takes out a blob whose file is about to be removed by whoever holds its name. One that is pinned, or has to leave anyway, stays as it is.</summary>
     /// <param name="digest">The blob.</param>
     /// <param name="size">Bytes on disk that it takes.</param>
+    /// <param name="resting">What is known of it, if it is what rests of one.</param>
     /// <returns>Whether the file may be removed.</returns>
-    internal bool TryTake(Digest digest, out long size)
+    internal bool TryTake(Digest digest, out long size, out Resting? resting)
     {
-        size = 0;
+        (size, resting) = (0, null);
         lock (_gate)
         {
             if (_quota.IsPinned(digest) || !_quota.Remove(digest, out size)) return false;
+            _resting.Remove(digest, out resting);
             DepartLocked(digest, size);
             return true;
         }
     }
 
     /// <summary>What <see cref="TryTake"/> took is gone, or still there after all.</summary>
-    internal void Took(Digest digest, long size, bool isGone)
+    /// <param name="digest">The blob.</param>
+    /// <param name="size">What it told.</param>
+    /// <param name="resting">The same.</param>
+    /// <param name="reason">Why it went; <see langword="null"/> if it is still there.</param>
+    internal void Took(Digest digest, long size, Resting? resting, EvictionReason? reason)
     {
-        if (isGone) _evicted.Count(EvictionReason.Removed, size);
+        if (reason is { } why) _evicted.Count(why, size);
         lock (_gate)
         {
-            if (!isGone) _quota.Adopt(digest, size);
+            if (reason is null) StayLocked(digest, size, resting);
             HasLeftLocked(digest, size);
         }
     }
@@ -213,12 +270,16 @@ public sealed class DiskSpace
 
     private void AdoptAll()
     {
-        var found = _root.Blobs().Select(blob => (blob.Digest, blob.Size, LastUse: _index.FindBlob(blob.Digest)?.LastAccess ?? blob.WrittenAt)).ToList();
+        var found = _root.Blobs()
+            .Select(blob => (blob.Digest, Size: Quota.OnDisk(blob.Size), LastUse: _index.FindBlob(blob.Digest)?.LastAccess ?? blob.WrittenAt, IsResting: false))
+            .ToList();
+        lock (_gate) found.AddRange(_resting.Select(one => (one.Key, one.Value.Size, one.Value.Since, true)));
         found.Sort((one, other) => one.LastUse.CompareTo(other.LastUse));
         lock (_gate)
         {
-            // What was committed while this looked is newer than all that it found.
-            foreach (var (digest, size, _) in found.Where(blob => !_quota.Contains(blob.Digest))) _quota.Adopt(digest, Quota.OnDisk(size));
+            // What was committed while this looked is newer than all that it found; what rested may have been gone on with.
+            foreach (var (digest, size, _, isResting) in found.Where(one => !_quota.Contains(one.Digest) && (!one.IsResting || _resting.ContainsKey(one.Digest))))
+                _quota.Adopt(digest, size);
         }
     }
 
@@ -226,6 +287,7 @@ public sealed class DiskSpace
     private Task Settle(Action<ICollection<Victim>> arithmetic)
     {
         var victims = new List<Victim>();
+        var leaving = new List<(Victim, Resting?)>();
         var others = Task.CompletedTask;
         var free = _root.FreeBytes();
         lock (_gate)
@@ -233,25 +295,29 @@ public sealed class DiskSpace
             _quota.SetFree(free + _going, Math.Max(0, Interlocked.Read(ref _written)));
             arithmetic(victims);
             if (_quota.Used + _quota.Reserved + _quota.Overhead + _going > _quota.Limit) others = Task.WhenAll(_leaving.Values.Select(one => one.Left.Task));
-            foreach (var victim in victims) DepartLocked(victim.Digest, victim.Size);
+            foreach (var victim in victims)
+            {
+                leaving.Add((victim, _resting.Remove(victim.Digest, out var resting) ? resting : null));
+                DepartLocked(victim.Digest, victim.Size);
+            }
         }
 
         if (victims.Count == 0) return others;
-        foreach (var victim in victims) Evict(victim);
+        foreach (var (victim, resting) in leaving) Evict(victim, resting);
         Evicted?.Invoke(victims.Count, victims.Sum(victim => victim.Size));
         return others;
     }
 
-    private void Evict(Victim victim)
+    private void Evict(Victim victim, Resting? resting)
     {
         lock (NameOf(victim.Digest))
         {
             // Committed anew meanwhile: that has replaced the file, and stays.
-            var isGone = Contains(victim.Digest) || TryDelete(victim);
+            var isGone = Contains(victim.Digest) || TryDelete(victim, resting is not null);
             lock (_gate)
             {
                 // What cannot be removed still takes its room; the next reservation tries again.
-                if (!isGone) _quota.Adopt(victim.Digest, victim.Size);
+                if (!isGone) StayLocked(victim.Digest, victim.Size, resting);
                 HasLeftLocked(victim.Digest, victim.Size);
             }
         }
@@ -274,18 +340,23 @@ public sealed class DiskSpace
         departure.Left.SetResult();
     }
 
-    private bool TryDelete(Victim victim)
+    private void StayLocked(Digest digest, long size, Resting? resting)
+    {
+        _quota.Adopt(digest, size);
+        if (resting is not null) _resting[digest] = resting;
+    }
+
+    // Of a blob of which something rests, nothing is a blob.
+    private bool ContainsLocked(Digest digest) => _quota.Contains(digest) && !_resting.ContainsKey(digest);
+
+    private bool TryDelete(Victim victim, bool isResting)
     {
         // Forgotten first: whoever still finds the record finds the file, or neither.
         _index.RemoveBlob(victim.Digest);
         try
         {
-            File.Delete(_root.BlobPath(victim.Digest));
+            _root.Delete(victim.Digest, isResting);
             _evicted.Count(victim.Reason, victim.Size);
-            return true;
-        }
-        catch (DirectoryNotFoundException)
-        {
             return true;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
@@ -302,6 +373,12 @@ public sealed class DiskSpace
         public TaskCompletionSource Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
+
+/// <summary>What rests of a blob: an interrupted fetch, or the parts of it that lazy clients read. An immutable value.</summary>
+/// <param name="Size">Bytes on disk.</param>
+/// <param name="Fill">Whether all of it was to come.</param>
+/// <param name="Since">When it was last gone on with.</param>
+internal sealed record Resting(long Size, FillMode Fill, DateTimeOffset Since);
 
 /// <summary>How the room under the root is used. Bytes on disk.</summary>
 /// <param name="Blobs">Blobs.</param>

@@ -12,6 +12,7 @@ public sealed class StoreUnusableException(string message, Exception? inner = nu
 /// <code>
 /// blobs/sha256/ab/&lt;64 hex&gt;   committed, immutable
 /// partial/&lt;64 hex&gt;[.n]       fetches in progress; n where there are several of one blob
+/// partial/&lt;64 hex&gt;.extents   which bytes of it are there, so that a later fetch goes on with them
 /// records/                     what bytes cannot tell
 /// index/                       what is remembered of the blobs: may be deleted while no process uses the directory
 /// format                       version of this layout
@@ -125,6 +126,33 @@ public sealed class StoreRoot : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _lock.Dispose();
 
+    /// <summary>What rests of blobs, with what is known of it.</summary>
+    internal IEnumerable<(Digest Digest, Resting Resting)> Resting()
+    {
+        foreach (var file in new DirectoryInfo(Partial).EnumerateFiles())
+        {
+            if (PartialDigest(file.Name) is not { } digest || PartialPath(digest) != file.FullName || PartialRecord.TryRead(file.FullName) is not { } record) continue;
+            var since = File.GetLastWriteTimeUtc(PartialRecord.PathOf(file.FullName));
+            yield return (digest, new Resting(Quota.OnDisk(record.State.Written.Total), record.Fill, since));
+        }
+    }
+
+    internal string PartialPath(Digest digest) => System.IO.Path.Combine(Partial, digest.Hex);
+
+    /// <summary>Removes a blob's file, or what rests of it; one that is gone already is none the less gone.</summary>
+    internal void Delete(Digest digest, bool isResting)
+    {
+        try
+        {
+            if (isResting) File.Delete(PartialRecord.PathOf(PartialPath(digest)));
+            File.Delete(isResting ? PartialPath(digest) : BlobPath(digest));
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // With the directory the file is gone.
+        }
+    }
+
     internal string BlobPath(Digest digest)
     {
         var hex = digest.Hex;
@@ -159,13 +187,19 @@ public sealed class StoreRoot : IDisposable
             throw new StoreUnusableException($"'{Path}' has layout {version}; this program knows layouts up to {FormatVersion}. Use the newer program, or another directory");
     }
 
-    // What a process left half-fetched when it ended is fetched again.
+    // What a process left half-fetched is gone on with, if it is known which bytes there are.
     private void RemoveLeftovers()
     {
         foreach (var file in Directory.EnumerateFiles(Partial))
         {
-            var name = System.IO.Path.GetFileName(file).Split('.')[0];
-            if (Digest.TryParse($"sha256:{name}", out _) || Digest.TryParse($"sha512:{name}", out _)) File.Delete(file);
+            var name = System.IO.Path.GetFileName(file);
+            if (PartialDigest(name.Split('.')[0]) is not { } digest) continue;
+            var path = PartialPath(digest);
+            var rests = (file == path || file == PartialRecord.PathOf(path)) && PartialRecord.TryRead(path) is not null && !File.Exists(BlobPath(digest));
+            if (!rests) File.Delete(file);
         }
     }
+
+    private static Digest? PartialDigest(string name) =>
+        Digest.TryParse($"sha256:{name}", out var digest) || Digest.TryParse($"sha512:{name}", out digest) ? digest : null;
 }

@@ -3,10 +3,10 @@ using Entrepot.Oci;
 
 namespace Entrepot.Pull;
 
-/// <summary>One blob on its way from an upstream: one run that writes, any number of followers that read.</summary>
+/// <summary>One blob on its way from an upstream: runs that write, any number of followers that read.</summary>
 /// <remarks>
-/// <para>Safe for concurrent use. All state is under one lock that is never held across a wait; each change wakes all who wait.
-/// The run (see <see cref="FetchRun"/>) is the only one to change it, but for the count of followers.</para>
+/// <para>Safe for concurrent use. All state, that of its runs and followers too, is under one lock that is never held across a wait; each change wakes all
+/// who wait. Only its <see cref="FetchFill"/> begins and ends runs and ends the fetch; each run alone adds to what has arrived in its claim.</para>
 /// <para>The end of a blob and the failure of its fetch are different states: a follower that runs out of bytes of a failed fetch gets the
 /// failure, never a short blob.</para>
 /// <para>When the upstream's bytes turn out to have changed, a new <em>generation</em> begins, with a partial blob of its own. Followers that have read
@@ -15,32 +15,38 @@ namespace Entrepot.Pull;
 public sealed class Fetch
 {
     private readonly Lock _gate = new();
-    private readonly Extents _arrived = new();                  // guarded by _gate, like all below
+    private readonly Arrival _arrival;                          // guarded by _gate, like all below
     private readonly List<IPartialBlob> _generations = [];
     private readonly List<long> _differences = [];              // [g]: where generation g+1 first differs from g
-    private TaskCompletionSource? _moved;                       // made by the first who waits, taken by the next change
+    private readonly Signal _moved = new();                     // something has changed for those who follow or want to
+    private readonly Signal _asked = new();                     // there may be something to decide for the fill
+    private bool _isAsked;
     private Phase _phase = Phase.Arriving;
     private RegistryError? _error;
     private bool _storeFailed;
     private bool _passing;
-    private long? _size;
-    private int _followers;
+    private bool _comparing;                                    // one run compares all, and no other may begin
+    private bool _confirmed;                                    // the upstream has answered, so what is there is not all there will be
     private int _asking;                                        // those who wait to follow
     private bool _wasAsked;
-    private bool _running = true;                               // the run has not left yet
+    private bool _running = true;                               // the fill has not left yet
 
-    internal Fetch(Reference leader) => Leader = leader;
+    internal Fetch(Reference leader, RangeRequest? first, FetchRules rules, TimeProvider clock) =>
+        (Leader, First, Rules, _arrival) = (leader, first, rules, new Arrival(rules, clock));
 
-    private enum Phase { Arriving, Verified, Ended, Failed }
+    private enum Phase { Arriving, Verified, Resting, Rested, Ended, Failed }
 
     /// <summary>The reference whose upstream and repository the bytes come from: that of the request which came first.</summary>
     public Reference Leader { get; }
 
-    /// <summary>The whole blob's size in bytes; <see langword="null"/> until the upstream has told it.</summary>
-    public long? Size { get { lock (_gate) return _size; } }
+    /// <summary>The whole blob's size in bytes; <see langword="null"/> until it is known.</summary>
+    public long? Size { get { lock (_gate) return _arrival.Size; } }
 
-    /// <summary>Bytes that have arrived, from the start.</summary>
-    public long Arrived { get { lock (_gate) return _arrived.EndFrom(0); } }
+    /// <summary>Bytes that have arrived, wherever they are.</summary>
+    public long Arrived { get { lock (_gate) return _arrival.Arrived.Total; } }
+
+    /// <summary>Bytes a second that arrived in the last seconds.</summary>
+    public long Rate { get { lock (_gate) return _arrival.PerSecond; } }
 
     /// <summary>Whether all bytes are there and right, be they durable yet or not.</summary>
     public bool IsVerified { get { lock (_gate) return _phase is Phase.Verified or Phase.Ended; } }
@@ -49,11 +55,33 @@ public sealed class Fetch
     public bool IsPassing { get { lock (_gate) return _passing; } }
 
     /// <summary>Followers now reading.</summary>
-    public int Followers { get { lock (_gate) return _followers; } }
+    public int Followers { get { lock (_gate) return _arrival.Followers; } }
 
-    /// <summary>Waits until the size is known, or the fetch has ended, and joins it.</summary>
+    /// <summary>Upstream requests that fill it now.</summary>
+    public int Runs { get { lock (_gate) return _arrival.Runs; } }
+
+    /// <summary>What the first reader wants; <see langword="null"/> for all of it.</summary>
+    internal RangeRequest? First { get; }
+
+    /// <summary>How it is to be filled.</summary>
+    internal FetchRules Rules { get; }
+
+    /// <summary>Whether all of it has arrived.</summary>
+    internal bool IsComplete { get { lock (_gate) return _arrival.Arrived.Total == _arrival.Size; } }
+
+    /// <summary>Whether the upstream has answered, so that followers may have begun.</summary>
+    internal bool IsConfirmed { get { lock (_gate) return _confirmed; } }
+
+    /// <summary>Whether a follower reads all of it.</summary>
+    internal bool WantsAll { get { lock (_gate) return _arrival.WantsAll; } }
+
+    /// <summary>Bytes that have arrived or are about to.</summary>
+    internal long Claimed { get { lock (_gate) return _arrival.Claimed; } }
+
+    /// <summary>Waits until what a range asks for can be followed, or the fetch has ended, and joins it.</summary>
+    /// <param name="range">The bytes wanted; <see langword="null"/> for all of them. One that the blob does not have is followed with nothing to read.</param>
     /// <param name="cancel">Ends this wait. The fetch goes on: it is not the follower's to stop.</param>
-    public async Task<FollowResult> FollowAsync(CancellationToken cancel)
+    public async Task<FollowResult> FollowAsync(RangeRequest? range, CancellationToken cancel)
     {
         lock (_gate)
         {
@@ -61,26 +89,29 @@ public sealed class Fetch
             _wasAsked = true;
         }
 
+        FollowedBlob? joined = null;
         try
         {
-            return await JoinAsync(cancel);
+            var result = await JoinAsync(range, blob => joined = blob, cancel);
+            if (result.Kind is FollowKind.Following) joined = null;   // the caller's
+            return result;
         }
         finally
         {
             PassingPartial? passing;
             lock (_gate) passing = --_asking == 0 ? _generations.LastOrDefault() as PassingPartial : null;
             passing?.Abandon();
+            if (joined is not null) await joined.DisposeAsync();
         }
     }
 
     /// <summary>Waits until bytes at <paramref name="offset"/> may be given to a follower.</summary>
-    /// <param name="offset">Bytes from the start that the follower has or does not want.</param>
-    /// <param name="generation">The generation its reader is of.</param>
-    /// <param name="holdTail">Whether the last bytes wait for verification (invariant 5).</param>
+    /// <param name="follower">Who asks.</param>
+    /// <param name="offset">The first byte that it wants and does not have.</param>
     /// <param name="cancel">Ends this wait.</param>
-    /// <returns>The first byte that may not be read yet, and a reader of the present generation if that is another one.</returns>
+    /// <returns>The first byte that may not be read yet, and a reader of the present generation if the follower's is of another one.</returns>
     /// <exception cref="FetchFailedException">There will be no more, or what was given before was of other bytes.</exception>
-    internal async ValueTask<(long End, Blob? Reopened, int Generation)> PastAsync(long offset, int generation, bool holdTail, CancellationToken cancel)
+    internal async ValueTask<(long End, Blob? Reopened)> PastAsync(FollowedBlob follower, long offset, CancellationToken cancel)
     {
         while (true)
         {
@@ -88,20 +119,18 @@ public sealed class Fetch
             lock (_gate)
             {
                 if (_phase is Phase.Failed) throw new FetchFailedException(_error!);
-                for (var g = generation; g < _differences.Count; g++)
-                    if (offset > _differences[g]) throw new FetchFailedException(RegistryError.BadGateway("the blob's bytes changed while they were sent"));
-
-                var size = _size!.Value;
-                var verified = _phase is not Phase.Arriving;
-                var end = verified ? size : _arrived.EndFrom(offset);
-                if (holdTail && !verified) end = Math.Min(end, FetchPlan.HoldFrom(size));
-                if (end > offset)
+                follower.Offset = offset;
+                if (ReadableLocked(follower) is { } end)
                 {
+                    follower.WaitsSince = 0;
                     var current = _generations.Count - 1;
-                    return (end, current == generation ? null : _generations[current].OpenReader(size), current);
+                    if (current == follower.Generation) return (end, null);
+                    follower.Generation = current;
+                    return (end, _generations[current].OpenReader(follower.Size));
                 }
 
-                moved = (_moved ??= NewSignal()).Task;
+                if (_arrival.Wait(follower)) AskLocked();
+                moved = _moved.Next;
             }
 
             await moved.WaitAsync(cancel);
@@ -109,33 +138,44 @@ public sealed class Fetch
     }
 
     /// <summary>A follower is done.</summary>
-    internal ValueTask UnfollowAsync()
+    internal ValueTask UnfollowAsync(FollowedBlob follower)
     {
         lock (_gate)
         {
-            Debug.Assert(_followers > 0);
-            if (--_followers > 0 || _running) return default;
+            _arrival.Unfollow(follower);
+            if (_arrival.Followers > 0) return default;
+            AskLocked();
+            if (_running) return default;
         }
 
         return CloseAsync();
     }
 
-    /// <summary>The run is done, after it has ended the fetch in one way or the other.</summary>
+    /// <summary>The fill is done, after it has ended the fetch in one way or the other.</summary>
     internal ValueTask LeaveAsync()
     {
         lock (_gate)
         {
-            Debug.Assert(_phase is Phase.Ended or Phase.Failed);
+            Debug.Assert(_phase is Phase.Rested or Phase.Ended or Phase.Failed && _arrival.Runs == 0);
             _running = false;
-            if (_followers > 0) return default;
+            if (_arrival.Followers > 0) return default;
         }
 
         return CloseAsync();
     }
 
+    /// <summary>Begins the first generation, with what an earlier fetch has left in it.</summary>
     internal void Begin(IPartialBlob partial)
     {
-        lock (_gate) _generations.Add(partial);
+        lock (_gate)
+        {
+            _generations.Add(partial);
+            if (partial.Left is not { } left) return;
+            _arrival.Size = left.Size;
+            foreach (var span in left.Written.Spans) _arrival.Arrived.Add(span);
+        }
+
+        _moved.Raise();
     }
 
     /// <summary>The blob will not be kept. Called before its size is announced, so that nobody follows yet.</summary>
@@ -145,7 +185,7 @@ public sealed class Fetch
         lock (_gate)
         {
             if (_wasAsked && _asking == 0) partial.Abandon();
-            Debug.Assert(_size is null && _generations.Count <= 1);
+            Debug.Assert(_arrival.Size is null && _generations.Count <= 1);
             var begun = _generations.FirstOrDefault();
             _passing = true;
             _generations.Clear();
@@ -154,22 +194,90 @@ public sealed class Fetch
         }
     }
 
-    internal void Announce(long size)
+    /// <summary>The upstream has answered, and tells the size, if it does.</summary>
+    internal void Confirm(long? size)
     {
-        lock (_gate) _size = size;
-        Wake();
+        lock (_gate)
+        {
+            _arrival.Size ??= size;
+            _confirmed = true;
+            AskLocked();
+        }
+
+        _moved.Raise();
     }
 
-    internal void Add(ByteSpan span)
+    /// <summary>Begins the run that the plan wants now, if any.</summary>
+    /// <param name="mostRuns">Most runs at once.</param>
+    /// <param name="stripe">Most that one of several is asked for, in bytes.</param>
+    internal Run? BeginNext(int mostRuns, long stripe)
     {
-        lock (_gate) _arrived.Add(span);
-        Wake();
+        lock (_gate)
+        {
+            if (_arrival.Size is not { } size || _comparing) return null;
+            if (!_passing) return _arrival.BeginNext(size, mostRuns, stripe);
+            return _arrival.Runs > 0 ? null : _arrival.Begin(new ByteSpan(_arrival.Arrived.EndFrom(0), size), isWanted: true);
+        }
     }
 
-    /// <summary>All is compared with what comes now: nobody reads on before his bytes are confirmed.</summary>
-    internal void Distrust()
+    /// <summary>Begins a run that no plan is needed for: the first one, and one that compares all.</summary>
+    internal Run Begin(long from, long? to)
     {
-        lock (_gate) _arrived.Clear();
+        lock (_gate) return _arrival.Begin(new ByteSpan(from, to ?? long.MaxValue), isWanted: true);
+    }
+
+    /// <summary>How many of the bytes that a run brings next are its to keep. Others are another one's, or behind the end.</summary>
+    internal int Claim(Run run, int count)
+    {
+        lock (_gate) return _arrival.Claim(run, count);
+    }
+
+    /// <summary>A run that is alone gets all that follows: the upstream sends it anyway.</summary>
+    internal void Extend(Run run)
+    {
+        lock (_gate) run.End = long.MaxValue;
+    }
+
+    /// <summary>Bytes of a run are there, and it goes on behind them.</summary>
+    internal void Add(Run run, int count)
+    {
+        lock (_gate) _arrival.Add(run, count);
+        _moved.Raise();
+    }
+
+    /// <summary>A run has ended.</summary>
+    internal void Remove(Run run)
+    {
+        lock (_gate)
+        {
+            _arrival.End(run);
+            if (_arrival.Runs == 0) _comparing = false;
+            AskLocked();
+        }
+    }
+
+    /// <summary>Ends when there may be something to decide: somebody waits for what no run brings, a run has ended, the last follower has left.</summary>
+    internal Task AskedAsync()
+    {
+        lock (_gate)
+        {
+            if (!_isAsked) return _asked.Next;
+            _isAsked = false;
+            return Task.CompletedTask;
+        }
+    }
+
+    /// <summary>From here on one run compares all from the start; nobody reads on before his bytes are confirmed.</summary>
+    /// <returns><see langword="false"/>, with nothing changed, if that run is not the only one.</returns>
+    internal bool TryCompare()
+    {
+        lock (_gate)
+        {
+            if (_arrival.Runs > 1) return false;
+            _comparing = true;
+            _arrival.Restart(0);
+            return true;
+        }
     }
 
     /// <summary>A new generation, whose bytes before <paramref name="difference"/> (-1: none) are those of the last one.</summary>
@@ -179,16 +287,30 @@ public sealed class Fetch
         {
             _generations.Add(partial);
             _differences.Add(difference);
-            _size = size;
-            _arrived.Clear();
-            _arrived.Add(new ByteSpan(0, partial.Length));
+            _arrival.Size = size;
+            _arrival.Restart(Math.Max(0, difference));
         }
 
-        Wake();
+        _moved.Raise();
     }
 
     /// <summary>All bytes are there and right.</summary>
     internal void Verify() => Become(Phase.Verified);
+
+    /// <summary>Nobody reads it: what has arrived rests until somebody does. Until <see cref="Rest"/>, whoever comes waits for that.</summary>
+    /// <returns><see langword="false"/>, with nothing changed, if somebody reads or wants to.</returns>
+    internal bool TryRest()
+    {
+        lock (_gate)
+        {
+            if (_arrival.Followers > 0 || _asking > 0) return false;
+            _phase = Phase.Resting;
+            return true;
+        }
+    }
+
+    /// <summary>What has arrived rests; the next fetch goes on with it.</summary>
+    internal void Rest() => Become(Phase.Rested);
 
     /// <summary>The blob can be opened in the store; or, if its store failed, it is complete for those who follow it and kept no longer.</summary>
     internal void End(RegistryError? storeFault)
@@ -204,48 +326,74 @@ public sealed class Fetch
         Become(Phase.Failed);
     }
 
-    private async Task<FollowResult> JoinAsync(CancellationToken cancel)
+    private async Task<FollowResult> JoinAsync(RangeRequest? range, Action<FollowedBlob> joined, CancellationToken cancel)
     {
+        FollowedBlob? blob = null;
         while (true)
         {
             Task moved;
             lock (_gate)
             {
-                if (_storeFailed) return new FollowResult(FollowKind.StoreFailed, null, _error);
-                if (_phase is Phase.Ended) return new FollowResult(FollowKind.Stored, null, null);
-                if (_phase is Phase.Failed) return new FollowResult(FollowKind.Failed, null, _error);
+                if (_storeFailed) return new FollowResult(FollowKind.StoreFailed, Error: _error);
+                if (_phase is Phase.Ended) return new FollowResult(FollowKind.Stored);
+                if (_phase is Phase.Rested) return new FollowResult(FollowKind.Rested);
+                if (_phase is Phase.Failed) return new FollowResult(FollowKind.Failed, Error: _error);
 
                 // An empty blob has no last bytes that could wait for verification, so its headers do.
-                if (_size is { } size && (size > 0 || _phase is Phase.Verified))
+                if (_arrival.Size is { } size && (size > 0 || _phase is Phase.Verified) && _phase is not Phase.Resting)
                 {
-                    _followers++;
-                    var blob = new FollowedBlob(this, _generations[^1].OpenReader(size), _generations.Count - 1, size);
-                    return new FollowResult(FollowKind.Following, blob, null);
+                    if (blob is null) joined(blob = FollowLocked(range, size));
+                    var isThere = _arrival.Arrived.Covers(new ByteSpan(blob.From, blob.To));
+                    if (isThere || _confirmed) return new FollowResult(FollowKind.Following, blob, IsThere: isThere);
+                    if (_arrival.Wait(blob)) AskLocked();
                 }
 
-                moved = (_moved ??= NewSignal()).Task;
+                moved = _moved.Next;
             }
 
             await moved.WaitAsync(cancel);
         }
     }
 
+    private FollowedBlob FollowLocked(RangeRequest? range, long size)
+    {
+        var span = range is not { } wanted ? new ByteSpan(0, size) : wanted.TryResolve(size, out var resolved) ? resolved : new ByteSpan(size, size);
+        var blob = new FollowedBlob(this, _generations[^1].OpenReader(size), size, span) { Generation = _generations.Count - 1 };
+        _arrival.Follow(blob);
+        return blob;
+    }
+
+    // Where the bytes end that a follower may have; null if there are none yet.
+    private long? ReadableLocked(FollowedBlob follower)
+    {
+        for (var g = follower.Generation; g < _differences.Count; g++)
+        {
+            // Without a byte in common even the size may be another one.
+            if ((follower.HasRead || _differences[g] < 0) && follower.Offset > _differences[g])
+                throw new FetchFailedException(RegistryError.BadGateway("the blob's bytes changed while they were sent"));
+        }
+
+        var verified = _phase is Phase.Verified or Phase.Ended;
+        var end = verified ? follower.Size : _arrival.Arrived.EndFrom(follower.Offset);
+        if (follower.HoldTail && !verified) end = Math.Min(end, FetchPlan.HoldFrom(follower.Size));
+        return end > follower.Offset ? end : null;
+    }
+
+    private void AskLocked()
+    {
+        _isAsked = true;
+        _asked.Raise();
+    }
+
     private void Become(Phase phase)
     {
         lock (_gate)
         {
-            Debug.Assert(_phase is not (Phase.Ended or Phase.Failed), "a fetch ends once");
+            Debug.Assert(_phase is not (Phase.Ended or Phase.Failed or Phase.Rested), "a fetch ends once");
             _phase = phase;
         }
 
-        Wake();
-    }
-
-    private void Wake()
-    {
-        TaskCompletionSource? moved;
-        lock (_gate) (moved, _moved) = (_moved, null);
-        moved?.SetResult();
+        _moved.Raise();
     }
 
     // The last user closes the files; nobody is left to add one.
@@ -253,38 +401,4 @@ public sealed class Fetch
     {
         foreach (var partial in _generations) await partial.DisposeAsync();
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-}
-
-/// <summary>What came of joining a fetch.</summary>
-/// <param name="Kind">Which of the others is there.</param>
-/// <param name="Blob">The blob to read; the caller disposes it.</param>
-/// <param name="Error">Why there is none.</param>
-public readonly record struct FollowResult(FollowKind Kind, FollowedBlob? Blob, RegistryError? Error);
-
-/// <summary>How joining a fetch can end.</summary>
-public enum FollowKind
-{
-    /// <summary>There are bytes to follow.</summary>
-    Following,
-
-    /// <summary>The fetch has ended; the blob is to be looked up in the store again.</summary>
-    Stored,
-
-    /// <summary>The upstream did not give it.</summary>
-    Failed,
-
-    /// <summary>The store did not take it; the upstream may well give it.</summary>
-    StoreFailed,
-}
-
-/// <summary>A fetch failed after it had begun to give bytes: what was given must not be completed cleanly.</summary>
-public sealed class FetchFailedException : IOException
-{
-    /// <summary>A failure for this reason.</summary>
-    public FetchFailedException(RegistryError error) : base(error.Detail ?? error.Message) => Error = error;
-
-    /// <summary>Why; it is too late to tell the client.</summary>
-    public RegistryError Error { get; }
 }

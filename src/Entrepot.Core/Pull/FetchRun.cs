@@ -1,169 +1,94 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using Entrepot.Oci;
 
 namespace Entrepot.Pull;
 
-/// <summary>What fills a <see cref="Fetch"/>: upstream requests, one after the other, until the blob is whole, right and durable.</summary>
+/// <summary>One run of a <see cref="Fetch"/>: one upstream request, whose bytes go to the fetch's target.</summary>
 /// <remarks>
 /// Used once, by one task. Bytes are read from the upstream into a pipe of bounded size and written, hashed and announced by the pipe's other
-/// end, so that neither waits for the other for long. Faults of the upstream and of the store end here, as values.
+/// end, so that neither waits for the other for long. Faults of the upstream are values; the store's are thrown.
 /// </remarks>
-internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store, TimeProvider clock)
+internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstream upstream)
 {
-    // Tries in a row that brought nothing new; the upstream has its own tries inside each of them.
-    private const int FutileTries = 5;
     private const int BufferBytes = 64 << 10;
-
-    // An upstream whose bytes keep changing is given up rather than followed for ever.
-    private const int MaxGenerations = 4;
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
     // At most this much waits between the socket and the disk; a run never stops for less than a large write.
     private static readonly PipeOptions PipeLimits = new(
         pauseWriterThreshold: 2 << 20, resumeWriterThreshold: 1 << 20, minimumSegmentSize: BufferBytes, useSynchronizationContext: false);
 
-    private readonly Digest _digest = fetch.Leader.Digest;
-    private IPartialBlob _partial = null!;   // set before the first byte is asked for
-    private string? _validator;
-    private int _futile;
-    private int _generations = 1;
-
-    /// <summary>How often all bytes were there and wrong.</summary>
-    public int VerifyFailures { get; private set; }
-
-    /// <summary>Fetches the blob, unless it is in the store by now.</summary>
-    /// <param name="cancel">Ends the fetch; only the owner of all fetches does that.</param>
-    public async Task<FetchEnd> RunAsync(CancellationToken cancel)
+    /// <summary>Asks the upstream and keeps what it brings, up to the end of the run's claim.</summary>
+    /// <param name="compares">Whether it begins at the start, and all that is there is compared with what it brings.</param>
+    /// <param name="cancel">Ends it; what has arrived stays.</param>
+    public async Task<RunEnd> RunAsync(bool compares, CancellationToken cancel)
     {
-        try
-        {
-            // A fetch that ended between the request's miss and this one's start has left the table, and its blob is here.
-            if (await store.OpenAsync(_digest, cancel) is { } stored)
-            {
-                await stored.DisposeAsync();
-                return Ended(null);
-            }
+        var asked = run.From;
+        long? to = run.End == long.MaxValue || run.End == fetch.Size ? null : run.End;
+        var part = new BlobPart(asked, to, asked == 0 ? null : target.Validator, run.Demand);
+        await target.MakeRoomAsync(cancel);
+        if (!(await upstream.OpenBlobAsync(fetch.Leader, part, cancel)).Has(out var source, out var error)) return new RunEnd(RunResult.Refused, error);
 
-            fetch.Begin(_partial = await store.CreateAsync(_digest, cancel));
-            if (await FillAsync(cancel) is { } error) return Ended(error);
-
-            fetch.Verify();
-            if (!fetch.IsPassing) await _partial.CommitAsync(cancel);
-            return Ended(null);
-        }
-        catch (OperationCanceledException)
-        {
-            return Ended(RegistryError.Down("the cache is being stopped"));
-        }
-        catch (NobodyReadsException)
-        {
-            return Ended(RegistryError.Down("the blob is not kept, and nobody reads it any longer"));
-        }
-        catch (Exception fault)   // Every failure reaches the followers; none is lost in this task.
-        {
-            return Ended(RegistryError.StoreFault(fault.Message)) with { StoreFailed = true, Fault = fault };
-        }
-    }
-
-    private FetchEnd Ended(RegistryError? error) => new(fetch.Leader, fetch.Arrived, error);
-
-    // Returns null when all bytes are there and right.
-    private async Task<RegistryError?> FillAsync(CancellationToken cancel)
-    {
-        var rebegun = false;
-        var fromStart = false;
-        while (true)
-        {
-            var before = _partial.Length;
-            var offset = fromStart ? 0 : before;
-            var opened = await upstream.OpenBlobAsync(fetch.Leader, offset, null, offset == 0 ? null : _validator, cancel);
-            if (opened.Has(out var source, out var error))
-            {
-                (fromStart, error) = await TakeAsync(source, offset, cancel);
-            }
-            else if (!error.IsOutage || before == 0)
-            {
-                return error;
-            }
-
-            if (fetch.Size is { } size && fetch.Arrived == size)
-            {
-                if (await _partial.VerifyAsync(cancel)) return null;
-
-                // Bytes spoilt on the way are worth one more look; bytes that are wrong at the upstream are not.
-                VerifyFailures++;
-                if (rebegun || fetch.IsPassing) return RegistryError.BadGateway($"the bytes received are not those of {_digest}");
-                rebegun = fromStart = true;
-                continue;
-            }
-
-            if (_partial.Length - before >= BufferBytes) _futile = 0;
-            if (++_futile >= FutileTries || _generations > MaxGenerations) return error ?? RegistryError.BadGateway("the blob ends before its announced size, however often it is asked for");
-            if (!fromStart) await Task.Delay(FirstPause * (1 << (_futile - 1)), clock, cancel);
-        }
-    }
-
-    // Takes what one upstream request brings. Returns whether the next one is to ask from the start, and what went wrong, if not just the connection.
-    private async Task<(bool FromStart, RegistryError? Error)> TakeAsync(UpstreamBlob source, long offset, CancellationToken cancel)
-    {
         await using var _ = source;
-        switch (FetchPlan.Continue(offset, fetch.Size, _validator, source))
+        var isWhole = source.Offset == 0 && !source.IsPart;
+        switch (compares ? Continuation.Compare : FetchPlan.Continue(asked, fetch.Size, target.Validator, source))
         {
             case Continuation.AskFromStart:
-                return (true, RegistryError.BadGateway("the blob changed at the upstream while it was fetched"));
+                return new RunEnd(RunResult.FromStart, RegistryError.BadGateway("the blob changed at the upstream while it was fetched"));
+            case Continuation.Compare when fetch.IsPassing && fetch.Arrived > 0:
+                return new RunEnd(RunResult.Refused, RegistryError.BadGateway("the upstream does not go on where its connection broke"));
+            case Continuation.Compare when !fetch.TryCompare():
+                return new RunEnd(isWhole ? RunResult.NoRanges : RunResult.FromStart, null);
             case Continuation.Compare:
-                if (fetch.IsPassing && _partial.Length > 0) return (false, RegistryError.BadGateway("the upstream does not go on where its connection broke"));
-                fetch.Distrust();
-                if (source.Size is { } size && (fetch.Size is { } announced ? size != announced : size < _partial.Length)) await DivergeAsync(-1, size, cancel);
+                compares = true;
+                await target.DoubtAsync(source, cancel);
+                break;
+            case Continuation.Append when source.IsPart && (source.Size ?? fetch.Size) is null:
+                return new RunEnd(RunResult.FromStart, null);   // a part of nobody knows how much
+            case Continuation.Append when isWhole && to is not null && fetch.Arrived == 0:
+                fetch.Extend(run);
                 break;
         }
 
-        _validator = source.Validator;
-        if (source.Size is { } whole && fetch.Size is null)
-        {
-            await MakeRoomAsync(whole, cancel);
-            fetch.Announce(whole);
-        }
+        var ranges = !isWhole || part is { From: 0, To: null };
+        if (fetch.IsConfirmed) return await TakeAsync(source, compares, ranges, cancel);
 
-        var fault = await PumpAsync(source, cancel);
+        await target.ConfirmAsync(source.Size, source.Validator, cancel);
+        var hasTurned = fetch.IsPassing && run.From > 0;   // what passes begins at the start
+        return hasTurned ? new RunEnd(RunResult.Done, null, ranges) : await TakeAsync(source, compares, ranges, cancel);
+    }
+
+    private async Task<RunEnd> TakeAsync(UpstreamBlob source, bool compares, bool ranges, CancellationToken cancel)
+    {
+        var (fault, isFull) = await PumpAsync(source, compares, cancel);
+        if (compares && !target.HasDoubts) target.Trust();
 
         // A comparison that was cut short confirms nothing behind the cut, so it begins again.
-        var unconfirmed = fetch.Arrived < _partial.Length;
-        if (fault is not null) return (unconfirmed, RegistryError.Down($"the connection to the upstream broke: {fault.Message}"));
-
-        if (fetch.Size is null && !unconfirmed) fetch.Announce(_partial.Length);
-        return (unconfirmed, fetch.Arrived == fetch.Size ? null : RegistryError.BadGateway("the blob ended before its announced size"));
+        var broke = target.HasDoubts ? RunResult.FromStart : RunResult.Broke;
+        if (fault is not null) return new RunEnd(broke, RegistryError.Down($"the connection to the upstream broke: {fault.Message}"), ranges);
+        if (fetch.Size is null && !target.HasDoubts) await target.ConfirmAsync(fetch.Arrived, null, cancel);
+        return isFull || fetch.IsComplete
+            ? new RunEnd(RunResult.Done, null, ranges)
+            : new RunEnd(broke, RegistryError.BadGateway("the blob ended before its announced size"), ranges);
     }
 
-    // What does not fit passes through; nothing is evicted for it.
-    private async Task MakeRoomAsync(long size, CancellationToken cancel)
-    {
-        if (await _partial.ReserveAsync(size, cancel)) return;
-        if (_partial.Length > 0) throw new IOException($"there is no room for {size} bytes, which became known after the first of them");
-
-        var passing = new PassingPartial(_digest, size);
-        _partial = passing;
-        if (fetch.Pass(passing) is { } begun) await begun.DisposeAsync();
-    }
-
-    // Returns the upstream's fault; the store's are thrown.
-    private async Task<Exception?> PumpAsync(UpstreamBlob source, CancellationToken cancel)
+    // Returns the upstream's fault, if any, and whether the claim's end was reached. The store's faults are thrown.
+    private async Task<(Exception? Fault, bool IsFull)> PumpAsync(UpstreamBlob source, bool compares, CancellationToken cancel)
     {
         var pipe = new Pipe(PipeLimits);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var reading = ReadAsync(source.Content, pipe.Writer, stop.Token);
+        var isFull = false;
         try
         {
             // Ends with the last byte, not with the body: that may bring more, or never end.
-            var position = source.Offset;
-            while (position != fetch.Size)
+            while (!(isFull = fetch.Claim(run, 1) == 0))
             {
                 var result = await pipe.Reader.ReadAsync(cancel);
-                foreach (var segment in result.Buffer) position = await KeepAsync(segment, position, cancel);
+                foreach (var segment in result.Buffer) await target.KeepAsync(run, segment[..fetch.Claim(run, segment.Length)], compares, cancel);
                 pipe.Reader.AdvanceTo(result.Buffer.End);
                 if (result.IsCompleted) break;
             }
+
+            isFull = fetch.Claim(run, 1) == 0;
         }
         finally
         {
@@ -173,7 +98,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
         }
 
         cancel.ThrowIfCancellationRequested();
-        return await reading;
+        return (isFull ? null : await reading, isFull);
     }
 
     private static async Task<Exception?> ReadAsync(Stream content, PipeWriter pipe, CancellationToken cancel)
@@ -197,87 +122,29 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
         await pipe.CompleteAsync();
         return fault;
     }
+}
 
-    // Keeps bytes that lie at a position: compared where there are some already, appended after that. Returns the position behind them.
-    private async ValueTask<long> KeepAsync(ReadOnlyMemory<byte> bytes, long position, CancellationToken cancel)
-    {
-        // More than was announced is not part of this blob; leaving it out lets the digest decide.
-        if (fetch.Size is { } size) bytes = bytes[..(int)Math.Min(bytes.Length, size - position)];
+/// <summary>How a run ended.</summary>
+/// <param name="Result">What is to be decided about.</param>
+/// <param name="Error">What went wrong; <see langword="null"/> if nothing did.</param>
+/// <param name="HasRanges">Whether the upstream answered as if it knew ranges.</param>
+internal readonly record struct RunEnd(RunResult Result, RegistryError? Error, bool HasRanges = true);
 
-        var known = (int)Math.Clamp(_partial.Length - position, 0, bytes.Length);
-        if (known > 0)
-        {
-            var equal = await CompareAsync(bytes[..known], position, cancel);
-            if (equal < known) await DivergeAsync(position + equal, fetch.Size, cancel);
-            else fetch.Add(new ByteSpan(position, position + known));
-            bytes = bytes[equal..];
-            position += equal;
-        }
+/// <summary>How a run can end.</summary>
+internal enum RunResult
+{
+    /// <summary>It brought what it was begun for, or what was left of that.</summary>
+    Done,
 
-        if (bytes.IsEmpty) return position;
-        await _partial.WriteAsync(bytes, cancel);
-        fetch.Add(new ByteSpan(position, position + bytes.Length));
-        return position + bytes.Length;
-    }
+    /// <summary>Its connection broke, or ended too early.</summary>
+    Broke,
 
-    // Returns how many of the bytes are those that have arrived before.
-    private async ValueTask<int> CompareAsync(ReadOnlyMemory<byte> bytes, long position, CancellationToken cancel)
-    {
-        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
-        try
-        {
-            await using var reader = _partial.OpenReader(_partial.Length);
-            for (var done = 0; done < bytes.Length;)
-            {
-                var count = await reader.ReadAsync(buffer.AsMemory(0, Math.Min(BufferBytes, bytes.Length - done)), position + done, cancel);
-                var same = buffer.AsSpan(0, count).CommonPrefixLength(bytes.Span.Slice(done, count));
-                done += same;
-                if (same < count) return done;
-            }
+    /// <summary>The upstream gave nothing.</summary>
+    Refused,
 
-            return bytes.Length;
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
+    /// <summary>What it brought may be of another blob: all has to be compared from the start.</summary>
+    FromStart,
 
-    // Begins a new generation: a new file, since pages that were served are never overwritten.
-    private async Task DivergeAsync(long difference, long? size, CancellationToken cancel)
-    {
-        var partial = await store.CreateAsync(_digest, cancel);
-        try
-        {
-            if (size is { } whole && !await partial.ReserveAsync(whole, cancel)) throw new IOException("there is no room for the blob once more, after it changed");
-            await CopyAsync(_partial, partial, Math.Max(0, difference), cancel);
-        }
-        catch
-        {
-            await partial.DisposeAsync();
-            throw;
-        }
-
-        _partial = partial;
-        _generations++;
-        fetch.Diverge(partial, difference, size);
-    }
-
-    private static async Task CopyAsync(IPartialBlob from, IPartialBlob to, long length, CancellationToken cancel)
-    {
-        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
-        try
-        {
-            await using var reader = from.OpenReader(from.Length);
-            while (to.Length < length)
-            {
-                var count = await reader.ReadAsync(buffer.AsMemory(0, (int)Math.Min(BufferBytes, length - to.Length)), to.Length, cancel);
-                await to.WriteAsync(buffer.AsMemory(0, count), cancel);
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
+    /// <summary>The upstream sends a blob as a whole only.</summary>
+    NoRanges,
 }

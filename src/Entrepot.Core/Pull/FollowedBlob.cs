@@ -1,3 +1,5 @@
+using Entrepot.Oci;
+
 namespace Entrepot.Pull;
 
 /// <summary>A blob that is still arriving, as one follower sees it: a place in it, and a reader of what has arrived.</summary>
@@ -5,25 +7,43 @@ public sealed class FollowedBlob : Blob
 {
     private readonly Fetch _fetch;
     private Blob _reader;
-    private int _generation;
 
-    internal FollowedBlob(Fetch fetch, Blob reader, int generation, long size) => (_fetch, _reader, _generation, Size) = (fetch, reader, generation, size);
+    internal FollowedBlob(Fetch fetch, Blob reader, long size, ByteSpan span) =>
+        (_fetch, _reader, Size, From, To, Offset) = (fetch, reader, size, span.From, span.To, span.From);
 
     /// <inheritdoc/>
     public override long Size { get; }
 
     /// <summary>Whether the last bytes wait for verification: for every response that begins at the first byte (invariant 5).</summary>
-    public bool HoldTail { get; internal set; } = true;
+    internal bool HoldTail => From == 0;
+
+    /// <summary>The first byte that it wants.</summary>
+    internal long From { get; }
+
+    /// <summary>The first byte that it does not want.</summary>
+    internal long To { get; }
+
+    /// <summary>Where it is. Guarded by the fetch's lock, like the following ones.</summary>
+    internal long Offset { get; set; }
+
+    /// <summary>The number of its wait, in the order in which all of them began; 0 while it does not wait.</summary>
+    internal long WaitsSince { get; set; }
+
+    /// <summary>The generation that its reader is of.</summary>
+    internal int Generation { get; set; }
+
+    /// <summary>Whether it has been given bytes.</summary>
+    internal bool HasRead => Offset > From;
 
     /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancel)
     {
         if (offset == Size) return 0;
-        var (end, reopened, generation) = await _fetch.PastAsync(offset, _generation, HoldTail, cancel);
+        var (end, reopened) = await _fetch.PastAsync(this, offset, cancel);
         if (reopened is not null)
         {
             await _reader.DisposeAsync();
-            (_reader, _generation) = (reopened, generation);
+            _reader = reopened;
         }
 
         return await _reader.ReadAsync(buffer[..(int)Math.Min(buffer.Length, end - offset)], offset, cancel);
@@ -33,6 +53,6 @@ public sealed class FollowedBlob : Blob
     public override async ValueTask DisposeAsync()
     {
         await _reader.DisposeAsync();
-        await _fetch.UnfollowAsync();
+        await _fetch.UnfollowAsync(this);
     }
 }

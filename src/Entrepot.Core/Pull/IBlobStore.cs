@@ -43,38 +43,59 @@ public interface IBlobStore
     /// <exception cref="IOException">It cannot be read, and stays.</exception>
     Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel);
 
-    /// <summary>Begins a blob. Nobody can open it in the store before it is committed.</summary>
+    /// <summary>Begins a blob, or goes on with what was left of it. Nobody can open it in the store before it is committed.</summary>
+    /// <param name="digest">The blob.</param>
+    /// <param name="fill">Whether all of it is to come. What rests of one of which only parts are wanted stays until its room is needed.</param>
+    /// <param name="cancel">Ends it.</param>
     /// <exception cref="IOException">The disk refuses.</exception>
-    ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel);
+    ValueTask<IPartialBlob> CreateAsync(Digest digest, FillMode fill, CancellationToken cancel);
 }
 
-/// <summary>A blob being written: one writer, any number of readers. Disposal without commit discards it.</summary>
+/// <summary>A blob being written, in any order: several writers, any number of readers. Disposal without commit or rest discards it.</summary>
 /// <remarks>
-/// <see cref="ReserveAsync"/>, <see cref="WriteAsync"/>, <see cref="VerifyAsync"/> and <see cref="CommitAsync"/> are called by one owner, one after the other;
-/// <see cref="OpenReader"/> is safe beside them. Its readers outlive it.
+/// <see cref="WriteAsync"/>, <see cref="ReserveAsync"/> and <see cref="OpenReader"/> are safe beside each other, where no two write the same bytes. The others are called by one
+/// owner, one after the other, and not beside a write. Its readers outlive it.
 /// </remarks>
 public interface IPartialBlob : IAsyncDisposable
 {
-    /// <summary>Bytes written so far, from the start, without gaps.</summary>
-    long Length { get; }
+    /// <summary>What was there when it was begun; <see langword="null"/> if nothing was.</summary>
+    PartialState? Left { get; }
 
-    /// <summary>Sets room aside for a blob of <paramref name="size"/> bytes, before the first of them is written (invariant 4).</summary>
+    /// <summary>Which bytes have been written; a copy.</summary>
+    Extents Written();
+
+    /// <summary>Says what is needed to go on with it later.</summary>
+    /// <param name="size">Bytes of the whole.</param>
+    /// <param name="validator">What the bytes came with; <see langword="null"/> if nothing.</param>
+    void Describe(long size, string? validator);
+
+    /// <summary>Sets room aside for <paramref name="size"/> bytes in all, before they are written (invariant 4).</summary>
     /// <remarks>Others may have to leave for it, and have left when this completes. Without it, or past it, room is set aside as the blob grows.</remarks>
     /// <returns><see langword="false"/>, with nothing changed and nobody evicted, if it cannot fit.</returns>
     ValueTask<bool> ReserveAsync(long size, CancellationToken cancel);
 
-    /// <summary>Appends bytes; when it completes, readers can read them.</summary>
+    /// <summary>Writes bytes where none have been written; when it completes, readers can read them.</summary>
     /// <exception cref="IOException">The disk refuses, or there is no room.</exception>
-    ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel);
+    ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, long offset, CancellationToken cancel);
 
     /// <summary>Opens a reader, which may be asked only for bytes that have been written; the caller disposes it.</summary>
     /// <param name="size">The whole blob's size, which the reader announces.</param>
     Blob OpenReader(long size);
 
-    /// <summary>Whether everything written is what the digest names. Writing ends with it.</summary>
+    /// <summary>Whether everything written is there without gaps and is what the digest names. Writing ends with it.</summary>
     ValueTask<bool> VerifyAsync(CancellationToken cancel);
 
     /// <summary>Makes the blob durable, then visible under its name.</summary>
     /// <exception cref="InvalidOperationException"><see cref="VerifyAsync"/> has not said yes.</exception>
     ValueTask CommitAsync(CancellationToken cancel);
+
+    /// <summary>Keeps what has been written for whoever begins this blob next. Only disposal may follow.</summary>
+    /// <remarks>What cannot be kept is discarded: it is worth no more than being fetched again.</remarks>
+    ValueTask RestAsync(CancellationToken cancel);
 }
+
+/// <summary>What was left of a blob. An immutable value; the extents are their owner's.</summary>
+/// <param name="Size">Bytes of the whole.</param>
+/// <param name="Validator">What the bytes came with; <see langword="null"/> if nothing.</param>
+/// <param name="Written">Which bytes there are.</param>
+public sealed record PartialState(long Size, string? Validator, Extents Written);

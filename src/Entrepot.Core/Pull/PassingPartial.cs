@@ -37,14 +37,28 @@ internal sealed class PassingPartial : IPartialBlob
     }
 
     /// <inheritdoc/>
-    public long Length { get { lock (_gate) return _length; } }
+    public PartialState? Left => null;
+
+    /// <inheritdoc/>
+    public Extents Written()
+    {
+        var written = new Extents();
+        lock (_gate) written.Add(new ByteSpan(0, _length));
+        return written;
+    }
+
+    /// <inheritdoc/>
+    public void Describe(long size, string? validator)
+    {
+    }
 
     /// <inheritdoc/>
     public ValueTask<bool> ReserveAsync(long size, CancellationToken cancel) => new(true);
 
     /// <inheritdoc/>
-    public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel)
+    public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, long offset, CancellationToken cancel)
     {
+        Debug.Assert(offset == _length, "what passes through comes in order");
         _hash.AppendData(bytes.Span);
         while (!bytes.IsEmpty)
         {
@@ -98,6 +112,9 @@ internal sealed class PassingPartial : IPartialBlob
 
     /// <inheritdoc/>
     public ValueTask CommitAsync(CancellationToken cancel) => throw new InvalidOperationException("what passes through is not kept");
+
+    /// <inheritdoc/>
+    public ValueTask RestAsync(CancellationToken cancel) => throw new InvalidOperationException("what passes through is not kept");
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync()

@@ -114,6 +114,17 @@ public sealed class Quota
         Adopt(digest, size);
     }
 
+    /// <summary>Turns a resident that is to grow again into a reservation, all of which is written. It need not be resident yet, where residents are still being found.</summary>
+    /// <param name="digest">The blob.</param>
+    /// <param name="size">Bytes it takes.</param>
+    public void Wake(Digest digest, long size)
+    {
+        Debug.Assert(size >= 0);
+        if (Remove(digest)) Free -= size;
+        Reserved += size;
+        Check();
+    }
+
     /// <summary>Makes a file resident that is on disk already, without a reservation: one that was found at start. It may exceed the limit.</summary>
     /// <remarks>Whoever was used longest ago comes first; <see cref="Shrink"/> when all are in.</remarks>
     public void Adopt(Digest digest, long size)
@@ -274,4 +285,7 @@ public enum EvictionReason
 
     /// <summary>An administrator removed its image.</summary>
     Removed,
+
+    /// <summary>It was left half-fetched, and nobody went on with it for long.</summary>
+    Expired,
 }

@@ -1,0 +1,239 @@
+using System.Diagnostics;
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>What fills a <see cref="Fetch"/>: it begins runs where the plan wants them and judges how they end, until the blob is whole, right and durable.</summary>
+/// <remarks>
+/// Used once, by one task, which alone begins and ends runs; each run is a task of its own (see <see cref="FetchRun"/>).
+/// Faults of the upstream and of the store end here, as values.
+/// </remarks>
+internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore store, TimeProvider clock)
+{
+    // Tries in a row that brought nothing new; the upstream has its own tries inside each of them.
+    private const int FutileTries = 5;
+    private const int FutileBytes = 64 << 10;
+
+    // An upstream whose bytes keep changing is given up rather than followed for ever.
+    private const int MaxGenerations = 4;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+
+    // A lazy reader comes again soon: opening and describing what rests costs more than keeping it open for so long.
+    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(2);
+
+    private readonly Dictionary<Task<RunEnd>, ActiveRun> _active = [];
+    private readonly FetchTarget _target = new(fetch, store);
+    private Task? _pause;
+    private int _mostRuns = fetch.Rules.ParallelRuns;
+    private long _stripe = FetchPlan.FirstStripe;
+    private int _futile;
+    private bool _fromStart;   // the next run compares all
+    private bool _rebegun;
+
+    /// <summary>How often all bytes were there and wrong.</summary>
+    public int VerifyFailures { get; private set; }
+
+    /// <summary>Fetches the blob, unless it is in the store by now.</summary>
+    /// <param name="cancel">Ends the fetch; only the owner of all fetches does that. What has arrived rests then.</param>
+    public async Task<FetchEnd> RunAsync(CancellationToken cancel)
+    {
+        try
+        {
+            // A fetch that ended between the request's miss and this one's start has left the table, and its blob is here.
+            if (await store.OpenAsync(fetch.Leader.Digest, cancel) is { } stored)
+            {
+                await stored.DisposeAsync();
+                return Ended(null);
+            }
+
+            return await FillAndKeepAsync(cancel);
+        }
+        catch (OperationCanceledException)
+        {
+            return Ended(RegistryError.Down("the cache is being stopped"));
+        }
+        catch (NobodyReadsException)
+        {
+            return Ended(RegistryError.Down("the blob is not kept, and nobody reads it any longer"));
+        }
+        catch (Exception fault)   // Every failure reaches the followers; none is lost in this task.
+        {
+            return Ended(RegistryError.StoreFault(fault.Message)) with { StoreFailed = true, Fault = fault };
+        }
+    }
+
+    private FetchEnd Ended(RegistryError? error) => new(fetch.Leader, fetch.Arrived, error);
+
+    private async Task<FetchEnd> FillAndKeepAsync(CancellationToken cancel)
+    {
+        if (await _target.OpenAsync(cancel) is { } noRoom) return Ended(noRoom) with { StoreFailed = true };
+        RegistryError? error = null;
+        try
+        {
+            error = await FillAsync(cancel);
+        }
+        finally
+        {
+            await EndRunsAsync();
+
+            // Whatever ended it: what has arrived is gone on with by the next one.
+            if (_target.CanRest && !fetch.IsComplete) await _target.Partial.RestAsync(CancellationToken.None);
+        }
+
+        if (error is not null) return Ended(error);
+        if (!fetch.IsComplete) return Ended(null) with { Rested = true };
+
+        fetch.Verify();
+        if (!fetch.IsPassing) await _target.Partial.CommitAsync(cancel);
+        return Ended(null);
+    }
+
+    // Returns null when all bytes are there and right, or when nobody wants more of them.
+    private async Task<RegistryError?> FillAsync(CancellationToken cancel)
+    {
+        if (fetch.Size is null && fetch.First is { First: null } && await LearnSizeAsync(cancel) is { } unknown) return unknown;
+        while (true)
+        {
+            if (fetch.IsComplete && _active.Count == 0)
+            {
+                if (await _target.Partial.VerifyAsync(cancel)) return null;
+
+                // Bytes spoilt on the way are worth one more look; bytes that are wrong at the upstream are not.
+                VerifyFailures++;
+                if (_rebegun || fetch.IsPassing) return WrongBytes();
+                _rebegun = _fromStart = true;
+            }
+
+            var asked = fetch.AskedAsync();
+            BeginRuns(cancel);
+            if (_active.Count == 0 && _pause is null && !await LingerAsync(asked, cancel)) return null;
+
+            await Task.WhenAny([.. _active.Keys, asked, .. _pause is null ? Array.Empty<Task>() : [_pause]]);
+            if (_pause is { IsCompleted: true }) _pause = null;
+            cancel.ThrowIfCancellationRequested();
+            foreach (var (task, one) in _active.Where(run => run.Key.IsCompleted).ToList())
+            {
+                if (await EndAsync(task, one, cancel) is { } error) return error;
+            }
+        }
+    }
+
+    private RegistryError WrongBytes()
+    {
+        _target.Spoil();
+        return RegistryError.BadGateway($"the bytes received are not those of {fetch.Leader.Digest}");
+    }
+
+    private async Task<RegistryError?> LearnSizeAsync(CancellationToken cancel)
+    {
+        if (!(await upstream.HeadBlobAsync(fetch.Leader, cancel)).Has(out var info, out var error)) return error;
+        await _target.ConfirmAsync(info.Size, null, cancel);
+        return null;
+    }
+
+    private void BeginRuns(CancellationToken cancel)
+    {
+        if (_pause is not null) return;
+        if (_fromStart)
+        {
+            if (_active.Count == 0) Begin(fetch.Begin(0, null), compares: true, cancel);
+            _fromStart = false;
+            return;
+        }
+
+        if (fetch.Size is null)
+        {
+            if (_active.Count > 0) return;
+            var (from, to) = FetchPlan.First(fetch.First, _mostRuns, fetch.Rules.Fill);
+            Begin(fetch.Begin(fetch.Arrived > 0 ? fetch.Arrived : from, fetch.Arrived > 0 ? null : to), compares: false, cancel);
+            return;
+        }
+
+        while (fetch.BeginNext(_mostRuns, _stripe) is { } run) Begin(run, compares: false, cancel);
+    }
+
+    private void Begin(Run run, bool compares, CancellationToken cancel)
+    {
+        var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var running = Task.Run(() => new FetchRun(fetch, run, _target, upstream).RunAsync(compares, stop.Token), CancellationToken.None);
+        _active.Add(running, new ActiveRun(run, stop, clock.GetTimestamp()));
+    }
+
+    // Whether to go on: somebody wants more, or may come to.
+    private async Task<bool> LingerAsync(Task asked, CancellationToken cancel)
+    {
+        Debug.Assert(fetch.Rules.Fill is FillMode.Touched || fetch.IsComplete, "what is to be complete always has a run or a pause");
+        if (fetch.Followers > 0) return true;
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var linger = Task.Delay(Linger, clock, ended.Token);
+        var first = await Task.WhenAny(asked, linger);
+        await ended.CancelAsync();
+        cancel.ThrowIfCancellationRequested();
+        return first == asked || !fetch.TryRest();
+    }
+
+    // Returns why the whole fetch is to end, if it is.
+    private async Task<RegistryError?> EndAsync(Task<RunEnd> task, ActiveRun one, CancellationToken cancel)
+    {
+        var end = await RemoveAsync(task, one);
+        var brought = one.Run.Position - one.Run.From;
+        if (!end.HasRanges || end.Result is RunResult.NoRanges) _mostRuns = 1;
+        switch (end.Result)
+        {
+            case RunResult.Done:
+                _futile = 0;
+                if (brought >= FetchPlan.LeastStripe) _stripe = FetchPlan.StripeOf(brought, clock.GetElapsedTime(one.Began));
+                return null;
+            case RunResult.NoRanges:
+                return null;
+            case RunResult.Refused when _active.Count > 0:
+                _mostRuns = _active.Count;   // it takes no more of them, and those that it took go on
+                return null;
+            case RunResult.Refused when !end.Error!.IsOutage || fetch.Arrived == 0 || !fetch.IsConfirmed:
+                return end.Error;
+            case RunResult.FromStart:
+                await EndRunsAsync();
+                _fromStart = true;
+                break;
+        }
+
+        if (brought >= FutileBytes) _futile = 0;
+        if (++_futile >= FutileTries || _target.Generations > MaxGenerations)
+            return end.Error ?? RegistryError.BadGateway("the blob ends before its announced size, however often it is asked for");
+        if (!_fromStart) _pause = Task.Delay(FirstPause * (1 << (_futile - 1)), clock, cancel);
+        return null;
+    }
+
+    private async Task EndRunsAsync()
+    {
+        foreach (var one in _active.Values) await one.Stop.CancelAsync();
+        foreach (var (task, one) in _active.ToList())
+        {
+            try
+            {
+                await RemoveAsync(task, one);
+            }
+            catch (Exception)   // What ends the fetch is told already; a run that was stopped has nothing to add.
+            {
+                Debug.Assert(task.IsCompleted);
+            }
+        }
+    }
+
+    private async Task<RunEnd> RemoveAsync(Task<RunEnd> task, ActiveRun one)
+    {
+        _active.Remove(task);
+        try
+        {
+            return await task;
+        }
+        finally
+        {
+            fetch.Remove(one.Run);
+            one.Stop.Dispose();
+        }
+    }
+
+    private sealed record ActiveRun(Run Run, CancellationTokenSource Stop, long Began);
+}

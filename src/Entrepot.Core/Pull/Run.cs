@@ -1,0 +1,20 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>One upstream request of a fetch: where it is, and how far its claim goes.</summary>
+/// <remarks>Guarded by the fetch's lock. A claim shrinks when another run begins in it, never to where bytes are on their way to the disk.</remarks>
+internal sealed class Run(ByteSpan span, bool isWanted)
+{
+    /// <summary>The first byte that it was begun for.</summary>
+    public long From => span.From;
+
+    /// <summary>The first byte that it has not brought yet.</summary>
+    public long Position { get; set; } = span.From;
+
+    /// <summary>The first byte that it is not to bring.</summary>
+    public long End { get; set; } = span.To;
+
+    /// <summary>Whether somebody waits for what it brings.</summary>
+    public Demand Demand { get; } = new(isWanted);
+}
