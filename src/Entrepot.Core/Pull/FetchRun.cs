@@ -77,7 +77,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
         {
             var before = _partial.Length;
             var offset = fromStart ? 0 : before;
-            var opened = await upstream.OpenBlobAsync(fetch.Leader, offset, null, offset == 0 ? null : _validator, cancel);
+            var opened = await upstream.OpenBlobAsync(fetch.Leader, new BlobPart(offset) { Validator = offset == 0 ? null : _validator }, cancel);
             if (opened.Has(out var source, out var error))
             {
                 (fromStart, error) = await TakeAsync(source, offset, cancel);
