@@ -12,11 +12,13 @@ internal sealed class MemoryUpstream(byte[] content) : IUpstream
 
     public FreshnessRules Freshness { get; } = new() { TagTtl = Timeout.InfiniteTimeSpan };
 
+    public FetchRules Fetching { get; } = new();
+
     public bool IsDown => false;
 
     public void Send() => _sending.SetResult();
 
-    public Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, long offset, long? end, string? validator, CancellationToken cancel) =>
+    public Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, BlobPart part, CancellationToken cancel) =>
         Task.FromResult<Answer<UpstreamBlob>>(
             new UpstreamBlob { Content = new HeldStream(content, _sending.Task), Offset = 0, Size = content.Length });
 

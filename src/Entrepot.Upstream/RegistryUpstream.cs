@@ -52,6 +52,9 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     public FreshnessRules Freshness => _options.Freshness;
 
     /// <inheritdoc/>
+    public FetchRules Fetching => _options.Fetching;
+
+    /// <inheritdoc/>
     public bool IsDown => _transport.IsDown;
 
     /// <summary>Whether it was out of reach when it was last asked. Unlike <see cref="IsDown"/>, that stays true while nobody asks.</summary>
@@ -110,19 +113,18 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         }
 
         // HEAD did not tell; the answer to a GET of one byte does.
-        var opened = await OpenBlobAsync(reference, 0, 1, null, cancel);
+        var opened = await OpenBlobAsync(reference, new BlobPart(0, 1), cancel);
         if (!opened.Has(out var blob, out error)) return error;
         await using var disposed = blob;
         return blob.Size is { } known ? new BlobInfo(known) : RegistryError.BadGateway($"{Name}: it does not tell a blob's size");
     }
 
     /// <inheritdoc/>
-    public async Task<Answer<UpstreamBlob>> OpenBlobAsync(
-        Reference reference, long offset, long? end, string? validator, CancellationToken cancel)
+    public async Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, BlobPart part, CancellationToken cancel)
     {
         var request = Blob(HttpMethod.Get, reference);
-        if (offset > 0 || end is not null)
-            request = request with { Range = new ByteRange(offset, end), Validator = validator?.StartsWith('"') == true ? validator : null };
+        if (part.From > 0 || part.To is not null)
+            request = request with { Range = new ByteRange(part.From, part.To), Validator = part.Validator?.StartsWith('"') == true ? part.Validator : null };
 
         while (true)
         {

@@ -40,6 +40,9 @@ public sealed record UpstreamOptions
     /// <summary>How long what it says holds, and what is served when it does not say.</summary>
     public FreshnessRules Freshness { get; init; } = new();
 
+    /// <summary>How its blobs are fetched.</summary>
+    public FetchRules Fetching { get; init; } = new();
+
     /// <summary>Most requests that run at this upstream at once; further ones wait.</summary>
     /// <value>1 to 1024. Default 64: more than one machine's disk keeps up with, less than what registries block.</value>
     public int Connections { get; init; } = 64;
@@ -47,8 +50,8 @@ public sealed record UpstreamOptions
     /// <inheritdoc/>
     public bool Equals(UpstreamOptions? other) =>
         other is not null
-        && (Name, Username, Password, PasswordFile, DockerConfig, Connections)
-            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.Connections)
+        && (Name, Username, Password, PasswordFile, DockerConfig, Connections, Fetching)
+            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.Connections, other.Fetching)
         && Urls.SequenceEqual(other.Urls)
         && Hosts.SequenceEqual(other.Hosts)
         && TokenRealms.SequenceEqual(other.TokenRealms)

@@ -97,7 +97,7 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
             part = resolved;
         }
 
-        var opened = await upstream.OpenBlobAsync(reference, part?.From ?? 0, part?.To, null, cancel);
+        var opened = await upstream.OpenBlobAsync(reference, new BlobPart(part?.From ?? 0, part?.To), cancel);
         if (!opened.Has(out var source, out var error)) return new(error);
         if (source.Size is { } whole && source.Offset == (part?.From ?? 0) && (size ?? whole) == whole && (whole > 0 || reference.Digest.Matches([])))
         {

@@ -51,7 +51,7 @@ internal sealed class BypassBlob(FollowedBlob shared, Reference reference, IUpst
 
     private async Task<PassedBlob> OpenAsync(long offset, CancellationToken cancel)
     {
-        if (!(await upstream.OpenBlobAsync(reference, offset, null, null, cancel)).Has(out var source, out var error)) throw new FetchFailedException(error);
+        if (!(await upstream.OpenBlobAsync(reference, new BlobPart(offset), cancel)).Has(out var source, out var error)) throw new FetchFailedException(error);
         if (source.Offset == offset && (source.Size ?? Size) == Size) return new PassedBlob(source, reference.Digest, Size, _hash);
 
         await source.DisposeAsync();

@@ -16,6 +16,9 @@ public interface IUpstream
     /// <summary>How long what it says holds, and what is served when it does not say.</summary>
     FreshnessRules Freshness { get; }
 
+    /// <summary>How its blobs are fetched.</summary>
+    FetchRules Fetching { get; }
+
     /// <summary>Whether it was found to be out of reach just now, so that asking would be refused at once.</summary>
     bool IsDown { get; }
 
@@ -29,13 +32,11 @@ public interface IUpstream
     /// <summary>Asks how large a blob is. 404 is <c>BLOB_UNKNOWN</c>.</summary>
     Task<Answer<BlobInfo>> HeadBlobAsync(Reference reference, CancellationToken cancel);
 
-    /// <summary>Opens a blob's bytes from <paramref name="offset"/> on. 404 is <c>BLOB_UNKNOWN</c>.</summary>
+    /// <summary>Opens bytes of a blob. 404 is <c>BLOB_UNKNOWN</c>.</summary>
     /// <param name="reference">The blob; by digest.</param>
-    /// <param name="offset">Where to begin. An upstream without ranges begins at 0: see <see cref="UpstreamBlob.Offset"/>.</param>
-    /// <param name="end">The first byte no longer wanted; <see langword="null"/> for all the rest.</param>
-    /// <param name="validator">What earlier bytes came with (see <see cref="UpstreamBlob.Validator"/>), sent as If-Range; may be <see langword="null"/>.</param>
+    /// <param name="part">Which of them, and whether somebody waits for them.</param>
     /// <param name="cancel">Ends opening; reading has its own.</param>
-    Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, long offset, long? end, string? validator, CancellationToken cancel);
+    Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, BlobPart part, CancellationToken cancel);
 
     /// <summary>One page of a repository's tags. 404 is <c>NAME_UNKNOWN</c>.</summary>
     /// <param name="repository">The repository's full name at this upstream.</param>

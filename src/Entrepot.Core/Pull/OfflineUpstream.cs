@@ -19,6 +19,9 @@ internal sealed class OfflineUpstream(string name, FreshnessRules freshness) : I
     public FreshnessRules Freshness => freshness;
 
     /// <inheritdoc/>
+    public FetchRules Fetching { get; } = new();
+
+    /// <inheritdoc/>
     public bool IsDown => true;
 
     /// <inheritdoc/>
@@ -33,7 +36,7 @@ internal sealed class OfflineUpstream(string name, FreshnessRules freshness) : I
     public Task<Answer<BlobInfo>> HeadBlobAsync(Reference reference, CancellationToken cancel) => Unknown<BlobInfo>(RegistryError.BlobUnknown);
 
     /// <inheritdoc/>
-    public Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, long offset, long? end, string? validator, CancellationToken cancel) =>
+    public Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, BlobPart part, CancellationToken cancel) =>
         Unknown<UpstreamBlob>(RegistryError.BlobUnknown);
 
     /// <inheritdoc/>

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 using Entrepot.Oci;
+using Entrepot.Pull;
 using Entrepot.Upstream;
 using Microsoft.AspNetCore.Http;
 
@@ -19,7 +20,7 @@ public sealed class BlobTests : UpstreamTest
             return SendAsync(context, 200, Content);
         });
 
-        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, 0, null, null, default)).Value!;
+        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Value!;
 
         Assert.Equal((0L, 10L, "\"strong\""), (blob.Offset, blob.Size, blob.Validator));
         Assert.Equal(Content, await ReadAsync(blob));
@@ -39,7 +40,7 @@ public sealed class BlobTests : UpstreamTest
     {
         var registry = await ServeAsync(RangesAsync);
 
-        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, offset, end, "\"v\"", default)).Value!;
+        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, new BlobPart(offset, end) { Validator = "\"v\"" }, default)).Value!;
 
         Assert.Equal((offset, 10L), (blob.Offset, blob.Size));
         Assert.Equal(Content[(int)offset..(int)(end ?? 10)], await ReadAsync(blob));
@@ -55,7 +56,7 @@ public sealed class BlobTests : UpstreamTest
             return RangesAsync(context);
         });
 
-        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, 5, null, "W/\"weak\"", default)).Value!;
+        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, new BlobPart(5) { Validator = "W/\"weak\"" }, default)).Value!;
 
         await using var disposed = blob;
         Assert.Null(blob.Validator);
@@ -77,7 +78,7 @@ public sealed class BlobTests : UpstreamTest
             return SendAsync(context, status, "567", type);
         });
 
-        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, 5, null, null, default)).Value!;
+        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, new BlobPart(5), default)).Value!;
 
         Assert.Equal((0L, 10L), (blob.Offset, blob.Size));
         Assert.Equal(Content, await ReadAsync(blob));
@@ -89,7 +90,7 @@ public sealed class BlobTests : UpstreamTest
     {
         var registry = await ServeAsync(context => SendAsync(context, 200, Content));
 
-        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, 5, null, null, default)).Value!;
+        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, new BlobPart(5), default)).Value!;
 
         Assert.Equal((0L, 10L), (blob.Offset, blob.Size));
         Assert.Equal(Content, await ReadAsync(blob));
@@ -101,7 +102,7 @@ public sealed class BlobTests : UpstreamTest
     {
         var registry = await ServeAsync(context => SendAsync(context, 206, Content));
 
-        Assert.Equal(502, (await Connect(registry.Address).OpenBlobAsync(SomeBlob, 0, null, null, default)).Error?.Status);
+        Assert.Equal(502, (await Connect(registry.Address).OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Error?.Status);
     }
 
     [Fact]
@@ -109,7 +110,7 @@ public sealed class BlobTests : UpstreamTest
     {
         var registry = await ServeAsync(context => context.Response.WriteAsync(Content));
 
-        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, 0, null, null, default)).Value!;
+        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Value!;
 
         Assert.Null(blob.Size);
         Assert.Equal(Content, await ReadAsync(blob));
@@ -122,7 +123,7 @@ public sealed class BlobTests : UpstreamTest
     {
         var registry = ServeRaw(answer);
 
-        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, 0, null, null, default)).Value!;
+        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Value!;
 
         await Assert.ThrowsAnyAsync<IOException>(() => ReadAsync(blob));
         Assert.Equal(10, Counters.Bytes);
@@ -135,7 +136,7 @@ public sealed class BlobTests : UpstreamTest
         var upstream = Connect(
             new UpstreamOptions { Name = "test", Urls = [registry.Address] }, Times with { Stall = TimeSpan.FromMilliseconds(100) });
 
-        var blob = (await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default)).Value!;
+        var blob = (await upstream.OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Value!;
 
         var error = await Assert.ThrowsAsync<IOException>(() => ReadAsync(blob));
         Assert.Contains("sent nothing for 0.1 s", error.Message, StringComparison.Ordinal);
@@ -146,7 +147,7 @@ public sealed class BlobTests : UpstreamTest
     {
         var registry = await ServeAsync(GzipAsync);
 
-        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, 0, null, null, default)).Value!;
+        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Value!;
 
         Assert.Equal((0L, null), (blob.Offset, blob.Size));
         Assert.Equal(Content, await ReadAsync(blob));
@@ -163,7 +164,7 @@ public sealed class BlobTests : UpstreamTest
             return SendAsync(context, 206, "piece");
         });
 
-        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, 5, null, null, default)).Value!;
+        var blob = (await Connect(registry.Address).OpenBlobAsync(SomeBlob, new BlobPart(5), default)).Value!;
 
         Assert.Equal((0L, null), (blob.Offset, blob.Size));
         Assert.Equal(Content, await ReadAsync(blob));
@@ -181,12 +182,12 @@ public sealed class BlobTests : UpstreamTest
         });
         var upstream = Connect(new UpstreamOptions { Name = "test", Urls = [registry.Address], Connections = 1 });
 
-        var answer = await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default);
+        var answer = await upstream.OpenBlobAsync(SomeBlob, BlobPart.Whole, default);
 
         Assert.Equal(502, answer.Error?.Status);
         Assert.Contains(encoding, answer.Error?.Detail, StringComparison.Ordinal);
         // Its only connection is free again.
-        Assert.Equal(502, (await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default)).Error?.Status);
+        Assert.Equal(502, (await upstream.OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Error?.Status);
     }
 
     [Theory]
@@ -198,7 +199,7 @@ public sealed class BlobTests : UpstreamTest
     {
         var registry = await ServeAsync(context => SendAsync(context, status, "{\"errors\":[{\"code\":\"X\",\"message\":\"its words\"}]}"));
 
-        var answer = await Connect(registry.Address).OpenBlobAsync(SomeBlob, 0, null, null, default);
+        var answer = await Connect(registry.Address).OpenBlobAsync(SomeBlob, BlobPart.Whole, default);
 
         Assert.Equal((expected, code), (answer.Error?.Status, answer.Error?.Code));
         Assert.EndsWith("its words", answer.Error?.Detail, StringComparison.Ordinal);

@@ -1,3 +1,4 @@
+using Entrepot.Pull;
 using Entrepot.Upstream;
 using Microsoft.AspNetCore.Http;
 
@@ -11,7 +12,7 @@ public sealed class RedirectTests : UpstreamTest
         var network = await ServeAsync(context => SendAsync(context, 200, "blob"));
         var registry = await RegistryAsync(_ => network.Address + "signed?a=b");
 
-        var blob = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, 0, null, null, default);
+        var blob = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, BlobPart.Whole, default);
 
         Assert.Equal("blob", await ReadAsync(blob.Value));
         var asked = Assert.Single(network.Requests);
@@ -25,7 +26,7 @@ public sealed class RedirectTests : UpstreamTest
     {
         var registry = await RegistryAsync(request => request.Path == "/elsewhere" ? null : "/elsewhere");
 
-        var blob = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, 0, null, null, default);
+        var blob = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, BlobPart.Whole, default);
 
         Assert.Equal("here", await ReadAsync(blob.Value));
         Assert.NotNull(registry.Requests[^1].Header("Authorization"));
@@ -41,7 +42,7 @@ public sealed class RedirectTests : UpstreamTest
         });
         var registry = await RegistryAsync(_ => network.Address.ToString());
 
-        var blob = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, 2, null, "\"tag\"", default);
+        var blob = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, new BlobPart(2) { Validator = "\"tag\"" }, default);
 
         Assert.Equal("ob", await ReadAsync(blob.Value));
         Assert.Equal(("bytes=2-", "\"tag\""), (network.Requests[0].Header("Range"), network.Requests[0].Header("If-Range")));
@@ -55,8 +56,8 @@ public sealed class RedirectTests : UpstreamTest
         var registry = await RegistryAsync(_ => $"{network.Address}{++signatures}");
         var upstream = Connect(Options(registry));
 
-        await ReadAsync((await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default)).Value);
-        await ReadAsync((await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default)).Value);
+        await ReadAsync((await upstream.OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Value);
+        await ReadAsync((await upstream.OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Value);
 
         Assert.Equal(["/1", "/2"], network.Requests.Select(request => request.Target));
     }
@@ -68,7 +69,7 @@ public sealed class RedirectTests : UpstreamTest
         var network = await ServeAsync(context => SendAsync(context, context.Request.Path == "/1" ? 403 : 200, "blob"));
         var registry = await RegistryAsync(_ => $"{network.Address}{++signatures}");
 
-        var blob = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, 0, null, null, default);
+        var blob = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, BlobPart.Whole, default);
 
         Assert.Equal("blob", await ReadAsync(blob.Value));
         Assert.Equal(2, signatures);
@@ -80,7 +81,7 @@ public sealed class RedirectTests : UpstreamTest
         var network = await ServeAsync(context => SendAsync(context, 403));
         var registry = await RegistryAsync(_ => network.Address.ToString());
 
-        var answer = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, 0, null, null, default);
+        var answer = await Connect(Options(registry)).OpenBlobAsync(SomeBlob, BlobPart.Whole, default);
 
         Assert.Equal(502, answer.Error?.Status);
         Assert.Contains("403", answer.Error?.Detail, StringComparison.Ordinal);
@@ -114,7 +115,7 @@ public sealed class RedirectTests : UpstreamTest
         var upstream = Connect(Options(registry));
 
         for (var i = 0; i < 3; i++)
-            Assert.Equal(503, (await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default)).Error?.Status);
+            Assert.Equal(503, (await upstream.OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Error?.Status);
 
         Assert.False(upstream.IsDown);
     }

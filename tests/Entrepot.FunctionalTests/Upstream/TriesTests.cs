@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Entrepot.Pull;
 using Entrepot.Upstream;
 using Microsoft.Extensions.Time.Testing;
 
@@ -175,9 +176,9 @@ public sealed class TriesTests : UpstreamTest
     {
         var registry = await ServeAsync(context => SendAsync(context, 200, "blob"));
         var upstream = Connect(new UpstreamOptions { Name = "test", Urls = [registry.Address], Connections = 1 });
-        var first = (await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default)).Value!;
+        var first = (await upstream.OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Value!;
 
-        var second = upstream.OpenBlobAsync(SomeBlob, 0, null, null, default);
+        var second = upstream.OpenBlobAsync(SomeBlob, BlobPart.Whole, default);
         Assert.False(second.IsCompleted);
         Assert.Single(registry.Requests);
         await first.DisposeAsync();
@@ -191,7 +192,7 @@ public sealed class TriesTests : UpstreamTest
         var registry = await ServeAsync(context => SendAsync(context, 200, "blob"));
         var upstream = Connect(
             new UpstreamOptions { Name = "test", Urls = [registry.Address], Connections = 1 }, Times with { Total = TimeSpan.FromMilliseconds(200) });
-        await using var first = (await upstream.OpenBlobAsync(SomeBlob, 0, null, null, default)).Value!;
+        await using var first = (await upstream.OpenBlobAsync(SomeBlob, BlobPart.Whole, default)).Value!;
 
         var second = await upstream.GetManifestAsync(SomeTag, default);
 

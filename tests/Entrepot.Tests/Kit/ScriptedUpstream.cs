@@ -6,7 +6,14 @@ using Entrepot.Pull;
 namespace Entrepot.Tests.Kit;
 
 /// <summary>One request for a blob's bytes, as the upstream was asked.</summary>
-internal sealed record BlobAsk(Reference Reference, long Offset, long? End, string? Validator);
+internal sealed record BlobAsk(Reference Reference, BlobPart Part)
+{
+    public long Offset => Part.From;
+
+    public long? End => Part.To;
+
+    public string? Validator => Part.Validator;
+}
 
 /// <summary>An upstream that answers as the test says: what it holds, unless a script for the next request was given.</summary>
 internal sealed class ScriptedUpstream(string name = "docker.io") : IUpstream
@@ -19,6 +26,8 @@ internal sealed class ScriptedUpstream(string name = "docker.io") : IUpstream
 
     /// <summary>Patient, so that no timer decides what is served.</summary>
     public FreshnessRules Freshness { get; set; } = new() { RevalidateWait = Timeout.InfiniteTimeSpan };
+
+    public FetchRules Fetching { get; set; } = new();
 
     public TimeSpan TagTtl => Freshness.TagTtl;
 
@@ -64,10 +73,10 @@ internal sealed class ScriptedUpstream(string name = "docker.io") : IUpstream
         return body;
     }
 
-    public Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, long offset, long? end, string? validator, CancellationToken cancel)
+    public Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, BlobPart part, CancellationToken cancel)
     {
-        var ask = new BlobAsk(reference, offset, end, validator);
-        Requests.Enqueue($"GET blob {offset}-{end}");
+        var ask = new BlobAsk(reference, part);
+        Requests.Enqueue($"GET blob {part.From}-{part.To}");
         _asked.Writer.TryWrite(ask);
         return _opens.TryDequeue(out var open) ? open(ask, cancel) : Task.FromResult(Held(ask));
     }

@@ -11,7 +11,8 @@ public sealed class UpstreamSetTests : IDisposable
 
     /// <summary>One change of each property.</summary>
     public static TheoryData<string> Properties =>
-        [.. typeof(UpstreamOptions).GetProperties().Concat(typeof(FreshnessRules).GetProperties()).Select(property => property.Name).Except(["EqualityContract", "Freshness"])];
+        [.. typeof(UpstreamOptions).GetProperties().Concat(typeof(FreshnessRules).GetProperties()).Concat(typeof(FetchRules).GetProperties())
+            .Select(property => property.Name).Except(["EqualityContract", "Freshness", "Fetching"])];
 
     [Theory]
     [MemberData(nameof(Properties))]
@@ -36,6 +37,8 @@ public sealed class UpstreamSetTests : IDisposable
             "NegativeTtl" => Blank with { Freshness = rules with { NegativeTtl = TimeSpan.Zero } },
             "ServeWhenDenied" => Blank with { Freshness = rules with { ServeWhenDenied = true } },
             "Offline" => Blank with { Freshness = rules with { Offline = true } },
+            "ParallelRuns" => Blank with { Fetching = new FetchRules { ParallelRuns = 1 } },
+            "Fill" => Blank with { Fetching = new FetchRules { Fill = FillMode.Touched } },
             _ => throw new ArgumentException($"UpstreamOptions.{property} is new: it has to count in Equals", nameof(property)),
         };
 
