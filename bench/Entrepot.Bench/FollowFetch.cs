@@ -51,7 +51,7 @@ public class FollowFetch
 
     private async Task<Blob> JoinAsync(FetchTable fetches, MemoryUpstream upstream)
     {
-        var follow = await fetches.Join(_reference, upstream).Fetch.FollowAsync(CancellationToken.None);
+        var follow = await fetches.Join(_reference, null, upstream).Fetch.FollowAsync(null, CancellationToken.None);
         return follow.Blob ?? throw new InvalidOperationException($"{follow.Kind}: {follow.Error?.Detail}");
     }
 

@@ -61,9 +61,9 @@ public class HashAndWrite : IAsyncDisposable
 
     private async Task<IPartialBlob> WriteAsync()
     {
-        var partial = await _store.CreateAsync(_digest, CancellationToken.None);
+        var partial = await _store.CreateAsync(_digest, FillMode.Complete, CancellationToken.None);
         for (var position = 0; position < Size; position += Chunk)
-            await partial.WriteAsync(_content.AsMemory(position, Chunk), CancellationToken.None);
+            await partial.WriteAsync(_content.AsMemory(position, Chunk), position, CancellationToken.None);
         return await partial.VerifyAsync(CancellationToken.None) ? partial : throw new InvalidDataException("what was written is not what was given");
     }
 }

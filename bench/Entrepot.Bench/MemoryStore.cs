@@ -28,18 +28,30 @@ internal sealed class MemoryStore(int capacity) : IBlobStore
 
     public Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel) => Task.FromResult<bool?>(null);
 
-    public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel) => new(new Partial(_bytes));
+    public ValueTask<IPartialBlob> CreateAsync(Digest digest, FillMode fill, CancellationToken cancel) => new(new Partial(_bytes));
 
     private sealed class Partial(byte[] bytes) : IPartialBlob
     {
-        public long Length { get; private set; }
+        private readonly Lock _gate = new();
+        private readonly Extents _written = new();   // guarded by _gate
+
+        public PartialState? Left => null;
+
+        public Extents Written()
+        {
+            lock (_gate) return new Extents(_written);
+        }
+
+        public void Describe(long size, string? validator)
+        {
+        }
 
         public ValueTask<bool> ReserveAsync(long size, CancellationToken cancel) => new(true);
 
-        public ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
+        public ValueTask WriteAsync(ReadOnlyMemory<byte> content, long offset, CancellationToken cancel)
         {
-            content.Span.CopyTo(bytes.AsSpan((int)Length));
-            Length += content.Length;
+            content.Span.CopyTo(bytes.AsSpan((int)offset));
+            lock (_gate) _written.Add(new ByteSpan(offset, offset + content.Length));
             return default;
         }
 
@@ -48,6 +60,8 @@ internal sealed class MemoryStore(int capacity) : IBlobStore
         public ValueTask<bool> VerifyAsync(CancellationToken cancel) => new(true);
 
         public ValueTask CommitAsync(CancellationToken cancel) => default;
+
+        public ValueTask RestAsync(CancellationToken cancel) => default;
 
         public ValueTask DisposeAsync() => default;
     }

@@ -131,7 +131,7 @@ internal sealed class DiskPartial : IPartialBlob
         _space.Wrote(bytes.Length);
         lock (_gate)
         {
-            Debug.Assert(!_written.Covers(span), "no byte is written twice");
+            Debug.Assert(span.Length == 0 || !_written.Covers(span), "no byte is written twice");
             _written.Add(span);
             _unsaved += bytes.Length;
             if (isNext) (_hashed, _isHashing) = (span.To, false);

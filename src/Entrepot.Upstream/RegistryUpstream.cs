@@ -136,7 +136,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
                 return await response.RefusalAsync(RegistryError.BlobUnknown, cancel);
 
             if (response.Status == HttpStatusCode.PartialContent && !response.IsEncoded && range.Carried(response.Content) is { } carried)
-                return await OpenAsync(response, carried.From!.Value, carried.Length, cancel);
+                return await OpenAsync(response, carried.From!.Value, carried.Length, isPart: true, cancel);
 
             // It does not do ranges in a way that can be trusted: from the beginning, then, and only once.
             response.Dispose();
@@ -176,9 +176,9 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         new("blob", method, $"/v2/{reference.Repository}/blobs/{reference.Digest}", reference.Repository);
 
     private static Task<Answer<UpstreamBlob>> OpenWholeAsync(RegistryResponse response, CancellationToken cancel) =>
-        OpenAsync(response, 0, response.IsEncoded ? null : response.Content.ContentLength, cancel);
+        OpenAsync(response, 0, response.IsEncoded ? null : response.Content.ContentLength, isPart: false, cancel);
 
-    private static async Task<Answer<UpstreamBlob>> OpenAsync(RegistryResponse response, long offset, long? size, CancellationToken cancel)
+    private static async Task<Answer<UpstreamBlob>> OpenAsync(RegistryResponse response, long offset, long? size, bool isPart, CancellationToken cancel)
     {
         RegistryResponse? unowned = response;
         try
@@ -187,7 +187,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
             if (!opened.Has(out var body, out var error)) return error;
 
             unowned = null;
-            return new UpstreamBlob { Content = body, Offset = offset, Size = size, Validator = response.StrongTag };
+            return new UpstreamBlob { Content = body, Offset = offset, Size = size, IsPart = isPart, Validator = response.StrongTag };
         }
         finally
         {

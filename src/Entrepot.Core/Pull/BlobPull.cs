@@ -36,20 +36,21 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
             if (await FindAsync(reference.Digest, cancel) is { } stored)
                 return new(found, Part(stored, range), stored: found is not PullSource.Hit) { AsOf = found is PullSource.Hit ? stored.StoredAt : null };
 
-            var (fetch, started) = fetches.Join(reference, upstream);
+            var (fetch, started) = fetches.Join(reference, range, upstream);
             var source = started ? PullSource.Fetched : fetch.IsVerified ? PullSource.Hit : PullSource.Joined;
-            var follow = await fetch.FollowAsync(cancel);
+            var follow = await fetch.FollowAsync(range, cancel);
             switch (follow.Kind)
             {
                 case FollowKind.Following:
+                    if (follow.IsThere && follow.Blob!.From > 0) source = PullSource.Hit;   // nobody has to fetch it
                     return await FollowAsync(reference, range, upstream, fetch, follow.Blob!, source, cancel);
                 case FollowKind.StoreFailed:
                     return await PassAsync(reference, range, null, upstream, cancel);
                 case FollowKind.Failed when started || follow.Error!.IsOutage || IsSameRepository(fetch.Leader, reference):
                     return new(follow.Error!);
 
-                // Another repository was refused, which says nothing of this one.
-                case FollowKind.Failed:
+                // Another repository was refused, which says nothing of this one; or another fetch goes on with what there is.
+                case FollowKind.Failed or FollowKind.Rested:
                     continue;
 
                 // It ended before it could be followed; where its bytes came from stays true, unless it had found them in the store itself.
@@ -65,22 +66,15 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
     {
         var content = Part(blob, range);
         if (content.Span is not { } span || blob.Size == 0) return new(source, content, stored: true);
-
-        var passing = fetch.IsPassing;
-        if (passing && span.From == 0 && fetch.Arrived <= PassingPartial.WindowBytes)
+        if (!fetch.IsPassing) return new(source, content, stored: true);
+        if (span.From == 0 && fetch.Arrived <= PassingPartial.WindowBytes)
             return new(PullSource.Bypass, content with { Blob = new BypassBlob(blob, reference, upstream) }, Bypassed);
 
-        if (passing || (!fetch.IsVerified && FetchPlan.IsFar(span.From, fetch.Arrived)))
-        {
-            await blob.DisposeAsync();
-            return await PassAsync(reference, range, blob.Size, upstream, cancel);
-        }
-
-        blob.HoldTail = span.From == 0;
-        return new(source, content, stored: true);
+        await blob.DisposeAsync();
+        return await PassAsync(reference, range, blob.Size, upstream, cancel);
     }
 
-    // Straight from the upstream: what lies too far ahead of the run, or what the store does not take.
+    // Straight from the upstream: what the store does not take, and what of it has gone by.
     private static async Task<Pulled<BlobContent>> PassAsync(
         Reference reference, RangeRequest? range, long? size, IUpstream upstream, CancellationToken cancel)
     {

@@ -63,7 +63,7 @@ public static class FetchPlan
 
     /// <summary>Where the next run begins and how much it is asked for.</summary>
     /// <returns><see langword="null"/> if no run is to begin now.</returns>
-    public static NextRun? Next(in FetchView view)
+    public static NextRun? Next(FetchView view)
     {
         if (view.Runs.Count >= view.MostRuns) return null;
 
@@ -82,7 +82,7 @@ public static class FetchPlan
     }
 
     /// <summary>Whether a byte that a reader waits for has arrived, or is about to by a run that is near it.</summary>
-    public static bool IsComing(in FetchView view, long offset)
+    public static bool IsComing(FetchView view, long offset)
     {
         if (view.Arrived.EndFrom(offset) > offset) return true;
         foreach (var run in view.Runs)
@@ -110,7 +110,7 @@ public static class FetchPlan
     }
 
     // Who has waited longest comes first, so that nobody waits for more than the runs of those before him.
-    private static ByteSpan WaitedFor(in FetchView view, Extents claimed, List<ByteSpan> waiting)
+    private static ByteSpan WaitedFor(FetchView view, Extents claimed, List<ByteSpan> waiting)
     {
         var (from, wanted) = (waiting[0].From, waiting[0].To);
 
@@ -136,13 +136,13 @@ public static class FetchPlan
     }
 
     // Shares that get smaller towards the end, so that all runs end at about the same time.
-    private static long Stripe(in FetchView view, Extents claimed) =>
+    private static long Stripe(FetchView view, Extents claimed) =>
         view.MostRuns == 1 || view.Size < ParallelFrom
             ? view.Size
             : Math.Clamp((view.Size - claimed.Total) / (2 * view.MostRuns), LeastStripe, view.Stripe);
 }
 
-/// <summary>What a fetch knows when it decides about its next run. An immutable value, valid as long as what it points to is not changed.</summary>
+/// <summary>What a fetch knows when it decides about its next run. Immutable, valid as long as what it points to is not changed.</summary>
 /// <param name="Size">Bytes of the whole blob.</param>
 /// <param name="Arrived">What has arrived.</param>
 /// <param name="Runs">What each active run still brings.</param>
@@ -151,7 +151,7 @@ public static class FetchPlan
 /// <param name="MostRuns">Most runs at once; at least 1.</param>
 /// <param name="Stripe">Most that one of several runs is asked for, in bytes.</param>
 /// <param name="Fill">Whether all of it is wanted, or only what is waited for.</param>
-public readonly record struct FetchView(
+public sealed record FetchView(
     long Size, Extents Arrived, IReadOnlyList<ByteSpan> Runs, IReadOnlyList<ByteSpan> Waiting, long Near, int MostRuns, long Stripe, FillMode Fill);
 
 /// <summary>A run that is to begin.</summary>

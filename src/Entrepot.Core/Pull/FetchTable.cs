@@ -39,22 +39,25 @@ public sealed class FetchTable : IAsyncDisposable
     }
 
     /// <summary>Joins the running fetch of a digest, or starts one.</summary>
+    /// <param name="reference">The blob.</param>
+    /// <param name="range">What is wanted of it first; <see langword="null"/> for all.</param>
+    /// <param name="upstream">Where it comes from, if it has to be started.</param>
     /// <returns>The fetch, and whether this call started it.</returns>
     /// <exception cref="ObjectDisposedException">The process is ending.</exception>
-    public (Fetch Fetch, bool Started) Join(Reference reference, IUpstream upstream)
+    public (Fetch Fetch, bool Started) Join(Reference reference, RangeRequest? range, IUpstream upstream)
     {
         lock (_gate)
         {
             if (_running.TryGetValue(reference.Digest, out var one)) return (one.Fetch, false);
             ObjectDisposedException.ThrowIf(_stopped, this);
 
-            var fetch = new Fetch(reference);
+            var fetch = new Fetch(reference, range, upstream.Fetching, _clock);
             _running.Add(reference.Digest, (fetch, Task.Run(() => RunAsync(fetch, upstream))));
             return (fetch, true);
         }
     }
 
-    /// <summary>Ends all fetches and waits until they have ended. What had arrived is discarded, and none can begin any more.</summary>
+    /// <summary>Ends all fetches and waits until they have ended. What had arrived rests, and none can begin any more.</summary>
     public async ValueTask DisposeAsync()
     {
         Task[] runs;
@@ -71,13 +74,14 @@ public sealed class FetchTable : IAsyncDisposable
 
     private async Task RunAsync(Fetch fetch, IUpstream upstream)
     {
-        var run = new FetchRun(fetch, upstream, _store, _clock);
-        var end = await run.RunAsync(_stop.Token);
-        Interlocked.Add(ref _wrong, run.VerifyFailures);
+        var fill = new FetchFill(fetch, upstream, _store, _clock);
+        var end = await fill.RunAsync(_stop.Token);
+        Interlocked.Add(ref _wrong, fill.VerifyFailures);
 
         // Out of the table first: whoever sees the fetch end and tries again must start a new one, or find the blob in the store.
         lock (_gate) _running.Remove(fetch.Leader.Digest);
-        if (end.Error is null || fetch.IsVerified) fetch.End(end.Error);
+        if (end.Rested) fetch.Rest();
+        else if (end.Error is null || fetch.IsVerified) fetch.End(end.Error);
         else fetch.Fail(end.Error, end.StoreFailed);
         await fetch.LeaveAsync();
         Ended?.Invoke(end);
@@ -86,8 +90,9 @@ public sealed class FetchTable : IAsyncDisposable
 
 /// <summary>How a fetch ended.</summary>
 /// <param name="Reference">What was fetched, and from where.</param>
-/// <param name="Bytes">Bytes that arrived, as far as they were in order.</param>
+/// <param name="Bytes">Bytes that had arrived by then, those of earlier fetches among them.</param>
 /// <param name="Error">What went wrong; <see langword="null"/> if nothing did.</param>
 /// <param name="StoreFailed">Whether it was the store that went wrong.</param>
 /// <param name="Fault">What was thrown, if something was.</param>
-public sealed record FetchEnd(Reference Reference, long Bytes, RegistryError? Error, bool StoreFailed = false, Exception? Fault = null);
+/// <param name="Rested">Whether it ended because nobody wants more of it now.</param>
+public sealed record FetchEnd(Reference Reference, long Bytes, RegistryError? Error, bool StoreFailed = false, Exception? Fault = null, bool Rested = false);

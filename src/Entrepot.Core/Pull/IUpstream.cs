@@ -93,6 +93,9 @@ public sealed class UpstreamBlob : IAsyncDisposable
     /// <summary>Bytes of the whole blob; <see langword="null"/> if the upstream does not say.</summary>
     public required long? Size { get; init; }
 
+    /// <summary>Whether a range was asked for and given. What begins at 0 may be the whole blob all the same.</summary>
+    public bool IsPart { get; init; }
+
     /// <summary>A strong ETag; <see langword="null"/> if there was none.</summary>
     public string? Validator { get; init; }
 

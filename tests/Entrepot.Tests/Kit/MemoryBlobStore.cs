@@ -100,12 +100,15 @@ internal sealed class MemoryBlobStore : IBlobStore
         return null;
     }
 
-    public ValueTask<IPartialBlob> CreateAsync(Digest digest, CancellationToken cancel)
+    /// <summary>What rests, and which bytes of it there are.</summary>
+    public ConcurrentDictionary<Digest, (PartialState State, byte[] Content)> Resting { get; } = new();
+
+    public ValueTask<IPartialBlob> CreateAsync(Digest digest, FillMode fill, CancellationToken cancel)
     {
         if (CreateFault is { } fault) throw fault;
         Interlocked.Increment(ref _created);
         Interlocked.Increment(ref _partials);
-        return new(new Partial(this, digest));
+        return new(Resting.TryRemove(digest, out var left) ? new Partial(this, digest, left.State, left.Content) : new Partial(this, digest, null, []));
     }
 
     private static int Copy(ReadOnlySpan<byte> content, long offset, Memory<byte> buffer)
@@ -130,22 +133,39 @@ internal sealed class MemoryBlobStore : IBlobStore
         public override ValueTask DisposeAsync() => default;
     }
 
-    private sealed class Partial(MemoryBlobStore store, Digest digest) : IPartialBlob
+    private sealed class Partial(MemoryBlobStore store, Digest digest, PartialState? left, byte[] content) : IPartialBlob
     {
         private readonly Lock _gate = new();
-        private readonly MemoryStream _content = new();   // guarded by _gate
+        private readonly Extents _written = left is null ? new() : new(left.Written);   // guarded by _gate
+        private byte[] _content = content;                                              // guarded by _gate
+        private (long Size, string? Validator)? _description = left is null ? null : (left.Size, left.Validator);
         private bool? _isRight;
         private bool _disposed;
 
-        public long Length { get { lock (_gate) return _content.Length; } }
+        public PartialState? Left => left;
+
+        public Extents Written()
+        {
+            lock (_gate) return new Extents(_written);
+        }
+
+        public void Describe(long size, string? validator) => _description = (size, validator);
 
         public ValueTask<bool> ReserveAsync(long size, CancellationToken cancel) => new(!store.IsFull || size <= store.Room);
 
-        public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel)
+        public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, long offset, CancellationToken cancel)
         {
-            if (_isRight is not null) throw new InvalidOperationException("a verified blob does not grow");
-            if (store.WriteFault is { } fault && Length + bytes.Length > store.Room) throw fault;
-            lock (_gate) _content.Write(bytes.Span);
+            lock (_gate)
+            {
+                if (_isRight is not null) throw new InvalidOperationException("a verified blob does not grow");
+                if (store.WriteFault is { } fault && _written.Total + bytes.Length > store.Room) throw fault;
+                var span = new ByteSpan(offset, offset + bytes.Length);
+                Assert.True(bytes.IsEmpty || _written.FirstGap(offset, span.To) == span, "no byte is written twice");
+                if (_content.Length < span.To) Array.Resize(ref _content, (int)Math.Max(span.To, 2L * _content.Length));
+                bytes.CopyTo(_content.AsMemory((int)offset));
+                _written.Add(span);
+            }
+
             Interlocked.Add(ref store._written, bytes.Length);
             return default;
         }
@@ -155,18 +175,29 @@ internal sealed class MemoryBlobStore : IBlobStore
             Assert.False(_disposed, "a partial blob is not read after its disposal by those who were not there before");
             return new Reader(size, (buffer, offset) =>
             {
-                lock (_gate) return Copy(_content.GetBuffer().AsSpan(0, (int)_content.Length), offset, buffer);
+                lock (_gate)
+                {
+                    var end = Math.Min(_written.EndFrom(offset), offset + buffer.Length);
+                    return Copy(_content.AsSpan(0, (int)end), offset, buffer);
+                }
             });
         }
 
-        public ValueTask<bool> VerifyAsync(CancellationToken cancel) => new(_isRight ??= digest.Matches(_content.ToArray()));
+        public ValueTask<bool> VerifyAsync(CancellationToken cancel) => new(_isRight ??= digest.Matches(Bytes()));
 
         public async ValueTask CommitAsync(CancellationToken cancel)
         {
             if (_isRight is not true) throw new InvalidOperationException("only a verified blob can be committed");
             await store.Flush.WaitAsync(cancel);
             if (store.CommitFault is { } fault) throw fault;
-            store._blobs[digest] = _content.ToArray();
+            store._blobs[digest] = Bytes();
+        }
+
+        public ValueTask RestAsync(CancellationToken cancel)
+        {
+            Assert.NotNull(_description);
+            store.Resting[digest] = (new PartialState(_description.Value.Size, _description.Value.Validator, Written()), _content);
+            return default;
         }
 
         public ValueTask DisposeAsync()
@@ -175,6 +206,11 @@ internal sealed class MemoryBlobStore : IBlobStore
             _disposed = true;
             Interlocked.Decrement(ref store._partials);
             return default;
+        }
+
+        private byte[] Bytes()
+        {
+            lock (_gate) return _content[..(int)_written.EndFrom(0)];
         }
     }
 }

@@ -45,9 +45,9 @@ internal sealed class PullKit
     public Task<FetchEnd> EndOf(Digest digest) => EndSignal(digest).Task.Soon();
 
     /// <summary>Joins the fetch of a digest and follows it.</summary>
-    public async Task<FollowedBlob> FollowAsync(Digest digest)
+    public async Task<FollowedBlob> FollowAsync(Digest digest, RangeRequest? range = null)
     {
-        var follow = await Fetches.Join(Of(digest), Upstream).Fetch.FollowAsync(default).Soon();
+        var follow = await Fetches.Join(Of(digest), range, Upstream).Fetch.FollowAsync(range, default).Soon();
         Assert.Equal(FollowKind.Following, follow.Kind);
         return follow.Blob!;
     }

@@ -27,7 +27,8 @@ internal sealed class ScriptedUpstream(string name = "docker.io") : IUpstream
     /// <summary>Patient, so that no timer decides what is served.</summary>
     public FreshnessRules Freshness { get; set; } = new() { RevalidateWait = Timeout.InfiniteTimeSpan };
 
-    public FetchRules Fetching { get; set; } = new();
+    /// <summary>One run for each blob, so that a script is asked in order.</summary>
+    public FetchRules Fetching { get; set; } = new() { ParallelRuns = 1 };
 
     public TimeSpan TagTtl => Freshness.TagTtl;
 
@@ -110,6 +111,6 @@ internal sealed class ScriptedUpstream(string name = "docker.io") : IUpstream
     {
         if (!_blobs.TryGetValue(ask.Reference.Digest, out var content)) return RegistryError.BlobUnknown;
         var end = (int)Math.Min(content.Length, ask.End ?? content.Length);
-        return new UpstreamBlob { Content = new MemoryStream(content[(int)ask.Offset..end]), Offset = ask.Offset, Size = content.Length };
+        return new UpstreamBlob { Content = new MemoryStream(content[(int)ask.Offset..end]), Offset = ask.Offset, Size = content.Length, IsPart = ask.Offset > 0 || ask.End is not null };
     }
 }

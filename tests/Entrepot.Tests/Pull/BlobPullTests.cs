@@ -89,7 +89,7 @@ public sealed class BlobPullTests : IAsyncLifetime
         var leader = _kit.BlobAsync(Digest);
         await Upstream.AskedAsync();
         var fetch = _kit.Fetches.Find(Digest)!;
-        var joined = fetch.FollowAsync(default);
+        var joined = fetch.FollowAsync(null, default);
         gate.SetResult(RegistryError.Silent("scripted"));
 
         Assert.Equal((PullSource.Failed, 504), ((await leader).Source, (await leader).Error!.Status));

@@ -22,8 +22,14 @@ public sealed class ExtentsTests
             model.AsSpan(from, to - from).Fill(true);
 
             Assert.Equal(model.Count(there => there), extents.Total);
+            Assert.Equal(Runs(model), extents.Spans);
             for (var offset = 0; offset <= Size; offset++)
+            {
+                var gap = offset >= Size ? -1 : Array.FindIndex(model, offset, Size - offset, there => !there);
+                Assert.Equal(gap < 0 ? null : new ByteSpan(gap, gap + model.Skip(gap).Take(Size - gap).TakeWhile(there => !there).Count()), extents.FirstGap(offset, Size));
+                if (!model[offset]) Assert.Equal(Array.FindLastIndex(model, offset, there => there) + 1, extents.GapStart(offset));
                 Assert.Equal(offset + model.Skip(offset).TakeWhile(there => there).Count(), extents.EndFrom(offset));
+            }
         }
     });
 
@@ -49,5 +55,15 @@ public sealed class ExtentsTests
         extents.Clear();
 
         Assert.Equal((0, 0), (extents.Total, extents.EndFrom(0)));
+    }
+
+    private static IEnumerable<ByteSpan> Runs(bool[] model)
+    {
+        for (var from = 0; from < model.Length; from++)
+        {
+            var length = model.Skip(from).TakeWhile(there => there).Count();
+            if (length > 0) yield return new ByteSpan(from, from + length);
+            from += length;
+        }
     }
 }

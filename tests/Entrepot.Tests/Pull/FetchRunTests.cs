@@ -41,7 +41,7 @@ public sealed class FetchRunTests : IAsyncLifetime
         Upstream.ThenBody(Size).Give(_content.AsMemory(0, 1000)).Break();
         for (var i = 0; i < 10; i++) Upstream.Then(RegistryError.Down("scripted"));
 
-        _kit.Fetches.Join(PullKit.Of(Digest), Upstream);
+        _kit.Fetches.Join(PullKit.Of(Digest), null, Upstream);
         var end = await _kit.EndOf(Digest);
 
         Assert.Equal((503, 1000, false), (end.Error!.Status, end.Bytes, end.StoreFailed));
@@ -55,7 +55,7 @@ public sealed class FetchRunTests : IAsyncLifetime
         Upstream.ThenBody(Size).Give(_content.AsMemory(0, 1000)).Break();
         Upstream.Then(RegistryError.Denied);
 
-        _kit.Fetches.Join(PullKit.Of(Digest), Upstream);
+        _kit.Fetches.Join(PullKit.Of(Digest), null, Upstream);
 
         Assert.Equal(403, (await _kit.EndOf(Digest)).Error!.Status);
         Assert.Equal(2, Upstream.Requests.Count);
@@ -170,7 +170,7 @@ public sealed class FetchRunTests : IAsyncLifetime
     {
         for (var i = 0; i < 10; i++) Upstream.ThenBody(Size, offset: 7);
 
-        _kit.Fetches.Join(PullKit.Of(Digest), Upstream);
+        _kit.Fetches.Join(PullKit.Of(Digest), null, Upstream);
 
         Assert.Equal(502, (await _kit.EndOf(Digest)).Error!.Status);
     }
@@ -180,7 +180,7 @@ public sealed class FetchRunTests : IAsyncLifetime
     {
         for (var i = 0; i < 20; i++) Upstream.ThenBody(Size, offset: 0).Give(Waiting.Bytes(150_000, seed: 100 + i)).Break();
 
-        _kit.Fetches.Join(PullKit.Of(Digest), Upstream);
+        _kit.Fetches.Join(PullKit.Of(Digest), null, Upstream);
 
         Assert.NotNull((await _kit.EndOf(Digest)).Error);
         Assert.True(Upstream.Requests.Count < 20);
@@ -190,7 +190,7 @@ public sealed class FetchRunTests : IAsyncLifetime
     public async Task Fill_SizeIsNotTold_IsKnownAtTheEnd()
     {
         var body = Upstream.ThenBody(null).Give(_content);
-        var follow = _kit.Fetches.Join(PullKit.Of(Digest), Upstream).Fetch.FollowAsync(default);
+        var follow = _kit.Fetches.Join(PullKit.Of(Digest), null, Upstream).Fetch.FollowAsync(null, default);
         body.End();
         await follow.Soon();
 
@@ -205,7 +205,7 @@ public sealed class FetchRunTests : IAsyncLifetime
         Upstream.ThenBody(null).Give(_content.AsMemory(0, 2000)).Break();
         Upstream.ThenBody(1000, offset: 0).Give(shorter).End();
 
-        _kit.Fetches.Join(PullKit.Of(Digest.Of(shorter)), Upstream);
+        _kit.Fetches.Join(PullKit.Of(Digest.Of(shorter)), null, Upstream);
 
         Assert.Null((await _kit.EndOf(Digest.Of(shorter))).Error);
     }
@@ -242,9 +242,9 @@ public sealed class FetchRunTests : IAsyncLifetime
     {
         _kit.Store.CreateFault = new IOException("no space left on device");
 
-        var (fetch, _) = _kit.Fetches.Join(PullKit.Of(Digest), Upstream);
+        var (fetch, _) = _kit.Fetches.Join(PullKit.Of(Digest), null, Upstream);
 
-        Assert.Equal(FollowKind.StoreFailed, (await fetch.FollowAsync(default).Soon()).Kind);
+        Assert.Equal(FollowKind.StoreFailed, (await fetch.FollowAsync(null, default).Soon()).Kind);
         var end = await _kit.EndOf(Digest);
         Assert.True(end.StoreFailed);
         Assert.Same(_kit.Store.CreateFault, end.Fault);

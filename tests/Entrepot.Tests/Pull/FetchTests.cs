@@ -54,8 +54,7 @@ public sealed class FetchTests : IAsyncLifetime
 
         await blob.ReadAsync(0, content.Length - Tail);
         var tail = blob.ReadAsync(new byte[Tail], content.Length - Tail, default);
-        var unheld = await _kit.FollowAsync(Digest.Of(content));
-        unheld.HoldTail = false;
+        var unheld = await _kit.FollowAsync(Digest.Of(content), new RangeRequest(1, null));
         Assert.Equal(content[^100..^1], await unheld.ReadAsync(content.Length - 100, 99));   // so they have arrived
 
         Assert.False(tail.IsCompleted);
@@ -105,7 +104,7 @@ public sealed class FetchTests : IAsyncLifetime
     public async Task Follow_EmptyBlob_WaitsForVerification()
     {
         var right = _kit.Upstream.ThenBody(0);
-        var follow = _kit.Fetches.Join(PullKit.Of(Digest.Of([])), _kit.Upstream).Fetch.FollowAsync(default);
+        var follow = _kit.Fetches.Join(PullKit.Of(Digest.Of([])), null, _kit.Upstream).Fetch.FollowAsync(null, default);
         right.End();
         var result = await follow.Soon();
         Assert.True(result.Kind is FollowKind.Stored || await result.Blob!.ReadAsync() is []);
@@ -114,10 +113,10 @@ public sealed class FetchTests : IAsyncLifetime
         var gate = new TaskCompletionSource<Answer<UpstreamBlob>>();
         _kit.Upstream.ThenBody(0).End();
         _kit.Upstream.Then((_, _) => gate.Task);
-        var (fetch, _) = _kit.Fetches.Join(notEmpty, _kit.Upstream);
+        var (fetch, _) = _kit.Fetches.Join(notEmpty, null, _kit.Upstream);
         while ((await _kit.Upstream.AskedAsync()).Reference != notEmpty) { }
         await _kit.Upstream.AskedAsync();   // the second look, so the size is known
-        var waiting = fetch.FollowAsync(default);
+        var waiting = fetch.FollowAsync(null, default);
         Assert.False(waiting.IsCompleted);
         gate.SetResult(new UpstreamBlob { Content = Stream.Null, Offset = 0, Size = 0 });
         var refused = await waiting.Soon();
@@ -182,7 +181,7 @@ public sealed class FetchTests : IAsyncLifetime
     {
         var content = Waiting.Bytes(1000);
         var body = _kit.Upstream.ThenBody(content.Length);
-        var (fetch, started) = _kit.Fetches.Join(PullKit.Of(Digest.Of(content)), _kit.Upstream);
+        var (fetch, started) = _kit.Fetches.Join(PullKit.Of(Digest.Of(content)), null, _kit.Upstream);
         Assert.True(started);
         Assert.Equal(1, _kit.Fetches.Count);
         Assert.Same(fetch, _kit.Fetches.Find(Digest.Of(content)));
@@ -192,7 +191,7 @@ public sealed class FetchTests : IAsyncLifetime
 
         Assert.Equal(0, _kit.Fetches.Count);
         Assert.True(fetch.IsVerified);
-        Assert.Equal(FollowKind.Stored, (await fetch.FollowAsync(default).Soon()).Kind);
+        Assert.Equal(FollowKind.Stored, (await fetch.FollowAsync(null, default).Soon()).Kind);
     }
 
     [Fact]
@@ -200,9 +199,9 @@ public sealed class FetchTests : IAsyncLifetime
     {
         var digest = _kit.Store.Put(Waiting.Bytes(1000));
 
-        var (fetch, _) = _kit.Fetches.Join(PullKit.Of(digest), _kit.Upstream);
+        var (fetch, _) = _kit.Fetches.Join(PullKit.Of(digest), null, _kit.Upstream);
 
-        Assert.Equal(FollowKind.Stored, (await fetch.FollowAsync(default).Soon()).Kind);
+        Assert.Equal(FollowKind.Stored, (await fetch.FollowAsync(null, default).Soon()).Kind);
         Assert.Empty(_kit.Upstream.Requests);
     }
 
@@ -218,15 +217,15 @@ public sealed class FetchTests : IAsyncLifetime
             return RegistryError.Down("not reached");
         });
         var blob = await kit.FollowAsync(Digest.Of(content));
-        var (opening, _) = kit.Fetches.Join(PullKit.Of(Digest.Of("other"u8)), kit.Upstream);
+        var (opening, _) = kit.Fetches.Join(PullKit.Of(Digest.Of("other"u8)), null, kit.Upstream);
         var read = blob.ReadAsync(new byte[10], 10, default);
 
         await kit.Fetches.DisposeAsync().Soon();
 
         await Assert.ThrowsAsync<FetchFailedException>(() => read.Soon());
-        Assert.Equal(503, (await opening.FollowAsync(default).Soon()).Error!.Status);
+        Assert.Equal(503, (await opening.FollowAsync(null, default).Soon()).Error!.Status);
         await body.Disposed.Soon();
-        Assert.Throws<ObjectDisposedException>(() => kit.Fetches.Join(PullKit.Of(Digest.Of("third"u8)), kit.Upstream));
+        Assert.Throws<ObjectDisposedException>(() => kit.Fetches.Join(PullKit.Of(Digest.Of("third"u8)), null, kit.Upstream));
         await blob.DisposeAsync();
         Assert.Equal(0, kit.Store.Partials);
     }

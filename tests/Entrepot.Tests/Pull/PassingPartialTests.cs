@@ -20,9 +20,9 @@ public sealed class PassingPartialTests : IDisposable
     {
         var fast = _passing.OpenReader(_content.Length);
         var slow = _passing.OpenReader(_content.Length);
-        var written = _passing.WriteAsync(_content.AsMemory(0, Window / 2 + 10), default).AsTask();
+        var written = _passing.WriteAsync(_content.AsMemory(0, Window / 2 + 10), 0, default).AsTask();
         Assert.False(written.IsCompleted);
-        Assert.Equal(Window / 2, _passing.Length);
+        Assert.Equal(Window / 2, _passing.Written().Total);
 
         Assert.Equal(_content[..10], await fast.ReadAsync(0, 10));
 
@@ -36,13 +36,13 @@ public sealed class PassingPartialTests : IDisposable
     {
         var fast = _passing.OpenReader(_content.Length);
         var slow = _passing.OpenReader(_content.Length);
-        await _passing.WriteAsync(_content.AsMemory(0, Window / 2), default);
+        await _passing.WriteAsync(_content.AsMemory(0, Window / 2), 0, default);
         await fast.ReadAsync(0, Window / 2);
 
-        await _passing.WriteAsync(_content.AsMemory(Window / 2, Window / 2), default);
+        await _passing.WriteAsync(_content.AsMemory(Window / 2, Window / 2), Window / 2, default);
         Assert.Equal(_content[..1], await slow.ReadAsync(0, 1));
         await fast.ReadAsync(Window / 2, 1);
-        await _passing.WriteAsync(_content.AsMemory(Window, 1), default);
+        await _passing.WriteAsync(_content.AsMemory(Window, 1), Window, default);
 
         await Assert.ThrowsAsync<IOException>(() => slow.ReadAsync(0, 1));
         Assert.Equal(_content[1..2], await slow.ReadAsync(1, 1));
@@ -56,7 +56,7 @@ public sealed class PassingPartialTests : IDisposable
         await using var small = new PassingPartial(Digest.Of(_content.AsSpan(0, size)), size);
         var reader = small.OpenReader(size);
 
-        await small.WriteAsync(_content.AsMemory(0, size), default).AsTask().Soon();
+        await small.WriteAsync(_content.AsMemory(0, size), 0, default).AsTask().Soon();
 
         Assert.True(await small.VerifyAsync(default));
         Assert.Equal(_content[..size], await reader.ReadAsync(0, size));
@@ -68,13 +68,13 @@ public sealed class PassingPartialTests : IDisposable
         var reader = _passing.OpenReader(_content.Length);
         var written = Task.Run(async () =>
         {
-            for (var at = 0; at < _content.Length; at += 70_001) await _passing.WriteAsync(_content.AsMemory(at, Math.Min(70_001, _content.Length - at)), default);
+            for (var at = 0; at < _content.Length; at += 70_001) await _passing.WriteAsync(_content.AsMemory(at, Math.Min(70_001, _content.Length - at)), at, default);
         });
         var read = new MemoryStream();
         var buffer = new byte[33_333];
         while (read.Length < _content.Length)
         {
-            while (_passing.Length == read.Length) await Task.Yield();
+            while (_passing.Written().Total == read.Length) await Task.Yield();
             read.Write(buffer, 0, await reader.ReadAsync(buffer, read.Length, default));
         }
 
@@ -88,7 +88,7 @@ public sealed class PassingPartialTests : IDisposable
     {
         var one = _passing.OpenReader(_content.Length);
         var other = _passing.OpenReader(_content.Length);
-        var written = _passing.WriteAsync(_content, default).AsTask();
+        var written = _passing.WriteAsync(_content, 0, default).AsTask();
         await one.DisposeAsync();
         Assert.False(written.IsCompleted);
 
@@ -100,7 +100,7 @@ public sealed class PassingPartialTests : IDisposable
     [Fact]
     public async Task Write_NobodyCameAndNobodyWillCome_Ends()
     {
-        var written = _passing.WriteAsync(_content, default).AsTask();
+        var written = _passing.WriteAsync(_content, 0, default).AsTask();
         Assert.False(written.IsCompleted);
 
         _passing.Abandon();
@@ -113,7 +113,7 @@ public sealed class PassingPartialTests : IDisposable
     {
         _passing.OpenReader(_content.Length);
         using var stop = new CancellationTokenSource();
-        var written = _passing.WriteAsync(_content, stop.Token).AsTask();
+        var written = _passing.WriteAsync(_content, 0, stop.Token).AsTask();
 
         await stop.CancelAsync();
 

@@ -26,11 +26,11 @@ public abstract class BlobStoreContract
     public async Task Commit_RightBytes_MakesThemVisibleAndNotBefore(string name)
     {
         var digest = Digest.Parse(name);
-        await using (var partial = await Store.CreateAsync(digest, default))
+        await using (var partial = await Store.CreateAsync(digest, FillMode.Complete, default))
         {
-            await partial.WriteAsync(Content.AsMemory(0, 70_000), default);
-            await partial.WriteAsync(Content.AsMemory(70_000), default);
-            Assert.Equal(Content.Length, partial.Length);
+            await partial.WriteAsync(Content.AsMemory(0, 70_000), 0, default);
+            await partial.WriteAsync(Content.AsMemory(70_000), 70_000, default);
+            Assert.Equal(Content.Length, partial.Written().Total);
             Assert.True(await partial.VerifyAsync(default));
             Assert.True(await partial.VerifyAsync(default));
             Assert.Null(await Store.OpenAsync(digest, default));
@@ -48,9 +48,9 @@ public abstract class BlobStoreContract
     public async Task Commit_WrongBytes_LeavesNothingBehind()
     {
         var digest = Digest.Of("expected"u8);
-        await using (var partial = await Store.CreateAsync(digest, default))
+        await using (var partial = await Store.CreateAsync(digest, FillMode.Complete, default))
         {
-            await partial.WriteAsync("tampered"u8.ToArray(), default);
+            await partial.WriteAsync("tampered"u8.ToArray(), 0, default);
             Assert.False(await partial.VerifyAsync(default));
             await Assert.ThrowsAsync<InvalidOperationException>(() => partial.CommitAsync(default).AsTask());
         }
@@ -62,8 +62,8 @@ public abstract class BlobStoreContract
     [Fact]
     public async Task Commit_NotVerified_IsRefused()
     {
-        await using var partial = await Store.CreateAsync(Digest.Of(Content), default);
-        await partial.WriteAsync(Content, default);
+        await using var partial = await Store.CreateAsync(Digest.Of(Content), FillMode.Complete, default);
+        await partial.WriteAsync(Content, 0, default);
 
         await Assert.ThrowsAsync<InvalidOperationException>(() => partial.CommitAsync(default).AsTask());
     }
@@ -71,19 +71,19 @@ public abstract class BlobStoreContract
     [Fact]
     public async Task Write_Verified_IsRefused()
     {
-        await using var partial = await Store.CreateAsync(Digest.Of(Content), default);
-        await partial.WriteAsync(Content, default);
+        await using var partial = await Store.CreateAsync(Digest.Of(Content), FillMode.Complete, default);
+        await partial.WriteAsync(Content, 0, default);
         await partial.VerifyAsync(default);
 
-        await Assert.ThrowsAsync<InvalidOperationException>(() => partial.WriteAsync(Content, default).AsTask());
+        await Assert.ThrowsAsync<InvalidOperationException>(() => partial.WriteAsync(Content, 0, default).AsTask());
     }
 
     [Fact]
     public async Task Dispose_NotCommitted_LeavesNothingBehind()
     {
-        await using (var partial = await Store.CreateAsync(Digest.Of(Content), default))
+        await using (var partial = await Store.CreateAsync(Digest.Of(Content), FillMode.Complete, default))
         {
-            await partial.WriteAsync(Content, default);
+            await partial.WriteAsync(Content, 0, default);
             Assert.True(await partial.VerifyAsync(default));
         }
 
@@ -93,13 +93,13 @@ public abstract class BlobStoreContract
     [Fact]
     public async Task OpenReader_BytesAreWritten_ReadsThemAsTheyCome()
     {
-        await using var partial = await Store.CreateAsync(Digest.Of(Content), default);
+        await using var partial = await Store.CreateAsync(Digest.Of(Content), FillMode.Complete, default);
         await using var reader = partial.OpenReader(Content.Length);
         Assert.Equal(Content.Length, reader.Size);
 
         for (var at = 0; at < Content.Length; at += 50_000)
         {
-            await partial.WriteAsync(Content.AsMemory(at, 50_000), default);
+            await partial.WriteAsync(Content.AsMemory(at, 50_000), at, default);
             Assert.Equal(Content[at..(at + 50_000)], await reader.ReadAsync(at, 50_000));
         }
     }
@@ -110,9 +110,9 @@ public abstract class BlobStoreContract
     public async Task OpenReader_WriterIsGone_ReadsOn(bool committed)
     {
         Blob reader;
-        await using (var partial = await Store.CreateAsync(Digest.Of(Content), default))
+        await using (var partial = await Store.CreateAsync(Digest.Of(Content), FillMode.Complete, default))
         {
-            await partial.WriteAsync(Content, default);
+            await partial.WriteAsync(Content, 0, default);
             reader = partial.OpenReader(Content.Length);
             await partial.VerifyAsync(default);
             if (committed) await partial.CommitAsync(default);
@@ -125,7 +125,7 @@ public abstract class BlobStoreContract
     [Fact]
     public async Task Create_FirstGaveUp_SecondCommits()
     {
-        await using (var first = await Store.CreateAsync(Digest.Of(Content), default)) await first.WriteAsync("half"u8.ToArray(), default);
+        await using (var first = await Store.CreateAsync(Digest.Of(Content), FillMode.Complete, default)) await first.WriteAsync("half"u8.ToArray(), 0, default);
 
         await PutAsync(Content);
 
@@ -138,16 +138,16 @@ public abstract class BlobStoreContract
     public async Task Create_TwoWritersAtOnce_AreNotInEachOthersWay(bool firstGivesUp)
     {
         var digest = Digest.Of(Content);
-        var first = await Store.CreateAsync(digest, default);
-        await first.WriteAsync(Content, default);
-        await using var second = await Store.CreateAsync(digest, default);
-        await second.WriteAsync(Content.AsMemory(0, 10), default);
+        var first = await Store.CreateAsync(digest, FillMode.Complete, default);
+        await first.WriteAsync(Content, 0, default);
+        await using var second = await Store.CreateAsync(digest, FillMode.Complete, default);
+        await second.WriteAsync(Content.AsMemory(0, 10), 0, default);
 
         await first.VerifyAsync(default);
         if (!firstGivesUp) await first.CommitAsync(default);
         await first.DisposeAsync();
         if (!firstGivesUp) Assert.Equal(Content, await ContentOfAsync(digest));
-        await second.WriteAsync(Content.AsMemory(10), default);
+        await second.WriteAsync(Content.AsMemory(10), 10, default);
         Assert.True(await second.VerifyAsync(default));
         await second.CommitAsync(default);
 
@@ -179,8 +179,8 @@ public abstract class BlobStoreContract
     protected async Task<Digest> PutAsync(byte[] content)
     {
         var digest = Digest.Of(content);
-        await using var partial = await Store.CreateAsync(digest, default);
-        await partial.WriteAsync(content, default);
+        await using var partial = await Store.CreateAsync(digest, FillMode.Complete, default);
+        await partial.WriteAsync(content, 0, default);
         Assert.True(await partial.VerifyAsync(default));
         await partial.CommitAsync(default);
         return digest;

@@ -131,9 +131,9 @@ public sealed class DiskBlobStoreTests : BlobStoreContract, IDisposable
     {
         var digest = Digest.Of(Content);
         await File.WriteAllTextAsync(Path.GetDirectoryName(_root.BlobPath(digest))!, "in the way");
-        await using (var partial = await Store.CreateAsync(digest, default))
+        await using (var partial = await Store.CreateAsync(digest, FillMode.Complete, default))
         {
-            await partial.WriteAsync(Content, default);
+            await partial.WriteAsync(Content, 0, default);
             await partial.VerifyAsync(default);
             await Assert.ThrowsAnyAsync<IOException>(() => partial.CommitAsync(default).AsTask());
         }
@@ -147,7 +147,7 @@ public sealed class DiskBlobStoreTests : BlobStoreContract, IDisposable
     {
         var folder = Directory.CreateDirectory(Path.Combine(_directory.FullName, "partial", Digest.Of(Content).Hex));
 
-        await Assert.ThrowsAnyAsync<SystemException>(() => Store.CreateAsync(Digest.Of(Content), default).AsTask());
+        await Assert.ThrowsAnyAsync<SystemException>(() => Store.CreateAsync(Digest.Of(Content), FillMode.Complete, default).AsTask());
         folder.Delete();
 
         Assert.Equal(Content, await ContentOfAsync(await PutAsync(Content)));

@@ -165,9 +165,9 @@ public sealed class DiskRemovalTests : IDisposable
 
     private async Task PutAsync(byte[] content)
     {
-        await using var partial = await _store.CreateAsync(Digest.Of(content), default);
+        await using var partial = await _store.CreateAsync(Digest.Of(content), FillMode.Complete, default);
         Assert.True(await partial.ReserveAsync(content.Length, default));
-        await partial.WriteAsync(content, default);
+        await partial.WriteAsync(content, 0, default);
         Assert.True(await partial.VerifyAsync(default));
         await partial.CommitAsync(default);
     }

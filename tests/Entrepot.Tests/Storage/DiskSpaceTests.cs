@@ -46,7 +46,7 @@ public sealed class DiskSpaceTests : IDisposable
     {
         var (space, store) = await StartAsync(blobs: 3);
         var kept = await PutAsync(store, 1);
-        await using var partial = await store.CreateAsync(Digest.Of("large"u8), default);
+        await using var partial = await store.CreateAsync(Digest.Of("large"u8), FillMode.Complete, default);
 
         Assert.False(await partial.ReserveAsync(3 * Size + 1, default));
 
@@ -155,21 +155,21 @@ public sealed class DiskSpaceTests : IDisposable
     {
         var (space, store) = await StartAsync(blobs: 5);
         var content = Content(1);
-        var wrong = await store.CreateAsync(Digest.Of("something else"u8), default);
+        var wrong = await store.CreateAsync(Digest.Of("something else"u8), FillMode.Complete, default);
         Assert.True(await wrong.ReserveAsync(content.Length, default));
-        await wrong.WriteAsync(content, default);
+        await wrong.WriteAsync(content, 0, default);
         Assert.False(await wrong.VerifyAsync(default));
         Assert.Equal(Size, space.Usage.Reserved);
         await wrong.DisposeAsync();
         Assert.Equal(0, space.Usage.Reserved);
 
-        var unwritten = await store.CreateAsync(Digest.Of(content), default);
+        var unwritten = await store.CreateAsync(Digest.Of(content), FillMode.Complete, default);
         await unwritten.ReserveAsync(2 * Size, default);
         await unwritten.DisposeAsync();
         Assert.Equal(0, space.Usage.Reserved);
 
-        var refused = await store.CreateAsync(Digest.Of(content), default);
-        await Assert.ThrowsAsync<IOException>(async () => await refused.WriteAsync(new byte[6 * Size], default));
+        var refused = await store.CreateAsync(Digest.Of(content), FillMode.Complete, default);
+        await Assert.ThrowsAsync<IOException>(async () => await refused.WriteAsync(new byte[6 * Size], 0, default));
         await refused.DisposeAsync();
         Assert.Equal((0, 0), (space.Usage.Reserved, space.Usage.Used));
     }
@@ -179,9 +179,9 @@ public sealed class DiskSpaceTests : IDisposable
     {
         var (space, store) = await StartAsync(blobs: 2);
         var content = Content(1);
-        await using (var partial = await store.CreateAsync(Digest.Of(content), default))
+        await using (var partial = await store.CreateAsync(Digest.Of(content), FillMode.Complete, default))
         {
-            await partial.WriteAsync(content, default);
+            await partial.WriteAsync(content, 0, default);
             Assert.True(await partial.VerifyAsync(default));
             await partial.CommitAsync(default);
         }
@@ -217,9 +217,9 @@ public sealed class DiskSpaceTests : IDisposable
             for (var round = 0; round < 200; round++)
             {
                 var content = contents[random.Next(contents.Count)];
-                await using var partial = await store.CreateAsync(Digest.Of(content), default);
+                await using var partial = await store.CreateAsync(Digest.Of(content), FillMode.Complete, default);
                 if (!await partial.ReserveAsync(content.Length, default)) continue;
-                await partial.WriteAsync(content, default);
+                await partial.WriteAsync(content, 0, default);
                 Assert.True(await partial.VerifyAsync(default));
                 await partial.CommitAsync(default);
                 if (await store.OpenAsync(Digest.Of(content), default) is { } blob) await blob.DisposeAsync();
@@ -310,9 +310,9 @@ public sealed class DiskSpaceTests : IDisposable
 
     private static async Task<IPartialBlob> WrittenAsync(DiskBlobStore store, byte[] content)
     {
-        var partial = await store.CreateAsync(Digest.Of(content), default);
+        var partial = await store.CreateAsync(Digest.Of(content), FillMode.Complete, default);
         Assert.True(await partial.ReserveAsync(content.Length, default));
-        await partial.WriteAsync(content, default);
+        await partial.WriteAsync(content, 0, default);
         Assert.True(await partial.VerifyAsync(default));
         return partial;
     }
