@@ -1,3 +1,5 @@
+using Entrepot.Pull;
+
 namespace Entrepot.Upstream;
 
 /// <summary>An answer's body on its way from the wire. Read by one reader at a time; disposal gives its connection back.</summary>
@@ -32,16 +34,38 @@ internal sealed class BodyStream : ForwardStream
         _timer = clock.CreateTimer(_ => _stalled.Cancel(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>What reading is bounded by; <see langword="null"/> for nothing.</summary>
+    public Bandwidth? Bandwidth { get; init; }
+
+    /// <summary>Whether somebody waits for the bytes.</summary>
+    public Demand Demand { get; init; } = Demand.Always;
+
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (buffer.IsEmpty) return 0;
 
-        var count = await ReadSourceAsync(buffer, cancellationToken);
+        var count = await ReadShareAsync(buffer, cancellationToken);
         if (count == 0 && _left > 0) throw new IOException($"{_upstream} ended the body {_left} bytes before its announced length");
 
         _counters.Received(count);
         _left -= count;
         return count;
+    }
+
+    private async ValueTask<int> ReadShareAsync(Memory<byte> buffer, CancellationToken cancel)
+    {
+        if (Bandwidth is null) return await ReadSourceAsync(buffer, cancel);
+
+        var share = await Bandwidth.TakeAsync(buffer.Length, Demand, cancel);
+        var count = 0;
+        try
+        {
+            return count = await ReadSourceAsync(buffer[..share], cancel);
+        }
+        finally
+        {
+            Bandwidth.Return(share - count);
+        }
     }
 
     private async ValueTask<int> ReadSourceAsync(Memory<byte> buffer, CancellationToken cancel)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Http.Headers;
+using Entrepot.Pull;
 
 namespace Entrepot.Upstream;
 
@@ -18,6 +19,9 @@ internal sealed record RegistryRequest(string Kind, HttpMethod Method, string Pa
 
     /// <summary>Sent as If-Range together with a range.</summary>
     public string? Validator { get; init; }
+
+    /// <summary>Whether somebody waits for the answer.</summary>
+    public Demand Demand { get; init; } = Demand.Always;
 
     public HttpRequestMessage ToMessage(Uri address)
     {

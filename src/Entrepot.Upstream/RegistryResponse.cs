@@ -1,11 +1,12 @@
 using System.Net;
 using System.Net.Http.Headers;
 using Entrepot.Oci;
+using Entrepot.Pull;
 
 namespace Entrepot.Upstream;
 
 /// <summary>An answer with its place among the upstream's connections. Disposal gives both back; so does disposal of its body.</summary>
-internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable place, Wire wire) : IDisposable
+internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable place, Demand demand, Wire wire) : IDisposable
 {
     // Enough for any error document; the rest is not read.
     private const int ErrorLimit = 16 << 10;
@@ -33,7 +34,7 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     public IEnumerable<string> Header(string name) => message.Headers.NonValidated.TryGetValues(name, out var lines) ? lines : [];
 
     /// <summary>Opens the body, which from then on owns this answer.</summary>
-    public Task<Answer<Stream>> OpenAsync(CancellationToken cancel) => wire.OpenBodyAsync(message, this, cancel);
+    public Task<Answer<Stream>> OpenAsync(CancellationToken cancel) => wire.OpenBodyAsync(message, this, demand, cancel);
 
     /// <summary>Reads the whole body, at most <paramref name="limit"/> bytes, and disposes this answer.</summary>
     public Task<Answer<byte[]>> ReadAsync(int limit, CancellationToken cancel) => wire.ReadAsync(message, this, limit, cancel);

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Threading.RateLimiting;
 using Entrepot.Oci;
+using Entrepot.Pull;
 using Polly;
 using Polly.Retry;
 
@@ -10,8 +10,9 @@ namespace Entrepot.Upstream;
 /// <summary>Gets an answer from one upstream: its addresses, tries again, authentication, redirects, and how many at once.</summary>
 /// <remarks>
 /// A request takes (1) a place among the upstream's connections, then up to three tries, each of which (2) goes through the addresses in order until
-/// one is not dead, (3) answers its challenge, and (4) follows redirects. The wait for a place and all tries together are each bounded by
-/// <see cref="UpstreamTimes.Total"/>. Safe for concurrent use.
+/// one is not dead, (3) answers its challenge, and (4) follows redirects. Each step gives its connection back before the next one needs one, so that a place
+/// is one connection, and who holds a place never waits for another. The wait for a place and all tries together are each bounded by
+/// <see cref="UpstreamTimes.Total"/>; what nobody waits for waits for its place as long as others are before it. Safe for concurrent use.
 /// </remarks>
 internal sealed class RegistryTransport : IDisposable
 {
@@ -21,6 +22,9 @@ internal sealed class RegistryTransport : IDisposable
     // Requests that wait for a place; each is a waiting client, and the wait is bounded too.
     private const int MostWaiting = 4096;
 
+    // Of a refusal; it holds the reasons, for people.
+    private const int RefusalLimit = 16 << 10;
+
     private static readonly ResiliencePropertyKey<DateTimeOffset> Deadline = new("deadline");
 
     private readonly string _name;
@@ -29,18 +33,18 @@ internal sealed class RegistryTransport : IDisposable
     private readonly Wire _wire;
     private readonly CredentialSource _credentials;
     private readonly Authenticator _authenticator;
-    private readonly ConcurrencyLimiter _places;
+    private readonly Turnstile _places;
     private readonly Endpoint[] _endpoints;
     private readonly ResiliencePipeline<Attempt<HttpResponseMessage>> _tries;
 
-    public RegistryTransport(UpstreamOptions options, UpstreamTimes times, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
+    public RegistryTransport(
+        UpstreamOptions options, Allowance allowance, UpstreamTimes times, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
     {
-        (_name, _times, _clock) = (options.Name, times, clock);
-        _wire = new Wire(options.Name, times, counters, clock, proxy);
+        (_name, _places, _times, _clock) = (options.Name, allowance.Places, times, clock);
+        _wire = new Wire(options, allowance.Bandwidth, times, counters, clock, proxy);
         _credentials = new CredentialSource(options, clock);
         _authenticator = new Authenticator(options, _credentials, _wire, clock);
         _endpoints = [.. options.Urls.Select(url => new Endpoint(url, times.Break, clock))];
-        _places = new ConcurrencyLimiter(new ConcurrencyLimiterOptions { PermitLimit = options.Connections, QueueLimit = MostWaiting });
         _tries = new ResiliencePipelineBuilder<Attempt<HttpResponseMessage>> { TimeProvider = clock }
             .AddRetry(new RetryStrategyOptions<Attempt<HttpResponseMessage>>
             {
@@ -63,14 +67,14 @@ internal sealed class RegistryTransport : IDisposable
     /// <summary>Sends a request until it is answered; the caller disposes the answer, of whatever status below 429.</summary>
     public async Task<Answer<RegistryResponse>> SendAsync(RegistryRequest request, CancellationToken cancel)
     {
-        var place = await EnterAsync(cancel);
+        var place = await EnterAsync(request.Demand, cancel);
         if (place is null) return RegistryError.Down($"{_name}: all of its connections stayed in use");
         try
         {
             var tried = await TryUntilAsync(request, cancel);
             if (tried.Value is not { } response) return tried.Error!;
 
-            var answer = new RegistryResponse(response, place, _wire);
+            var answer = new RegistryResponse(response, place, request.Demand, _wire);
             place = null;
             return answer;
         }
@@ -85,21 +89,25 @@ internal sealed class RegistryTransport : IDisposable
     public void Dispose() => _wire.Dispose();
 
     // Bounded apart from the tries: a place that came late must not make a healthy upstream look silent.
-    private async Task<RateLimitLease?> EnterAsync(CancellationToken cancel)
+    private async Task<IDisposable?> EnterAsync(Demand demand, CancellationToken cancel)
     {
-        using var bound = new CancellationTokenSource(_times.Total, _clock);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
-        try
+        while (_places.Waiting < MostWaiting)
         {
-            var lease = await _places.AcquireAsync(1, both.Token);
-            if (lease.IsAcquired) return lease;
-            lease.Dispose();
-            return null;
+            var wasWanted = demand.IsWanted;
+            using var bound = new CancellationTokenSource(_times.Total, _clock);
+            using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
+            try
+            {
+                return await _places.EnterAsync(demand, both.Token);
+            }
+            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+            {
+                // Nobody's patience has ended if nobody waited all the time. All who wait that way come again in their order.
+                if (wasWanted && demand.IsWanted) return null;
+            }
         }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-        {
-            return null;
-        }
+
+        return null;
     }
 
     private async Task<Attempt<HttpResponseMessage>> TryUntilAsync(RegistryRequest request, CancellationToken cancel)
@@ -176,11 +184,13 @@ internal sealed class RegistryTransport : IDisposable
 
         for (var redirects = 0; attempt.Value is { } response && Redirect.Is(response.StatusCode); redirects++)
         {
-            using var left = response;
-            if (redirects == MostRedirects) return Unusable(left, $"more than {MostRedirects} redirects");
-            if (Redirect.Target(address, left.Headers.Location, out var next) is { } problem) return Unusable(left, problem);
+            using (response)
+            {
+                if (redirects == MostRedirects) return Unusable(response, $"more than {MostRedirects} redirects");
+                if (Redirect.Target(address, response.Headers.Location, out var next) is { } problem) return Unusable(response, problem);
+                address = next!;
+            }
 
-            address = next!;
             attempt = endpoint.Holds(address)
                 ? await AskAsync(endpoint, address, call.Request, cancel)
                 : await ExchangeAsync(address, call.Request, Grant.None, cancel);
@@ -211,6 +221,7 @@ internal sealed class RegistryTransport : IDisposable
         if (Challenge.Choose(WaysIn(refusal)) is not { } challenge) return attempt;
 
         endpoint.Challenge = challenge;
+        await _wire.SettleAsync(refusal, RefusalLimit, cancel);
         var isLast = false;
         try
         {

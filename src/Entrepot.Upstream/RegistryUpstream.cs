@@ -30,15 +30,15 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     /// <param name="counters">Where its answers are counted.</param>
     /// <param name="clock">What every wait is measured with, but for connecting.</param>
     public RegistryUpstream(UpstreamOptions options, UpstreamTimes times, int manifestLimit, UpstreamCounters counters, TimeProvider clock)
-        : this(options, times, manifestLimit, counters, clock, proxy: null)
+        : this(options, new Allowance(options, clock), times, manifestLimit, counters, clock, proxy: null)
     {
     }
 
     internal RegistryUpstream(
-        UpstreamOptions options, UpstreamTimes times, int manifestLimit, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
+        UpstreamOptions options, Allowance allowance, UpstreamTimes times, int manifestLimit, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
     {
         (_options, _manifestLimit) = (options, manifestLimit);
-        _transport = new RegistryTransport(options, times, counters, clock, proxy);
+        _transport = new RegistryTransport(options, allowance, times, counters, clock, proxy);
         _referrers = new ReferrerSource(_transport, manifestLimit);
     }
 
@@ -122,7 +122,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     /// <inheritdoc/>
     public async Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, BlobPart part, CancellationToken cancel)
     {
-        var request = Blob(HttpMethod.Get, reference);
+        var request = Blob(HttpMethod.Get, reference) with { Demand = part.Demand };
         if (part.From > 0 || part.To is not null)
             request = request with { Range = new ByteRange(part.From, part.To), Validator = part.Validator?.StartsWith('"') == true ? part.Validator : null };
 

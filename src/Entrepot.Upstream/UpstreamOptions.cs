@@ -47,11 +47,15 @@ public sealed record UpstreamOptions
     /// <value>1 to 1024. Default 64: more than one machine's disk keeps up with, less than what registries block.</value>
     public int Connections { get; init; } = 64;
 
+    /// <summary>Most bytes a second that are taken from this upstream, by all requests together.</summary>
+    /// <value>1,000 to 10^12, or <see langword="null"/>, the default, for no limit.</value>
+    public long? Bandwidth { get; init; }
+
     /// <inheritdoc/>
     public bool Equals(UpstreamOptions? other) =>
         other is not null
-        && (Name, Username, Password, PasswordFile, DockerConfig, Connections, Fetching)
-            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.Connections, other.Fetching)
+        && (Name, Username, Password, PasswordFile, DockerConfig, Connections, Bandwidth, Fetching)
+            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.Connections, other.Bandwidth, other.Fetching)
         && Urls.SequenceEqual(other.Urls)
         && Hosts.SequenceEqual(other.Hosts)
         && TokenRealms.SequenceEqual(other.TokenRealms)

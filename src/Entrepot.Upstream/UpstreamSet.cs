@@ -3,7 +3,7 @@ namespace Entrepot.Upstream;
 /// <summary>The configured upstreams, replaced when the options are read again.</summary>
 /// <remarks>
 /// Safe for concurrent use. An upstream whose options stay the same stays the same object, so that its tokens, its circuit breakers and its connections go
-/// on; one whose options change is made anew. Counters belong to a name and outlive both, also while the name is configured no longer: what a scrape has seen
+/// on; one whose options change is made anew. Counters and what requests share belong to a name and outlive both, also while the name is configured no longer: what a scrape has seen
 /// never becomes less. Disposal is of the upstreams of the latest options; those before were given up when they were replaced.
 /// </remarks>
 /// <param name="times">How long upstreams are waited for.</param>
@@ -12,8 +12,8 @@ namespace Entrepot.Upstream;
 public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProvider clock) : IDisposable
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, UpstreamCounters> _counters = [];   // guarded by _gate
-    private IReadOnlyList<RegistryUpstream> _now = [];                      // guarded by _gate
+    private readonly Dictionary<string, (UpstreamCounters Counters, Allowance Allowance)> _names = [];   // guarded by _gate
+    private IReadOnlyList<RegistryUpstream> _now = [];                                                  // guarded by _gate
 
     /// <summary>The upstreams of the latest options, in their order; a snapshot.</summary>
     public IReadOnlyList<RegistryUpstream> Now
@@ -24,7 +24,7 @@ public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProv
     /// <summary>What was asked of every upstream that ever was configured; a snapshot.</summary>
     public IReadOnlyList<(string Name, UpstreamCounters Counters)> Counters
     {
-        get { lock (_gate) return [.. _counters.Select(one => (one.Key, one.Value))]; }
+        get { lock (_gate) return [.. _names.Select(one => (one.Key, one.Value.Counters))]; }
     }
 
     /// <summary>Makes the upstreams of these options, as far as they are not here already.</summary>
@@ -56,8 +56,9 @@ public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProv
 
     private RegistryUpstream MakeLocked(UpstreamOptions options)
     {
-        if (!_counters.TryGetValue(options.Name, out var counters)) _counters.Add(options.Name, counters = new UpstreamCounters());
-        return new RegistryUpstream(options, times, manifestLimit, counters, clock);
+        if (_names.TryGetValue(options.Name, out var one)) one.Allowance.Set(options);
+        else _names.Add(options.Name, one = (new UpstreamCounters(), new Allowance(options, clock)));
+        return new RegistryUpstream(options, one.Allowance, times, manifestLimit, one.Counters, clock, proxy: null);
     }
 }
 

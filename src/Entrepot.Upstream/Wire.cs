@@ -1,6 +1,7 @@
 using System.Net;
 using System.Reflection;
 using Entrepot.Oci;
+using Entrepot.Pull;
 
 namespace Entrepot.Upstream;
 
@@ -15,19 +16,23 @@ internal sealed class Wire : IDisposable
     private readonly HttpMessageInvoker _invoker;
     private readonly IWebProxy? _proxy;
     private readonly string _upstream;
+    private readonly int _connections;
+    private readonly Bandwidth _bandwidth;
     private readonly UpstreamTimes _times;
     private readonly UpstreamCounters _counters;
     private readonly TimeProvider _clock;
     private volatile bool _closed;
 
-    /// <param name="upstream">The upstream's name, for messages.</param>
+    /// <param name="options">The upstream's name, for messages, and how many connections each of its hosts may see.</param>
+    /// <param name="bandwidth">What all bodies are read by.</param>
     /// <param name="times">The bounds.</param>
     /// <param name="counters">Where answers are counted.</param>
     /// <param name="clock">What the bounds are measured with.</param>
     /// <param name="proxy"><see langword="null"/> for what the environment's variables say.</param>
-    public Wire(string upstream, UpstreamTimes times, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
+    public Wire(UpstreamOptions options, Bandwidth bandwidth, UpstreamTimes times, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
     {
-        (_upstream, _times, _counters, _clock, _proxy) = (upstream, times, counters, clock, proxy);
+        (_upstream, _connections, _bandwidth) = (options.Name, options.Connections, bandwidth);
+        (_times, _counters, _clock, _proxy) = (times, counters, clock, proxy);
         _invoker = NewInvoker();
     }
 
@@ -77,15 +82,20 @@ internal sealed class Wire : IDisposable
     /// <summary>An answer's body; its failures are <see cref="IOException"/>s.</summary>
     /// <param name="response">The answer.</param>
     /// <param name="owner">What is disposed with the body: the answer, and what belongs to it.</param>
+    /// <param name="demand">Whether somebody waits for it.</param>
     /// <param name="cancel">Ends opening.</param>
-    public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, IDisposable owner, CancellationToken cancel)
+    public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, IDisposable owner, Demand demand, CancellationToken cancel)
     {
         var encoding = EncodingOf(response);
         var isGzip = encoding.Equals("gzip", StringComparison.OrdinalIgnoreCase) || encoding.Equals("x-gzip", StringComparison.OrdinalIgnoreCase);
         if (encoding.Length > 0 && !isGzip) return Unusable(response, $"the content encoding '{encoding}', which was not asked for");
 
         var source = await response.Content.ReadAsStreamAsync(cancel);
-        var body = new BodyStream(source, owner, response.Content.Headers.ContentLength, _upstream, _times.Stall, _counters, _clock);
+        var body = new BodyStream(source, owner, response.Content.Headers.ContentLength, _upstream, _times.Stall, _counters, _clock)
+        {
+            Bandwidth = _bandwidth,
+            Demand = demand,
+        };
         return isGzip ? new GunzipStream(body, _upstream) : body;
     }
 
@@ -102,7 +112,7 @@ internal sealed class Wire : IDisposable
         var host = response.RequestMessage!.RequestUri!.Authority;
         try
         {
-            var opened = await OpenBodyAsync(response, owner, both.Token);
+            var opened = await OpenBodyAsync(response, owner, Demand.Always, both.Token);
             if (!opened.Has(out var body, out var error)) return error;
             await using var disposed = body;
 
@@ -124,6 +134,15 @@ internal sealed class Wire : IDisposable
         {
             return RegistryError.Down(Says(host, e.Message));
         }
+    }
+
+    /// <summary>Reads an answer to its end, at most <paramref name="limit"/> bytes, so that its connection is free while the answer is still of use.</summary>
+    public async Task SettleAsync(HttpResponseMessage response, int limit, CancellationToken cancel)
+    {
+        var body = response.Content;
+        var read = await ReadAsync(response, body, limit, cancel);
+        response.Content = new ByteArrayContent(read.Value ?? []);
+        response.Content.Headers.ContentType = body.Headers.ContentType;
     }
 
     /// <summary>The error for an answer that makes no sense.</summary>
@@ -163,6 +182,8 @@ internal sealed class Wire : IDisposable
         AutomaticDecompression = DecompressionMethods.None,
         ConnectTimeout = _times.Connect,
         PooledConnectionLifetime = ConnectionLifetime,
+        // Beside the requests that are let in there are those for tokens; a request that was given up may still be connecting.
+        MaxConnectionsPerServer = _connections,
         EnableMultipleHttp2Connections = true,
         ActivityHeadersPropagator = null,
         Proxy = _proxy,

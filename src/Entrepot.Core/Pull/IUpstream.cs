@@ -6,7 +6,8 @@ namespace Entrepot.Pull;
 /// <remarks>
 /// Safe for concurrent use. Connecting, authentication, redirects and tries again are its own business; what it answers is either
 /// content or the <see cref="RegistryError"/> that a client is to be told. It throws only <see cref="OperationCanceledException"/>,
-/// and only for the caller's own token. Every wait has a bound. References given to it are of this upstream.
+/// and only for the caller's own token. Every wait has a bound, but for the turn of what nobody
+/// waits for (see <see cref="Demand"/>), whose owner ends it. References given to it are of this upstream.
 /// </remarks>
 public interface IUpstream
 {

@@ -49,6 +49,10 @@ public sealed record EntrepotOptions
     /// <value>1 s to 1 h. Default 1 min: what a crash makes forgotten is when blobs were last used, and which of the newest were verified.</value>
     public TimeSpan CheckpointEvery { get; init; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long the beginning of a blob is kept whose fetch was ended, for the next pull to go on from.</summary>
+    /// <value>0 s to 8760 h. Default 24 h: it outlasts a restart and a bad night.</value>
+    public TimeSpan PartialTtl { get; init; } = TimeSpan.FromHours(24);
+
     /// <summary>Bytes a second, measured over a response, below which a client that reads is given up.</summary>
     /// <value>1 B/s to 1 GB/s. Default 1 KB/s: slower than any link that an image is pulled over.</value>
     public double MinRate { get; init; } = 1000;
@@ -60,6 +64,10 @@ public sealed record EntrepotOptions
     /// <summary>Most bytes of a manifest; a larger one is 502.</summary>
     /// <value>64 KiB to 64 MiB. Default 8 MiB: registries allow 4 MiB.</value>
     public int ManifestLimit { get; init; } = 8 << 20;
+
+    /// <summary>Most blobs that are fetched at once; further ones wait in order.</summary>
+    /// <value>1 to 65,536. Default 512: more than the upstreams' connections keep busy.</value>
+    public int Fetches { get; init; } = 512;
 
     /// <summary>The registries that content comes from.</summary>
     /// <value>At least one. Default: the well-known public registries.</value>

@@ -97,6 +97,22 @@ internal static class OptionTable
         new Entry("connections", "count", "1 to 1024", "64",
             "Most requests that run at this upstream at once; further ones wait.")
         { Apply = Entry.One(new TryParse<int>(Parsers.TryParseCount).Within(1, 1024), (to, value) => to with { Connections = value }) },
+
+        new Entry("parallelRuns", "count", "1 to 16", "4",
+            "Most requests that fill one large blob at the same time, if this upstream answers ranges. Many registries throttle each connection; "
+            + "more than a few for a blob are taken from other blobs.")
+        { Apply = Entry.One(new TryParse<int>(Parsers.TryParseCount).Within(1, 16),
+            (to, value) => to with { Fetching = to.Fetching with { ParallelRuns = value } }) },
+
+        new Entry("fill", "name", "complete or touched", "complete",
+            "What is fetched of a blob of which a client read a part: all of it, so that the next client has it, or only what is read, so that "
+            + "lazy pulling stays lazy.")
+        { Apply = Entry.One<FillMode>(TryParseFill, (to, value) => to with { Fetching = to.Fetching with { Fill = value } }) },
+
+        new Entry("bandwidth", "rate", "1KB/s to 1TB/s, or unlimited", "unlimited",
+            "Most bytes a second that are taken from this upstream by all requests together; what clients wait for goes first. "
+            + "By default the cache is as fast as the network.")
+        { Apply = Entry.One<long?>(TryParseBandwidth, (to, value) => to with { Bandwidth = value }) },
     ];
 
     /// <summary>The options of the appliance.</summary>
@@ -148,6 +164,11 @@ internal static class OptionTable
         { Apply = Top.One(new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
             (to, value) => to with { CheckpointEvery = value }) },
 
+        new Top("storage.partialTtl", "duration", "0s to 8760h", "24h",
+            "How long the beginning of a blob is kept whose fetch was ended, so that the next pull goes on from there. A day outlasts a restart and a bad night.")
+        { Apply = Top.One(new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(TimeSpan.Zero, TimeSpan.FromHours(8760)),
+            (to, value) => to with { PartialTtl = value }) },
+
         new Top("limits.minRate", "rate", "1B/s to 1GB/s", "1KB/s",
             "A client that reads a response more slowly is given up. The default is slower than any link that images are pulled over.")
         { Apply = Top.One(new TryParse<double>(Quantity.TryParseRate).Within(1, 1e9), (to, value) => to with { MinRate = value }) },
@@ -161,6 +182,10 @@ internal static class OptionTable
         { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(64 << 10, 64 << 20),
             (to, value) => to with { ManifestLimit = (int)value }) },
 
+        new Top("limits.fetches", "count", "1 to 65536", "512",
+            "Most blobs that are fetched at once; further ones wait in order. The default is more than the upstreams' connections keep busy.")
+        { Apply = Top.One(new TryParse<int>(Parsers.TryParseCount).Within(1, 65_536), (to, value) => to with { Fetches = value }) },
+
         new Top("upstreams", "entry", "a list of upstreams, each with a name", "the well-known public registries",
             "The registries that content comes from. Well-known ones that are not listed stay as they are.")
         { IsList = true, Entry = Upstream, Apply = UpstreamList.Apply },
@@ -168,6 +193,21 @@ internal static class OptionTable
 
     private static bool TryParseWait(string text, out TimeSpan wait) =>
         Quantity.TryParseDurationOrUnlimited(text, out wait) && wait <= TimeSpan.FromMinutes(10);
+
+    private static bool TryParseFill(string text, out FillMode fill)
+    {
+        fill = text == "touched" ? FillMode.Touched : FillMode.Complete;
+        return text is "complete" or "touched";
+    }
+
+    private static bool TryParseBandwidth(string text, out long? bytesPerSecond)
+    {
+        bytesPerSecond = null;
+        if (text == Quantity.Unlimited) return true;
+        if (!Quantity.TryParseRate(text, out var rate) || rate is < 1e3 or > 1e12) return false;
+        bytesPerSecond = (long)rate;
+        return true;
+    }
 
     private static bool TryParseEviction(string text, out string name)
     {

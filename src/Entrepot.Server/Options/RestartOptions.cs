@@ -19,9 +19,11 @@ internal static class RestartOptions
         ("storage.minFree", options => Text(options.MinFreeBytes)),
         ("storage.eviction", options => options.Eviction),
         ("storage.checkpointEvery", options => Text(options.CheckpointEvery)),
+        ("storage.partialTtl", options => Text(options.PartialTtl)),
         ("limits.minRate", options => Text(options.MinRate)),
         ("limits.connections", options => Text(options.Connections)),
         ("limits.manifest", options => Text(options.ManifestLimit)),
+        ("limits.fetches", options => Text(options.Fetches)),
     ];
 
     /// <summary>Paths of the options that need a restart and are not what they were at the start; empty if there are none.</summary>

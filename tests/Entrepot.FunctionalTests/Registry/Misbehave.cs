@@ -42,18 +42,33 @@ public static class Misbehave
     public static Behaviour WrongLength(long difference) =>
         (_, right) => right with { AnnouncedLength = right.Body.Length + difference };
 
+    /// <summary>Sends so many bytes of the body in a second and no more.</summary>
+    public static Behaviour Throttle(long bytesPerSecond) => (_, right) => right with { BytesPerSecond = bytesPerSecond };
+
+    /// <summary>Answers 200 with the whole, whatever range was asked for.</summary>
+    public static Behaviour IgnoreRange() => (_, right) => Entire(right);
+
+    /// <summary>Answers 206 with this part, told as it is, whatever range was asked for.</summary>
+    public static Behaviour Part(int from, int to) => (_, right) => RightAnswers.Part(Entire(right), from, to);
+
+    /// <summary>Has these bytes and this validator under the name that was asked for: ranges and If-Range are answered accordingly.</summary>
+    public static Behaviour Changed(byte[] bytes, string etag) =>
+        (request, right) => RightAnswers.Blob(bytes, etag, request, request.Target, ranges: true) with { BytesPerSecond = right.BytesPerSecond };
+
     public static Behaviour Chunked() => (_, right) => right with { Framing = Framing.Chunked };
 
     public static Behaviour UntilClose() => (_, right) => right with { Framing = Framing.UntilClose };
 
     /// <summary>Answers 200 with these bytes and this validator, whatever range was asked for: something else has the name now.</summary>
     public static Behaviour Whole(byte[] bytes, string etag) =>
-        (_, right) => (right with { Status = 200, Body = bytes }).Without("Content-Range").With("ETag", etag);
+        (_, right) => (right with { Status = 200, Body = bytes, Whole = bytes, Offset = 0 }).Without("Content-Range").With("ETag", etag);
 
     /// <summary>Answers with these bytes, and the headers of the right reply.</summary>
     public static Behaviour Content(ReadOnlyMemory<byte> bytes) => (_, right) => right with { Body = bytes };
 
     public static Behaviour Header(string name, string value) => (_, right) => right.With(name, value);
+
+    public static Behaviour WithoutHeader(string name) => (_, right) => right.Without(name);
 
     /// <summary>Compresses on the way, as a careless proxy would, whether the client takes it or not.</summary>
     public static Behaviour Gzip() => (_, right) =>
@@ -76,4 +91,6 @@ public static class Misbehave
     /// <summary>One after the other.</summary>
     public static Behaviour All(params Behaviour[] behaviours) =>
         (request, right) => behaviours.Aggregate(right, (reply, behaviour) => behaviour(request, reply));
+
+    private static Reply Entire(Reply right) => (right with { Status = 200, Body = right.Whole, Offset = 0 }).Without("Content-Range");
 }

@@ -4,7 +4,9 @@ namespace Entrepot.FunctionalTests.Registry;
 public sealed class ReceivedRequest
 {
     private long _sent;
+    private long _offset;
     private volatile int _status;
+    private Action? _answered;
 
     public required string Method { get; init; }
 
@@ -25,8 +27,14 @@ public sealed class ReceivedRequest
     /// <summary>Body bytes that were handed to the socket so far.</summary>
     public long Sent => Interlocked.Read(ref _sent);
 
+    /// <summary>Where the body that it was answered with begins in the blob.</summary>
+    public long Offset { get => Interlocked.Read(ref _offset); internal set => Interlocked.Exchange(ref _offset, value); }
+
     /// <summary>The status it was answered with; 0 until then.</summary>
     public int Status { get => _status; internal set => _status = value; }
+
+    /// <summary>What the path ends with: a digest or a tag.</summary>
+    public string Target => Path[(Path.LastIndexOf('/') + 1)..];
 
     public bool IsBlob => Path.Contains("/blobs/", StringComparison.Ordinal) || Path.StartsWith("/signed/", StringComparison.Ordinal);
 
@@ -52,6 +60,11 @@ public sealed class ReceivedRequest
 
         return null;
     }
+
+    /// <summary>Told before the last bytes of the answer go, or when none go any more: the client has not asked for anything in return yet.</summary>
+    internal void OnAnswered(Action answered) => _answered = answered;
+
+    internal void Answered() => Interlocked.Exchange(ref _answered, null)?.Invoke();
 
     internal void AddSent(int bytes) => Interlocked.Add(ref _sent, bytes);
 

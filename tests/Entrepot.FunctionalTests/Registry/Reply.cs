@@ -15,6 +15,15 @@ public sealed record Reply(int Status)
 
     public ReadOnlyMemory<byte> Body { get; init; }
 
+    /// <summary>Where <see cref="Body"/> really begins in the blob that it is of.</summary>
+    public long Offset { get; init; }
+
+    /// <summary>The blob that <see cref="Body"/> is of; empty if it is of none.</summary>
+    public ReadOnlyMemory<byte> Whole { get; init; }
+
+    /// <summary>Body bytes a second; as fast as the connection takes them if <see langword="null"/>.</summary>
+    public long? BytesPerSecond { get; init; }
+
     public Framing Framing { get; init; } = Framing.Length;
 
     /// <summary>The Content-Length that is sent; the body's own if <see langword="null"/>. A connection on which it is false is closed.</summary>

@@ -19,12 +19,15 @@ internal static class RightAnswers
     public static Reply Blob(Content content, ReceivedRequest request, string target, bool ranges)
     {
         if (!Digest.TryParse(target, out var digest)) return Reply.Error(400, "DIGEST_INVALID");
-        if (content.FindBlob(digest) is not { } bytes) return Reply.Error(404, "BLOB_UNKNOWN");
+        return content.FindBlob(digest) is { } bytes ? Blob(bytes, $"\"{digest}\"", request, target, ranges) : Reply.Error(404, "BLOB_UNKNOWN");
+    }
 
-        var etag = $"\"{digest}\"";
-        var whole = (new Reply(200) { Body = bytes })
+    /// <summary>A blob of these bytes with this validator, or the part of it that is asked for.</summary>
+    public static Reply Blob(byte[] bytes, string etag, ReceivedRequest request, string target, bool ranges)
+    {
+        var whole = (new Reply(200) { Body = bytes, Whole = bytes })
             .With("Content-Type", MediaTypes.Bytes)
-            .With("Docker-Content-Digest", digest.ToString())
+            .With("Docker-Content-Digest", target)
             .With("Accept-Ranges", "bytes")
             .With("ETag", etag);
         if (!ranges || request.Header("Range") is not { } range) return whole;
@@ -76,7 +79,11 @@ internal static class RightAnswers
 
         if (start >= size || start > end)
             return Reply.Error(416, "RANGE_INVALID").With("Content-Range", string.Create(CultureInfo.InvariantCulture, $"bytes */{size}"));
-        return (whole with { Status = 206, Body = whole.Body[start..(end + 1)] })
-            .With("Content-Range", string.Create(CultureInfo.InvariantCulture, $"bytes {start}-{end}/{size}"));
+        return Part(whole, start, end + 1);
     }
+
+    /// <summary>A part of what a reply has whole.</summary>
+    public static Reply Part(Reply whole, int from, int to) =>
+        (whole with { Status = 206, Body = whole.Body[from..to], Offset = from })
+            .With("Content-Range", string.Create(CultureInfo.InvariantCulture, $"bytes {from}-{to - 1}/{whole.Body.Length}"));
 }

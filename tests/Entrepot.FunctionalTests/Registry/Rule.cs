@@ -1,20 +1,21 @@
 namespace Entrepot.FunctionalTests.Registry;
 
 /// <summary>Which requests are answered wrongly, how, and how often.</summary>
-internal sealed class Rule(Func<ReceivedRequest, bool> match, Behaviour behaviour, int times)
+/// <remarks>Not safe for concurrent use.</remarks>
+internal sealed class Rule(Func<ReceivedRequest, bool> match, Behaviour behaviour, int times, int after)
 {
     private int _left = times;
+    private int _seen;
 
     public Behaviour Behaviour => behaviour;
 
-    /// <summary>Whether the rule applies; if so, one of its times is used up.</summary>
-    public bool TryUse(ReceivedRequest request)
+    /// <summary>Whether the rule is about this request and its time has come; every request is shown to it once.</summary>
+    public bool Sees(ReceivedRequest request) => match(request) && ++_seen > after && _left > 0;
+
+    /// <summary>One of its times is used up.</summary>
+    public void Use()
     {
-        if (!match(request)) return false;
-        if (_left == TestRegistry.Always) return true;
-        if (Interlocked.Decrement(ref _left) >= 0) return true;
-        Interlocked.Increment(ref _left);
-        return false;
+        if (_left != TestRegistry.Always) _left--;
     }
 }
 

@@ -19,6 +19,8 @@ public sealed partial class TestRegistry : IAsyncDisposable
     private readonly ConcurrentDictionary<int, (Socket Socket, Task Served)> _connections = new();
     private readonly Lock _gate = new();
     private readonly List<Rule> _rules = [];                              // guarded by _gate
+    private (int Now, int Most) _open;                                    // guarded by _gate; connections
+    private (int Now, int Most) _busy;                                    // guarded by _gate; requests
     private readonly Dictionary<string, int> _signed = [];                // guarded by _gate; nonce to its uses left
     private readonly Task _accepting;
     private TestRegistry? _cdn;                                           // set before requests come
@@ -62,13 +64,29 @@ public sealed partial class TestRegistry : IAsyncDisposable
     /// <summary>Connections that are open.</summary>
     public int Connections => _connections.Values.Count(connection => !connection.Served.IsCompleted);
 
+    /// <summary>Most connections that were open at the same moment. One that the client has just closed may still count.</summary>
+    public int MostConnections { get { lock (_gate) return _open.Most; } }
+
+    /// <summary>Most requests that were being answered at the same moment. One that the client has just given up may still count.</summary>
+    public int MostRequests { get { lock (_gate) return _busy.Most; } }
+
+    /// <summary>Body bytes a second on each connection; no limit if <see langword="null"/>. A rule may say otherwise of its answers.</summary>
+    public long? BytesPerSecond { get; set; }
+
+    /// <summary>What was sent of a blob.</summary>
+    public BlobTraffic Traffic(TestBlob blob) => BlobTraffic.Of(Log.All, blob.Digest);
+
     /// <summary>How many GETs of a blob came.</summary>
     public int BlobGets => Log.Count(Ask.Blob);
 
     /// <summary>Answers the next matching requests wrongly. Of several rules the first that is not used up applies.</summary>
-    public TestRegistry On(Func<ReceivedRequest, bool> match, Behaviour behaviour, int times = 1)
+    /// <param name="match">Which requests.</param>
+    /// <param name="behaviour">What is wrong with the answers.</param>
+    /// <param name="times">How many of them are.</param>
+    /// <param name="after">Matching requests that pass before, whatever they are answered.</param>
+    public TestRegistry On(Func<ReceivedRequest, bool> match, Behaviour behaviour, int times = 1, int after = 0)
     {
-        lock (_gate) _rules.Add(new Rule(match, behaviour, times));
+        lock (_gate) _rules.Add(new Rule(match, behaviour, times, after));
         return this;
     }
 
@@ -131,13 +149,13 @@ public sealed partial class TestRegistry : IAsyncDisposable
 
     private async Task ServeAsync(Socket socket, int number)
     {
+        Enter(ref _open);
         try
         {
             await using var wire = new Wire(socket, number);
             while (await wire.ReadAsync(_end.Token) is { } request)
             {
-                Log.Add(request);
-                if (!await wire.WriteAsync(request, Answer(request), _end.Token)) break;
+                if (!await AnswerAsync(wire, request)) break;
             }
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
@@ -147,14 +165,45 @@ public sealed partial class TestRegistry : IAsyncDisposable
         finally
         {
             socket.Dispose();
+            Leave(ref _open);
         }
+    }
+
+    private async Task<bool> AnswerAsync(Wire wire, ReceivedRequest request)
+    {
+        Enter(ref _busy);
+        request.OnAnswered(() => Leave(ref _busy));
+        try
+        {
+            Log.Add(request);
+            return await wire.WriteAsync(request, Answer(request), _end.Token);
+        }
+        finally
+        {
+            request.Answered();
+        }
+    }
+
+    private void Enter(ref (int Now, int Most) count)
+    {
+        lock (_gate) count = (count.Now + 1, Math.Max(count.Most, count.Now + 1));
+    }
+
+    private void Leave(ref (int Now, int Most) count)
+    {
+        lock (_gate) count.Now--;
     }
 
     private Reply Answer(ReceivedRequest request)
     {
-        var right = RightAnswer(request);
+        var right = RightAnswer(request) with { BytesPerSecond = BytesPerSecond };
         Rule? rule;
-        lock (_gate) rule = _rules.Find(rule => rule.TryUse(request));
+        lock (_gate)
+        {
+            rule = _rules.FindAll(rule => rule.Sees(request)).FirstOrDefault();
+            rule?.Use();
+        }
+
         return rule is null ? right : rule.Behaviour(request, right);
     }
 

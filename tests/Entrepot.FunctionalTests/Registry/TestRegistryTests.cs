@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using Entrepot.Oci;
@@ -114,6 +115,87 @@ public sealed class TestRegistryTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task On_AfterSomeRequests_AppliesFromThenOn()
+    {
+        _registry.On(Ask.Blob, Misbehave.Status(500), times: 1, after: 1).On(Ask.Blob, Misbehave.Status(404), TestRegistry.Always, after: 3);
+
+        var statuses = new List<int>();
+        for (var i = 0; i < 5; i++)
+        {
+            using var response = await _client.GetAsync(_path);
+            statuses.Add((int)response.StatusCode);
+        }
+
+        Assert.Equal([200, 500, 200, 404, 404], statuses);
+    }
+
+    [Fact]
+    public async Task Changed_FromTheSecondRequestOn_IsAnotherBlobWithRangesOfItsOwn()
+    {
+        var other = TestBlob.Random(50_000, seed: 2).Bytes;
+        _registry.On(Ask.Blob, Misbehave.Changed(other, "\"v2\""), TestRegistry.Always, after: 1);
+
+        Assert.Equal(_blob.Bytes, await _client.GetByteArrayAsync(_path));
+        await IsAsync(206, other[10..], "bytes=10-", null);
+        await IsAsync(200, other, "bytes=10-", $"\"{_blob.Digest}\"");
+        await IsAsync(206, other[10..20], "bytes=10-19", "\"v2\"");
+    }
+
+    [Fact]
+    public async Task RangeRules_AnswerOtherPartsThanAskedFor()
+    {
+        _registry.On(Ask.Blob, Misbehave.IgnoreRange()).On(Ask.Blob, Misbehave.Part(5, 50)).On(Ask.Blob, Misbehave.WithoutHeader("ETag"));
+
+        await IsAsync(200, _blob.Bytes, "bytes=10-19", null);
+        await IsAsync(206, _blob.Bytes[5..50], "bytes=10-19", null);
+        using var response = await _client.GetAsync(_path);
+        Assert.Null(response.Headers.ETag);
+    }
+
+    [Fact]
+    public async Task Traffic_CountsBytesWhereTheyAreInTheBlob()
+    {
+        _registry.On(Ask.Blob, Misbehave.Cut(100));
+        await Assert.ThrowsAsync<HttpRequestException>(() => _client.GetByteArrayAsync(_path));
+        await GetAsync("bytes=50-149", null);
+        await GetAsync("bytes=1000-1009", null);
+        await GetAsync("bytes=200000-", null);   // 416, which sends nothing of it
+
+        var traffic = _registry.Traffic(_blob);
+
+        Assert.Equal((210, 160, 2), (traffic.Bytes, traffic.Distinct, traffic.MostTimes));
+        Assert.Equal([1, 2, 2, 1, 0, 1], new long[] { 49, 50, 99, 149, 150, 1009 }.Select(traffic.Times));
+        Assert.Equal(0, _registry.Traffic(TestBlob.Random(1, seed: 3)).MostTimes);
+    }
+
+    [Fact]
+    public async Task BytesPerSecond_EachConnection_HasItsOwn()
+    {
+        var blob = _registry.Content.AddBlob(2_000_000, seed: 4);
+        _registry.BytesPerSecond = 4_000_000;
+        var start = Stopwatch.GetTimestamp();
+
+        await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => _client.GetByteArrayAsync($"/v2/org/app/blobs/{blob.Digest}")));
+
+        // Half a second each; a busy machine may take longer, but never less.
+        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.FromSeconds(0.48), TimeSpan.FromSeconds(5));
+    }
+
+    [Fact]
+    public async Task MostRequests_IsHowManyWereAnsweredTogether()
+    {
+        var gate = new Gate(1000);
+        _registry.On(Ask.Blob, Misbehave.Hold(gate), times: 1);
+        var held = _client.GetByteArrayAsync(_path);
+        await gate.ReachedAsync();
+        for (var i = 0; i < 20; i++) await _client.GetByteArrayAsync(_path);
+        gate.Open();
+        await held;
+
+        Assert.Equal((2, 2), (_registry.MostRequests, _registry.MostConnections));
+    }
+
+    [Fact]
     public async Task RequireToken_ChallengesUntilAValidTokenComes()
     {
         _registry.Content.AddImage("org/app", "1", _blob);
@@ -176,6 +258,22 @@ public sealed class TestRegistryTests : IAsyncDisposable
             Assert.Equal(MediaTypes.OciManifest, response.Content.Headers.ContentType!.ToString());
             Assert.Equal(image.Manifest.Digest.ToString(), Assert.Single(response.Headers.GetValues("Docker-Content-Digest")));
         }
+    }
+
+    private async Task IsAsync(int status, byte[] body, string range, string? validator)
+    {
+        var got = await GetAsync(range, validator);
+        Assert.Equal(status, got.Status);
+        Assert.Equal(body, got.Body);
+    }
+
+    private async Task<(int Status, byte[] Body)> GetAsync(string range, string? validator)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, _path);
+        request.Headers.TryAddWithoutValidation("Range", range);
+        if (validator is not null) request.Headers.TryAddWithoutValidation("If-Range", validator);
+        using var response = await _client.SendAsync(request);
+        return ((int)response.StatusCode, await response.Content.ReadAsByteArrayAsync());
     }
 
     [Fact]

@@ -11,6 +11,7 @@ internal sealed class Wire(Socket socket, int number) : IAsyncDisposable
 
     private readonly NetworkStream _stream = new(socket, ownsSocket: false);
     private readonly List<byte> _unread = [];
+    private readonly Pace _pace = new();
 
     /// <returns><see langword="null"/> when the client has gone.</returns>
     public async Task<ReceivedRequest?> ReadAsync(CancellationToken cancel)
@@ -45,10 +46,13 @@ internal sealed class Wire(Socket socket, int number) : IAsyncDisposable
     {
         if (reply.BeforeHeaders is { } before) await before.PassAsync(0, cancel);
         request.Status = reply.Status;
-        await _stream.WriteAsync(Encoding.Latin1.GetBytes(Head(reply)), cancel);
-        if (request.Method == "HEAD" || reply.Status is 204 or 304) return true;
-
+        request.Offset = reply.Offset;
         var stop = Math.Min(reply.EndsAfter ?? long.MaxValue, reply.Body.Length);
+        var isBare = request.Method == "HEAD" || reply.Status is 204 or 304;
+        if (isBare || stop == 0) request.Answered();
+        await _stream.WriteAsync(Encoding.Latin1.GetBytes(Head(reply)), cancel);
+        if (isBare) return true;
+
         await WriteBodyAsync(request, reply, stop, cancel);
 
         if (reply.EndsAfter is not null)
@@ -66,11 +70,14 @@ internal sealed class Wire(Socket socket, int number) : IAsyncDisposable
 
     private async Task WriteBodyAsync(ReceivedRequest request, Reply reply, long stop, CancellationToken cancel)
     {
+        _pace.Begin(reply.BytesPerSecond);
         for (var at = 0; at < stop;)
         {
             var limit = reply.InBody is { } gate ? await gate.PassAsync(at, cancel) : long.MaxValue;
             var count = (int)Math.Min(PieceBytes, Math.Min(stop, limit) - at);
             var piece = reply.Body.Slice(at, count);
+            await _pace.WaitAsync(count, cancel);
+            if (at + count == stop) request.Answered();
             if (reply.Framing == Framing.Chunked)
                 await _stream.WriteAsync((byte[])[.. Encoding.Latin1.GetBytes($"{count:x}\r\n"), .. piece.Span, 13, 10], cancel);
             else
@@ -78,7 +85,6 @@ internal sealed class Wire(Socket socket, int number) : IAsyncDisposable
             request.AddSent(count);
             at += count;
         }
-
     }
 
     private static string Head(Reply reply)

@@ -79,7 +79,7 @@ public sealed class EnvironmentReaderTests : IDisposable
 
     [Theory]
     [InlineData("ENTREPOT_STORAGE__ROTO", "; did you mean ENTREPOT_STORAGE__ROOT?")]
-    [InlineData("ENTREPOT_STORAGE__PARTIALTTL", "")]
+    [InlineData("ENTREPOT_STORAGE__OBJECTSTORE", "")]
     [InlineData("ENTREPOT_STORAGE", "")]
     [InlineData("ENTREPOT_STORAGE__ROOT__0", "")]
     [InlineData("ENTREPOT_UPSTREAMS", "")]

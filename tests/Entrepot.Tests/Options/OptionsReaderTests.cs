@@ -30,11 +30,12 @@ public sealed class OptionsReaderTests : IDisposable
             admin: 127.0.0.1:6001
             defaultUpstream: ghcr.io
             shutdownTimeout: 1.5m
-            storage: { root: /srv/x }
+            storage: { root: /srv/x, partialTtl: 36h }
             limits:
               minRate: 2KiB/s
               connections: 7
               manifest: 1MiB
+              fetches: 9
             """);
 
         Assert.Empty(result.Problems);
@@ -47,6 +48,8 @@ public sealed class OptionsReaderTests : IDisposable
         Assert.Equal(2048, options.MinRate);
         Assert.Equal(7, options.Connections);
         Assert.Equal(1 << 20, options.ManifestLimit);
+        Assert.Equal(9, options.Fetches);
+        Assert.Equal(TimeSpan.FromHours(36), options.PartialTtl);
     }
 
     [Fact]
@@ -79,7 +82,7 @@ public sealed class OptionsReaderTests : IDisposable
             listne: x
             admin: nowhere
             storage:
-              partialTtl: 24h
+              objectStore: 24h
             """,
             [("ENTREPOT_SHUTDOWNTIMEOUT", "forever")],
             [("limits.manifest", ["1KB"])]);
@@ -88,7 +91,7 @@ public sealed class OptionsReaderTests : IDisposable
         [
             "entrepot.yaml:1: listne: is unknown; did you mean listen?",
             "entrepot.yaml:2: admin: 'nowhere' is not allowed; allowed: an IP address and a port, e.g. 0.0.0.0:5000 (every interface), 127.0.0.1:5000 or [::]:5000",
-            "entrepot.yaml:4: storage.partialTtl: is unknown",
+            "entrepot.yaml:4: storage.objectStore: is unknown",
             "environment ENTREPOT_SHUTDOWNTIMEOUT: shutdownTimeout: 'forever' is not allowed; allowed: 0s to 10m",
             "flag --limits.manifest: limits.manifest: '1KB' is not allowed; allowed: 64KiB to 64MiB",
         ], _fixture.Lines(result));
@@ -99,15 +102,16 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("memoryCache: 64MiB", "entrepot.yaml:1: memoryCache: is unknown")]
     [InlineData("scrub: { every: 168h }", "entrepot.yaml:1: scrub: is unknown")]
     [InlineData("storage: { eviction: random }", "entrepot.yaml:1: storage.eviction: 'random' is not allowed; allowed: lru")]
-    [InlineData("storage: { partialTtl: 24h }", "entrepot.yaml:1: storage.partialTtl: is unknown")]
+    [InlineData("storage: { partialTtl: 8761h }", "entrepot.yaml:1: storage.partialTtl: '8761h' is not allowed; allowed: 0s to 8760h")]
+    [InlineData("limits: { fetches: 65537 }", "entrepot.yaml:1: limits.fetches: '65537' is not allowed; allowed: 1 to 65536")]
     [InlineData("upstreams: [{ name: a, rateLimitReserve: 10 }]", "entrepot.yaml:1: upstreams[0].rateLimitReserve: is unknown")]
     [InlineData("Listen: []", "entrepot.yaml:1: Listen: is unknown; did you mean listen?")]
     [InlineData("upstreams: [{ name: a, tagTTL: 1s }]", "entrepot.yaml:1: upstreams[0].tagTTL: is unknown; did you mean tagTtl?")]
     [InlineData("storage.root: /x", "entrepot.yaml:1: storage.root: is unknown")]
     [InlineData("'a\tb': c", "entrepot.yaml:1: a?b: is unknown")]
     [InlineData("'https://u:p@h': c", "entrepot.yaml:1: (a key that may hold a password): is unknown")]
-    [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root, quota, minFree, eviction, checkpointEvery")]
-    [InlineData("limits: []", "entrepot.yaml:1: limits: is a list where a group of options belongs; allowed: minRate, connections, manifest")]
+    [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root, quota, minFree, eviction, checkpointEvery, partialTtl")]
+    [InlineData("limits: []", "entrepot.yaml:1: limits: is a list where a group of options belongs; allowed: minRate, connections, manifest, fetches")]
     [InlineData("storage: { root: [a] }", "entrepot.yaml:1: storage.root: is a list where a single value belongs; allowed: the path of a directory on one file system")]
     [InlineData("storage: { root: '' }", "entrepot.yaml:1: storage.root: an empty value is not allowed; allowed: the path of a directory on one file system")]
     [InlineData("limits: { connections: 0 }", "entrepot.yaml:1: limits.connections: '0' is not allowed; allowed: 1 to 1000000")]

@@ -14,9 +14,11 @@ public sealed class RestartOptionsTests
         ["storage.root"] = "elsewhere",
         ["storage.minFree"] = "5B",
         ["storage.checkpointEvery"] = "2m",
+        ["storage.partialTtl"] = "1h",
         ["limits.minRate"] = "5B/s",
         ["limits.connections"] = "7",
         ["limits.manifest"] = "1MiB",
+        ["limits.fetches"] = "5",
     };
 
     [Fact]

@@ -1,3 +1,4 @@
+using Entrepot.Pull;
 using Entrepot.Server.Options;
 using Entrepot.Upstream;
 
@@ -49,6 +50,9 @@ public sealed class UpstreamListTests : IDisposable
                 serveWhenDenied: true
                 offline: true
                 connections: 3
+                parallelRuns: 16
+                fill: touched
+                bandwidth: 1.5MB/s
             """);
 
         Assert.Empty(result.Problems);
@@ -70,7 +74,22 @@ public sealed class UpstreamListTests : IDisposable
                 Offline = true,
             },
             Connections = 3,
+            Fetching = new() { ParallelRuns = 16, Fill = FillMode.Touched },
+            Bandwidth = 1_500_000,
         }, result.Options.Upstreams[^1], strict: true);
+    }
+
+    [Theory]
+    [InlineData("1KB/s", 1000L)]
+    [InlineData("200MB/s", 200_000_000L)]
+    [InlineData("1TB/s", 1_000_000_000_000L)]
+    [InlineData("unlimited", null)]
+    public void Apply_Bandwidth_IsBytesASecondOrNone(string text, long? expected)
+    {
+        var result = _fixture.Read($"upstreams: [{{ name: a, bandwidth: {text} }}]");
+
+        Assert.Empty(result.Problems);
+        Assert.Equal(expected, result.Options.Upstreams[^1].Bandwidth);
     }
 
     [Fact]
@@ -105,6 +124,11 @@ public sealed class UpstreamListTests : IDisposable
     [InlineData("{ name: a, tags: [{ match: v*, tagTtl: 1m, ttl: 1m }] }", "upstreams[0].tags[0].ttl: is unknown")]
     [InlineData("{ name: a, tags: [{ match: v*, tagTtl: 1m }, { match: v*, tagTtl: 2m }] }", "upstreams[0].tags[1].match: 'v*' is given twice")]
     [InlineData("{ name: a, connections: 1025 }", "upstreams[0].connections: '1025' is not allowed; allowed: 1 to 1024")]
+    [InlineData("{ name: a, parallelRuns: 17 }", "upstreams[0].parallelRuns: '17' is not allowed; allowed: 1 to 16")]
+    [InlineData("{ name: a, fill: lazy }", "upstreams[0].fill: 'lazy' is not allowed; allowed: complete or touched")]
+    [InlineData("{ name: a, bandwidth: 999B/s }", "upstreams[0].bandwidth: '999B/s' is not allowed; allowed: 1KB/s to 1TB/s, or unlimited")]
+    [InlineData("{ name: a, bandwidth: 1001GB/s }", "upstreams[0].bandwidth: '1001GB/s' is not allowed; allowed: 1KB/s to 1TB/s, or unlimited")]
+    [InlineData("{ name: a, bandwidth: 200MB }", "upstreams[0].bandwidth: '200MB' is not allowed; allowed: 1KB/s to 1TB/s, or unlimited")]
     [InlineData("{ name: a, tokenRealms: ['https://b'] }", "upstreams[0].tokenRealms[0]: 'https://b' is not allowed")]
     [InlineData("{ name: a }, { name: A }", "upstreams[1].name: 'a' is given twice")]
     [InlineData("{ name: a, hosts: [m] }, { name: b, hosts: [m] }", "upstreams[1].hosts: 'm' is given twice")]

@@ -1,4 +1,6 @@
 using System.IO.Compression;
+using Entrepot.Pull;
+using Entrepot.Tests.Kit;
 using Entrepot.Upstream;
 using Microsoft.Extensions.Time.Testing;
 
@@ -76,6 +78,29 @@ public sealed class BodyStreamTests : IDisposable
         _source.Break(new ObjectDisposedException("connection"));
 
         await Assert.ThrowsAsync<IOException>(() => reading);
+    }
+
+    [Fact]
+    public async Task ReadAsync_LimitedBandwidth_ReadsSharesAndReturnsWhatDidNotCome()
+    {
+        var bandwidth = new Bandwidth(_clock) { BytesPerSecond = 1_000_000 };
+        await using var body = new BodyStream(new MemoryStream(new byte[30_000]), _owner, 30_000, "docker.io", TimeSpan.FromSeconds(15), _counters, _clock)
+        {
+            Bandwidth = bandwidth,
+        };
+        var buffer = new byte[64 << 10];
+        Assert.Equal(20_000, await body.ReadAsync(buffer));
+
+        var reading = body.ReadAsync(buffer).AsTask();
+        _clock.Advance(TimeSpan.FromMilliseconds(19));
+        Assert.False(reading.IsCompleted);
+        _clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(10_000, await reading.Soon());
+
+        var other = bandwidth.TakeAsync(1, Demand.Always, default);   // half of the last share has come back
+        Assert.False(other.IsCompleted);
+        _clock.Advance(TimeSpan.FromMilliseconds(10));
+        Assert.Equal(1, await other.Soon());
     }
 
     [Fact]

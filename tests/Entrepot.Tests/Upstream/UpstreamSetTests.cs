@@ -29,6 +29,7 @@ public sealed class UpstreamSetTests : IDisposable
             "PasswordFile" => Blank with { PasswordFile = "f" },
             "DockerConfig" => Blank with { DockerConfig = "d" },
             "TokenRealms" => Blank with { TokenRealms = ["t"] },
+            "Bandwidth" => Blank with { Bandwidth = 1000 },
             "Connections" => Blank with { Connections = 1 },
             "TagTtl" => Blank with { Freshness = rules with { TagTtl = TimeSpan.Zero } },
             "Tags" => Blank with { Freshness = rules with { Tags = [new TagRule("v*", TimeSpan.Zero)] } },
