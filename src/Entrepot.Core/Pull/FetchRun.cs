@@ -136,6 +136,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
         }
 
         _validator = source.Validator;
+        if (fetch.Size is null) fetch.Relay = source.Relay;
         if (source.Size is { } whole && fetch.Size is null)
         {
             await MakeRoomAsync(whole, cancel);
