@@ -67,8 +67,10 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         {
             return response.Status switch
             {
-                HttpStatusCode.OK => new ManifestInfo(
-                    response.Digest, response.MediaType, response.IsEncoded ? null : response.Content.ContentLength) { Relay = response.Relay },
+                HttpStatusCode.OK => new ManifestInfo(response.Digest, response.MediaType, response.IsEncoded ? null : response.Content.ContentLength)
+                {
+                    Relay = response.Relay,
+                },
                 // A registry without HEAD: the caller learns by GET.
                 HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented => new ManifestInfo(null, null, null),
                 _ => await response.RefusalAsync(RegistryError.ManifestUnknown, cancel),
