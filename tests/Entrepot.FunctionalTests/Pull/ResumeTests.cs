@@ -181,7 +181,7 @@ public sealed class ResumeTests
     private static async Task<Exception?> EndOfCutBlobAsync()
     {
         await using var registry = NewRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         registry.On(Ask.Blob, Misbehave.Cut(1_000_000)).On(Ask.Blob, Misbehave.Cut(0), TestRegistry.Always);
         using var client = await RawClient.ConnectAsync(cache.Url, receiveBuffer: 4 << 20);
         await client.SendAsync("GET", Appliance.PathOf(Blob.Digest));
