@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Entrepot.ClientTests.Engines;
 using Entrepot.ClientTests.Images;
 
 namespace Entrepot.ClientTests.Kit;
@@ -55,6 +56,9 @@ internal sealed class Scene : IAsyncDisposable
         _running.Push(containerd);
         return containerd;
     }
+
+    /// <summary>A program that signs and verifies, with new keys.</summary>
+    public Task<Signer> StartSignerAsync(SignatureKind kind) => Signer.CreateAsync(kind, Folder("signer"), Log("signer"));
 
     public Skopeo Skopeo() => new(Folder("skopeo"), Log("skopeo"), Entrepot.Host);
 
