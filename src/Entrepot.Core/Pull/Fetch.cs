@@ -24,6 +24,7 @@ public sealed class Fetch
     private bool _storeFailed;
     private bool _passing;
     private long? _size;
+    private Relay? _relay;
     private int _followers;
     private int _asking;                                        // those who wait to follow
     private bool _wasAsked;
@@ -38,6 +39,9 @@ public sealed class Fetch
 
     /// <summary>The whole blob's size in bytes; <see langword="null"/> until the upstream has told it.</summary>
     public long? Size { get { lock (_gate) return _size; } }
+
+    /// <summary>What other caches said of the first answer, known when <see cref="Size"/> is; <see langword="null"/> if none did.</summary>
+    public Relay? Relay { get { lock (_gate) return _relay; } internal set { lock (_gate) _relay = value; } }
 
     /// <summary>Bytes that have arrived, from the start.</summary>
     public long Arrived { get { lock (_gate) return _arrived.EndFrom(0); } }

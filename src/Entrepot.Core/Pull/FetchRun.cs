@@ -19,6 +19,10 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
     private const int MaxGenerations = 4;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
+    // An upstream that says when to come back is waited for, since clients have their headers and could not be told: in a row without
+    // anything new at most this long altogether, which is what a body that brings nothing is given.
+    private static readonly TimeSpan MostTold = TimeSpan.FromSeconds(15);
+
     // At most this much waits between the socket and the disk; a run never stops for less than a large write.
     private static readonly PipeOptions PipeLimits = new(
         pauseWriterThreshold: 2 << 20, resumeWriterThreshold: 1 << 20, minimumSegmentSize: BufferBytes, useSynchronizationContext: false);
@@ -27,6 +31,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
     private IPartialBlob _partial = null!;   // set before the first byte is asked for
     private string? _validator;
     private int _futile;
+    private TimeSpan _told;
     private int _generations = 1;
 
     /// <summary>How often all bytes were there and wrong.</summary>
@@ -82,7 +87,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
             {
                 (fromStart, error) = await TakeAsync(source, offset, cancel);
             }
-            else if (!error.IsOutage || before == 0)
+            else if (!error.IsOutage || (before == 0 && fetch.Size is null))
             {
                 return error;
             }
@@ -98,10 +103,21 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
                 continue;
             }
 
-            if (_partial.Length - before >= BufferBytes) _futile = 0;
-            if (++_futile >= FutileTries || _generations > MaxGenerations) return error ?? RegistryError.BadGateway("the blob ends before its announced size, however often it is asked for");
-            if (!fromStart) await Task.Delay(FirstPause * (1 << (_futile - 1)), clock, cancel);
+            if (_partial.Length - before >= BufferBytes) (_futile, _told) = (0, TimeSpan.Zero);
+            if (++_futile >= FutileTries || _generations > MaxGenerations || PauseAfter(error) is not { } pause)
+                return error ?? RegistryError.BadGateway("the blob ends before its announced size, however often it is asked for");
+            if (!fromStart || source is null) await Task.Delay(pause, clock, cancel);
         }
+    }
+
+    // Returns null if the upstream wants to be left alone for longer than it is waited for.
+    private TimeSpan? PauseAfter(RegistryError? error)
+    {
+        var pause = FirstPause * (1 << (_futile - 1));
+        if (error?.RetryAfter is not { } told || told <= pause) return pause;
+
+        _told += told;
+        return _told <= MostTold ? told : null;
     }
 
     // Takes what one upstream request brings. Returns whether the next one is to ask from the start, and what went wrong, if not just the connection.
@@ -120,6 +136,7 @@ internal sealed class FetchRun(Fetch fetch, IUpstream upstream, IBlobStore store
         }
 
         _validator = source.Validator;
+        if (fetch.Size is null) fetch.Relay = source.Relay;
         if (source.Size is { } whole && fetch.Size is null)
         {
             await MakeRoomAsync(whole, cancel);

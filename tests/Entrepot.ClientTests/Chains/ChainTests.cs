@@ -115,9 +115,9 @@ public sealed class ChainTests
     }
 
     [ClientTheory]
-    [InlineData(Neighbour.Entrepot)]
-    [InlineData(Neighbour.Nginx)]
-    public async Task CacheStatus_IsThatOfTheAppliance(Neighbour neighbour)
+    [InlineData(Neighbour.Entrepot, "Entrepot; fwd=miss; stored, Entrepot; fwd=miss; stored")]
+    [InlineData(Neighbour.Nginx, "Entrepot; fwd=miss; stored")]
+    public async Task CacheStatus_IsThatOfEachApplianceThatTheAnswerCameThrough(Neighbour neighbour, string fetched)
     {
         await using var chain = await Chain.StartAsync(neighbour);
 
@@ -125,7 +125,7 @@ public sealed class ChainTests
         await Eventually.TrueAsync(async () => (await chain.AskAsync(HttpMethod.Get, Layer)).Headers.ContainsKey("Age"));
         var warm = await chain.AskAsync(HttpMethod.Get, Layer);
 
-        Assert.Equal("Entrepot; fwd=miss; stored", cold.Headers["Cache-Status"]);
+        Assert.Equal(fetched, cold.Headers["Cache-Status"]);
         Assert.Equal("Entrepot; hit", warm.Headers["Cache-Status"]);
         Assert.InRange(int.Parse(warm.Headers["Age"], System.Globalization.CultureInfo.InvariantCulture), 0, 60);
     }
