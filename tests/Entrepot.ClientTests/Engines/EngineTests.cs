@@ -47,9 +47,13 @@ public sealed class EngineTests
 
         foreach (var status in new[] { 429, 503 })
         {
-            stage.Upstream.Behave();
-            stage.Upstream.On(_ => true, Misbehave.Status(status), TestRegistry.Always);
-            await PullAgainAsync(stage);
+            foreach (var failure in new[] { Misbehave.Status(status), Misbehave.Status(status, "Retry-After", "1") })
+            {
+                stage.Upstream.Behave();
+                stage.Upstream.On(_ => true, failure, TestRegistry.Always);
+                await PullAgainAsync(stage);
+            }
+
             await stage.RecordAsync($"{status}, known", Outcome.Right);
         }
 
@@ -62,19 +66,22 @@ public sealed class EngineTests
         await using var limited = await Stage.StartAsync(engine, "429");
         await using var limitedShortly = await Stage.StartAsync(engine, "429 with Retry-After");
         await using var failing = await Stage.StartAsync(engine, "503");
+        await using var failingShortly = await Stage.StartAsync(engine, "503 with Retry-After");
         await using var alone = await Stage.StartAsync(engine, "stopped");
         await limited.OpenDockerHubAsync();
 
         limited.Upstream.On(_ => true, Misbehave.Status(429), TestRegistry.Always);
         limitedShortly.Upstream.On(_ => true, Misbehave.Status(429, "Retry-After", "1"), TestRegistry.Always);
         failing.Upstream.On(_ => true, Misbehave.Status(503), TestRegistry.Always);
+        failingShortly.Upstream.On(_ => true, Misbehave.Status(503, "Retry-After", "1"), TestRegistry.Always);
         await alone.Upstream.DisposeAsync();
 
         // Side by side, since most of it is waiting.
         await Task.WhenAll(
             PullUnknownAsync(limited, HttpStatusCode.TooManyRequests, "429, unknown"),
-            PullUnknownAsync(limitedShortly, HttpStatusCode.TooManyRequests, "429 for 1 s, unknown"),
+            PullUnknownAsync(limitedShortly, HttpStatusCode.TooManyRequests, "429 with Retry-After"),
             PullUnknownAsync(failing, HttpStatusCode.ServiceUnavailable, "503, unknown"),
+            PullUnknownAsync(failingShortly, HttpStatusCode.ServiceUnavailable, "503 with Retry-After"),
             PullUnknownAsync(alone, HttpStatusCode.ServiceUnavailable, "upstream stopped, unknown"));
     }
 
@@ -139,13 +146,13 @@ public sealed class EngineTests
     private static async Task PullAgainAsync(Stage stage)
     {
         const string Hits = "entrepot_requests_total{kind=\"blob\",upstream=\"docker.io\",source=\"hit\"}";
-        var before = await stage.Entrepot.MetricAsync(Hits);
+        var before = await stage.Entrepot.CountAsync(Hits);
 
         await stage.Engine.RemoveAsync(Stage.Image);
         await stage.Engine.PullAsync(Stage.Image);
 
         // Otherwise the engine had the blobs still, and nothing was shown.
-        await Eventually.TrueAsync(async () => await stage.Entrepot.MetricAsync(Hits) - before >= Stage.Image.Native.Blobs.Count());
+        await Eventually.TrueAsync(async () => await stage.Entrepot.CountAsync(Hits) - before >= Stage.Image.Native.Blobs.Count());
     }
 
     private static async Task PullUnknownAsync(Stage stage, HttpStatusCode status, string situation)

@@ -131,5 +131,5 @@ internal static class Outcome
     public const string Fails = "error";
 
     /// <summary>The longest that any engine may take to get to an outcome.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 }

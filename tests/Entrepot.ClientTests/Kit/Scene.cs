@@ -43,9 +43,9 @@ internal sealed class Scene : IAsyncDisposable
         }
     }
 
-    public async Task<Dockerd> StartDockerdAsync()
+    public async Task<Dockerd> StartDockerdAsync(DockerPrograms? programs = null)
     {
-        var dockerd = await Dockerd.StartAsync(Folder("dockerd"), Log("dockerd"), Entrepot.Host);
+        var dockerd = await Dockerd.StartAsync(Folder("dockerd"), Log("dockerd"), Entrepot.Host, programs);
         _running.Push(dockerd);
         return dockerd;
     }
@@ -53,6 +53,14 @@ internal sealed class Scene : IAsyncDisposable
     public async Task<Containerd> StartContainerdAsync()
     {
         var containerd = await Containerd.StartAsync(Folder("containerd"), Log("containerd"), Entrepot.Host);
+        _running.Push(containerd);
+        return containerd;
+    }
+
+    /// <summary>A containerd with other <c>hosts.toml</c> files than the example's, by the registry that each is for.</summary>
+    public async Task<Containerd> StartContainerdAsync(IReadOnlyDictionary<string, string> hosts)
+    {
+        var containerd = await Containerd.StartAsync(Folder("containerd"), Log("containerd"), hosts);
         _running.Push(containerd);
         return containerd;
     }
