@@ -84,8 +84,21 @@ public sealed class DiskSpace
         Settle(victims => _quota.SetOverhead(overhead, victims));
     }
 
-    /// <summary>Changes the limit, and evicts down to it.</summary>
-    public void SetLimit(long limit) => Settle(victims => _quota.SetLimit(limit, victims));
+    /// <summary>Changes the limit, at once and without asking a disk. Who has to leave for it is removed beside everything else.</summary>
+    /// <param name="limit">Bytes that everything under the root may occupy from now on.</param>
+    /// <param name="cancel">Ends the removing; who has not been removed by then stays, until the next one who needs room.</param>
+    /// <returns>Ends when they have left.</returns>
+    public Task SetLimit(long limit, CancellationToken cancel)
+    {
+        var victims = new List<Victim>();
+        lock (_gate)
+        {
+            _quota.SetLimit(limit, victims);
+            foreach (var victim in victims) DepartLocked(victim.Digest, victim.Size);
+        }
+
+        return victims.Count == 0 ? Task.CompletedTask : Task.Run(() => Evict(victims, cancel), CancellationToken.None);
+    }
 
     /// <summary>Sets room aside. When it answers, whoever had to leave has left.</summary>
     /// <param name="size">Bytes on disk.</param>
@@ -236,24 +249,37 @@ public sealed class DiskSpace
             foreach (var victim in victims) DepartLocked(victim.Digest, victim.Size);
         }
 
-        if (victims.Count == 0) return others;
-        foreach (var victim in victims) Evict(victim);
-        Evicted?.Invoke(victims.Count, victims.Sum(victim => victim.Size));
+        if (victims.Count > 0) Evict(victims, CancellationToken.None);
         return others;
     }
 
-    private void Evict(Victim victim)
+    private void Evict(List<Victim> victims, CancellationToken cancel)
+    {
+        var (blobs, bytes) = (0, 0L);
+        foreach (var victim in victims)
+        {
+            if (!TryEvict(victim, cancel)) continue;
+            blobs++;
+            bytes += victim.Size;
+        }
+
+        if (blobs > 0) Evicted?.Invoke(blobs, bytes);
+    }
+
+    private bool TryEvict(Victim victim, CancellationToken cancel)
     {
         lock (NameOf(victim.Digest))
         {
             // Committed anew meanwhile: that has replaced the file, and stays.
-            var isGone = Contains(victim.Digest) || TryDelete(victim);
+            var isGone = Contains(victim.Digest) || (!cancel.IsCancellationRequested && TryDelete(victim));
             lock (_gate)
             {
                 // What cannot be removed still takes its room; the next reservation tries again.
                 if (!isGone) _quota.Adopt(victim.Digest, victim.Size);
                 HasLeftLocked(victim.Digest, victim.Size);
             }
+
+            return isGone;
         }
     }
 
