@@ -30,8 +30,8 @@ exec < /dev/null
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1
 
 readonly packages=(docker-registry docker.io containerd runc skopeo podman buildah crun nginx-light curl prometheus iproute2 util-linux)   # prometheus for promtool
-readonly newer=(containerd docker.io docker-cli docker-buildx crane oras)
-readonly clients=(dockerd "docker build" containerd podman buildah skopeo)
+readonly newer=(containerd docker.io docker-cli docker-buildx crane oras cosign notation)
+readonly clients=(dockerd "docker build" containerd "containerd, CRI" podman buildah skopeo)
 results=$PWD/TestResults/$(date +%Y%m%d-%H%M%S)-$$
 work=$(mktemp -d "${TMPDIR:-/tmp}/entrepot-tests.XXXXXX")
 namespace=entrepot-tests-$$
@@ -132,14 +132,24 @@ is_installed() {
   [[ $(dpkg-query -W -f '${Status}' "$1" 2> /dev/null || true) == *'ok installed' ]]
 }
 
+# Whether the system's docker builds with BuildKit. Since version 23 its client needs a plugin for that, which is a package of its own.
+has_buildkit() {
+  local version
+  version=$(/usr/bin/docker --version 2> /dev/null) || return
+  version=${version#Docker version }
+  [ "${version%%.*}" -lt 23 ] || /usr/bin/docker buildx version > /dev/null 2>&1
+}
+
 install_packages() {
-  local package status=0 missing=() client=
+  local package status=0 missing=() separate=()
   for package in "${packages[@]}"; do
     is_installed "$package" || missing+=("$package")
   done
   # The tests take this one, and no other that the search path may have.
-  if [ ! -x /usr/bin/docker ] || [[ " ${missing[*]-} " == *' docker.io '* ]]; then client=missing; fi
-  [ ${#missing[@]} -gt 0 ] || [ -n "$client" ] || return 0
+  # From Debian 13 on they are packages of their own, which docker.io only recommends.
+  if [ ! -x /usr/bin/docker ] || [[ " ${missing[*]-} " == *' docker.io '* ]]; then separate=(docker-cli docker-buildx)
+  elif ! has_buildkit; then separate=(docker-buildx); fi
+  [ ${#missing[@]} -gt 0 ] || [ ${#separate[@]} -gt 0 ] || return 0
 
   # No service is to be started by its package.
   if [ ! -e /usr/sbin/policy-rc.d ]; then
@@ -149,8 +159,7 @@ install_packages() {
   fi
   apt_get update || status=$?
   if [ "$status" = 0 ]; then
-    # From Debian 13 on they are packages of their own, which docker.io only recommends.
-    for package in ${client:+docker-cli docker-buildx}; do
+    for package in "${separate[@]+"${separate[@]}"}"; do
       if ! is_installed "$package" && [ -n "$(apt-cache show "$package" 2> /dev/null || true)" ]; then missing+=("$package"); fi
     done
     if [ ${#missing[@]} -gt 0 ]; then
@@ -232,6 +241,8 @@ fetch_newer() {
   need_newer "containerd, layers in pieces" usr/bin/containerd "${containerd[@]}"
   need_newer crane usr/bin/crane usr/bin/crane version
   need_newer oras usr/bin/oras usr/bin/oras version
+  need_newer cosign usr/bin/cosign usr/bin/cosign version
+  need_newer notation usr/bin/notation usr/bin/notation version
   rm -rf "$folder"/{debs,lists,cache}
 }
 
@@ -385,11 +396,12 @@ check_clients_page() {
 }
 
 run_clients() {
-  local root program=${PUBLISHED_PROGRAM:-$work/program/entrepot}
+  local root buildkit=yes program=${PUBLISHED_PROGRAM:-$work/program/entrepot}
   # What goes wrong before the tests begin is a failure with a name, and the line with the counts still comes.
   install_packages || { problem "the packages that Entrepot.ClientTests needs"; return; }
   [ -n "${PUBLISHED_PROGRAM:-}" ] || publish || { problem "the publishing of src/Entrepot.Server"; return; }
   make_namespace || { problem "the network namespace (root or sudo is needed)"; return; }
+  has_buildkit || { buildkit=no; echo "docker build: with the classic builder, since the plugin docker-buildx cannot be had"; }
   # Whatever goes wrong with them, the others are tested.
   fetch_newer || rm -rf "$work/newer"
   : > "$work/pulls"
@@ -401,7 +413,7 @@ run_clients() {
   test_project Entrepot.ClientTests normal in_namespace env --default-signal=HUP \
     PATH="$PATH:/usr/sbin:/sbin" DOTNET_ROOT="${DOTNET_ROOT:-$root}" DOTNET_CLI_HOME="$work" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 \
     PUBLISHED_PROGRAM="$program" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
-    CLIENT_OUTCOMES="$work/outcomes" CLIENT_NEWER="$work/newer" NUGET_PACKAGES="${NUGET_PACKAGES:-$HOME/.nuget/packages}" CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"
+    CLIENT_OUTCOMES="$work/outcomes" CLIENT_NEWER="$work/newer" CLIENT_BUILDKIT="$buildkit" NUGET_PACKAGES="${NUGET_PACKAGES:-$HOME/.nuget/packages}" CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"
   remove_namespace
   [ "$(id -u)" = 0 ] || as_root chown -R "$(id -u):$(id -g)" "$results"
   report_pulls

@@ -36,7 +36,7 @@ public class FollowFetch
     {
         // The bytes are held back until all follow, or the last would find them in the store.
         var upstream = new MemoryUpstream(_content);
-        await using var fetches = new FetchTable(_store, TimeProvider.System);
+        await using var fetches = new FetchTable(_store, TimeProvider.System, 1);
         var followed = await Task.WhenAll(_buffers.Select(_ => JoinAsync(fetches, upstream)));
         var reads = followed.Zip(_buffers, ReadAsync).ToArray();
         upstream.Send();

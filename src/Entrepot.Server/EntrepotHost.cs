@@ -61,6 +61,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly StoreRoot _root;
     private readonly FasterCacheIndex _index;
     private readonly DiskSpace _space;
+    private readonly DiskBlobStore _store;
     private readonly Reconciler _reconciler;
     private readonly FetchTable _fetches;
     private readonly PullThrough _pulls;
@@ -71,6 +72,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly Probes _probes = new();
     private readonly WebApplication _registryWeb;
     private readonly WebApplication _adminWeb;
+    private readonly AdminApi _api;
     private readonly WebApplication? _metricsWeb;
     private readonly ILogger<EntrepotHost> _log;
     private readonly EntrepotOptions _options;   // as they were at the start
@@ -79,6 +81,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly TimeProvider _clock;
     private Task _housekeeping = Task.CompletedTask;
     private Task _reconciling = Task.CompletedTask;   // begun by the housekeeping
+    private Task _evicting = Task.CompletedTask;      // what smaller quotas have leave; guarded by _changing
     private bool _isEnding;   // guarded by _changing
 
     private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
@@ -95,17 +98,17 @@ public sealed class EntrepotHost : IAsyncDisposable
         {
             Evicted = (blobs, bytes) => Log.Evicted(_log, blobs, bytes),
         };
-        var store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
-        _fetches = new FetchTable(store, parts.Clock) { Ended = FetchEnded };
+        _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
+        _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock);
         var upstreams = _upstreams.Replace(InForce(options));
-        _pulls = new PullThrough(store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
+        _pulls = new PullThrough(_store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
 
-        var scrub = new Scrub(store, _index, Unverified);
+        var scrub = new Scrub(_store, _index, Unverified);
         _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams);
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
-        _reconciler = new Reconciler(root, store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
+        _reconciler = new Reconciler(root, _store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
         var status = new StatusReporter(parts.Clock)
         {
             Space = _space,
@@ -121,9 +124,9 @@ public sealed class EntrepotHost : IAsyncDisposable
             Registry = () => Registry,
             IsDraining = () => _probes.IsDraining,
         };
-        var api = new AdminApi(_pulls.Images, scrub, () => _registry.Routes, status.ReportAsync, _space.Measured, parts.Clock, _log, _adminWeb.Lifetime.ApplicationStopping);
+        _api = new AdminApi(_pulls.Images, scrub, () => _registry.Routes, status.ReportAsync, _space.Measured, parts.Clock, _log);
         _registryWeb.Run(_registry.HandleAsync);
-        _adminWeb.Run(new AdminEndpoint(_metrics, _probes, api).HandleAsync);
+        _adminWeb.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
         _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);
 
         _clock = parts.Clock;
@@ -167,8 +170,8 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Takes over what may change while it runs: the upstreams, for requests that begin afterwards, and the quota. A smaller one evicts down to it
-    /// before this returns. Safe for concurrent use; does nothing once the end has begun.</summary>
+    /// <summary>Takes over what may change while it runs: the upstreams, for requests that begin afterwards, and the quota. What leaves for a smaller one does
+    /// so beside everything else. Safe for concurrent use, waits for no disk but the measuring; does nothing once the end has begun.</summary>
     /// <exception cref="IOException">The file system cannot be measured; nothing has changed.</exception>
     /// <exception cref="UnauthorizedAccessException">The same.</exception>
     public void Reload(EntrepotOptions options)
@@ -176,13 +179,16 @@ public sealed class EntrepotHost : IAsyncDisposable
         lock (_changing)
         {
             if (_isEnding) return;
+
+            // What can fail comes first, as long as nothing has changed: the measuring, and the making of routes and upstreams.
             var limit = options.Quota.Resolve(_root.TotalBytes());
+            var routes = Routes(options);
             var change = _upstreams.Replace(InForce(options));
             _metrics.AddUpstreams(change.Added);
             if (!change.IsNone) _pulls.Replace(_upstreams.Now);
-            _registry.Routes = Routes(options);
+            _registry.Routes = routes;
+            _evicting = Task.WhenAll(_evicting, _space.SetLimit(limit, _ending.Token));
             foreach (var upstream in change.Retired) upstream.Dispose();
-            _space.SetLimit(limit);
 
             Log.Reloaded(_log, limit);
             if (!change.IsNone) Log.UpstreamsReplaced(_log, change.Added, change.Changed, change.Removed);
@@ -190,7 +196,8 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends it in order: no new requests, running responses have <c>shutdownTimeout</c> to end, then everything else.</summary>
+    /// <summary>Ends it in order: no new requests, running responses have <c>shutdownTimeout</c> to end, then everything else. What administrators have begun
+    /// ends at its next durable step, and they are told.</summary>
     /// <param name="cancel">Ends the patience with running responses at once.</param>
     public async Task StopAsync(CancellationToken cancel)
     {
@@ -198,7 +205,10 @@ public sealed class EntrepotHost : IAsyncDisposable
         _probes.Drain();
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(_options.ShutdownTimeout);
+        _ = _api.DrainAsync();
         await _registryWeb.StopAsync(patience.Token);
+        _ = _api.EndAsync();
+        await _adminWeb.StopAsync(patience.Token);   // in order, so that clients get their last line
         await DisposeAsync();
     }
 
@@ -212,11 +222,15 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
 
         await _registryWeb.DisposeAsync();
+        var ended = _api.EndAsync();
         await _adminWeb.DisposeAsync();
+        await ended;   // its clients are gone by now: what still runs is a step on the disk
+        _api.Dispose();
         if (_metricsWeb is not null) await _metricsWeb.DisposeAsync();
         await _ending.CancelAsync();
         await _housekeeping;
         await _reconciling;
+        await _evicting;
         _ending.Dispose();
         await _pulls.DisposeAsync();
         await _fetches.DisposeAsync();
@@ -302,7 +316,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             await _space.MeasureAsync(_ending.Token);
             _reconciling = ReconcileAsync();
             using var timer = new PeriodicTimer(HousekeepingEvery, _clock);
-            while (await timer.WaitForNextTickAsync(_ending.Token)) MeasureOverhead();
+            while (await timer.WaitForNextTickAsync(_ending.Token)) KeepRoom();
         }
         catch (OperationCanceledException)
         {
@@ -313,10 +327,11 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
     }
 
-    private void MeasureOverhead()
+    private void KeepRoom()
     {
         try
         {
+            _store.RemoveExpired(_clock.GetUtcNow() - _options.PartialTtl);
             _space.MeasureOverhead();
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)

@@ -115,7 +115,8 @@ public sealed class DiskBlobStore : IBlobStore
         {
             lock (_space.NameOf(digest))
             {
-                if (_space.IsResting(digest)) Take(digest, EvictionReason.Expired);
+                // Somebody may have gone on with it meanwhile.
+                if (_space.RestingSince(before).Contains(digest)) Take(digest, EvictionReason.Expired);
             }
         }
     }

@@ -86,8 +86,22 @@ public sealed class DiskSpace
         Settle(victims => _quota.SetOverhead(overhead, victims));
     }
 
-    /// <summary>Changes the limit, and evicts down to it.</summary>
-    public void SetLimit(long limit) => Settle(victims => _quota.SetLimit(limit, victims));
+    /// <summary>Changes the limit, at once and without asking a disk. Who has to leave for it is removed beside everything else.</summary>
+    /// <param name="limit">Bytes that everything under the root may occupy from now on.</param>
+    /// <param name="cancel">Ends the removing; who has not been removed by then stays, until the next one who needs room.</param>
+    /// <returns>Ends when they have left.</returns>
+    public Task SetLimit(long limit, CancellationToken cancel)
+    {
+        var victims = new List<Victim>();
+        List<Leaver> leavers;
+        lock (_gate)
+        {
+            _quota.SetLimit(limit, victims);
+            leavers = DepartLocked(victims);
+        }
+
+        return victims.Count == 0 ? Task.CompletedTask : Task.Run(() => Evict(leavers, cancel), CancellationToken.None);
+    }
 
     /// <summary>Sets room aside. When it answers, whoever had to leave has left.</summary>
     /// <param name="size">Bytes on disk.</param>
@@ -144,30 +158,18 @@ public sealed class DiskSpace
     {
         lock (_gate)
         {
-            if (!_resting.Remove(digest, out var resting))
-            {
-                size = 0;
-                return false;
-            }
-
-            size = resting.Size;
-            _quota.Wake(digest, size);
+            size = _resting.Remove(digest, out var resting) ? resting.Size : 0;
+            if (resting is not null) _quota.Wake(digest, size);
         }
 
         Interlocked.Add(ref _written, size);
-        return true;
+        return size > 0;
     }
 
-    /// <summary>Whether something rests of a blob.</summary>
-    internal bool IsResting(Digest digest)
+    /// <summary>What rests since then or longer of blobs of which all was to come.</summary>
+    internal IReadOnlyCollection<Digest> RestingSince(DateTimeOffset before)
     {
-        lock (_gate) return _resting.ContainsKey(digest);
-    }
-
-    /// <summary>Blobs of which all was to come, and that rest since then or longer.</summary>
-    internal IReadOnlyList<Digest> RestingSince(DateTimeOffset before)
-    {
-        lock (_gate) return [.. _resting.Where(one => one.Value is { Fill: FillMode.Complete } resting && resting.Since <= before).Select(one => one.Key)];
+        lock (_gate) return [.. _resting.Where(one => one.Value.Fill is FillMode.Complete && one.Value.Since <= before).Select(one => one.Key)];
     }
 
     /// <summary>A file turned out to be a blob that was there before.</summary>
@@ -287,7 +289,7 @@ public sealed class DiskSpace
     private Task Settle(Action<ICollection<Victim>> arithmetic)
     {
         var victims = new List<Victim>();
-        var leaving = new List<(Victim, Resting?)>();
+        List<Leaver> leavers;
         var others = Task.CompletedTask;
         var free = _root.FreeBytes();
         lock (_gate)
@@ -295,33 +297,49 @@ public sealed class DiskSpace
             _quota.SetFree(free + _going, Math.Max(0, Interlocked.Read(ref _written)));
             arithmetic(victims);
             if (_quota.Used + _quota.Reserved + _quota.Overhead + _going > _quota.Limit) others = Task.WhenAll(_leaving.Values.Select(one => one.Left.Task));
-            foreach (var victim in victims)
-            {
-                leaving.Add((victim, _resting.Remove(victim.Digest, out var resting) ? resting : null));
-                DepartLocked(victim.Digest, victim.Size);
-            }
+            leavers = DepartLocked(victims);
         }
 
-        if (victims.Count == 0) return others;
-        foreach (var (victim, resting) in leaving) Evict(victim, resting);
-        Evicted?.Invoke(victims.Count, victims.Sum(victim => victim.Size));
+        Evict(leavers, CancellationToken.None);
         return others;
     }
 
-    private void Evict(Victim victim, Resting? resting)
+    private void Evict(List<Leaver> leavers, CancellationToken cancel)
     {
+        var (blobs, bytes) = (0, 0L);
+        foreach (var leaver in leavers)
+        {
+            if (!TryEvict(leaver, cancel)) continue;
+            blobs++;
+            bytes += leaver.Victim.Size;
+        }
+
+        if (blobs > 0) Evicted?.Invoke(blobs, bytes);
+    }
+
+    private bool TryEvict(Leaver leaver, CancellationToken cancel)
+    {
+        var (victim, resting) = leaver;
         lock (NameOf(victim.Digest))
         {
             // Committed anew meanwhile: that has replaced the file, and stays.
-            var isGone = Contains(victim.Digest) || TryDelete(victim, resting is not null);
+            var isGone = Contains(victim.Digest) || (!cancel.IsCancellationRequested && TryDelete(victim, resting is not null));
             lock (_gate)
             {
                 // What cannot be removed still takes its room; the next reservation tries again.
                 if (!isGone) StayLocked(victim.Digest, victim.Size, resting);
                 HasLeftLocked(victim.Digest, victim.Size);
             }
+
+            return isGone;
         }
     }
+
+    private List<Leaver> DepartLocked(List<Victim> victims) => victims.ConvertAll(victim =>
+    {
+        DepartLocked(victim.Digest, victim.Size);
+        return new Leaver(victim, _resting.Remove(victim.Digest, out var resting) ? resting : null);
+    });
 
     // Until its file is gone, whoever is granted its room waits for it.
     private void DepartLocked(Digest digest, long size)
@@ -365,45 +383,14 @@ public sealed class DiskSpace
         }
     }
 
+    // A victim, with what is known of it if it is what rests of a blob.
+    private readonly record struct Leaver(Victim Victim, Resting? Resting);
+
     // A blob on its way out; twice, if it came back and had to leave again before the first file was gone.
     private sealed class Departure
     {
         public int Files { get; set; }
 
         public TaskCompletionSource Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
-}
-
-/// <summary>What rests of a blob: an interrupted fetch, or the parts of it that lazy clients read. An immutable value.</summary>
-/// <param name="Size">Bytes on disk.</param>
-/// <param name="Fill">Whether all of it was to come.</param>
-/// <param name="Since">When it was last gone on with.</param>
-internal sealed record Resting(long Size, FillMode Fill, DateTimeOffset Since);
-
-/// <summary>How the room under the root is used. Bytes on disk.</summary>
-/// <param name="Blobs">Blobs.</param>
-/// <param name="Used">Bytes of the blobs.</param>
-/// <param name="Pinned">Of those, bytes of blobs that never leave to make room.</param>
-/// <param name="Reserved">Bytes set aside for what is arriving.</param>
-/// <param name="Overhead">Bytes of index, records and directories.</param>
-/// <param name="Limit">Bytes that all of that may take.</param>
-public sealed record SpaceUsage(int Blobs, long Used, long Pinned, long Reserved, long Overhead, long Limit);
-
-/// <summary>Blobs that left, and their bytes, by reason, since the start. Safe for concurrent use.</summary>
-public sealed class EvictionCounters
-{
-    private readonly long[] _blobs = new long[Enum.GetValues<EvictionReason>().Length];
-    private readonly long[] _bytes = new long[Enum.GetValues<EvictionReason>().Length];
-
-    /// <summary>How many left for a reason.</summary>
-    public long Blobs(EvictionReason reason) => Interlocked.Read(ref _blobs[(int)reason]);
-
-    /// <summary>How many bytes on disk that freed.</summary>
-    public long Bytes(EvictionReason reason) => Interlocked.Read(ref _bytes[(int)reason]);
-
-    internal void Count(EvictionReason reason, long bytes)
-    {
-        Interlocked.Increment(ref _blobs[(int)reason]);
-        Interlocked.Add(ref _bytes[(int)reason], bytes);
     }
 }

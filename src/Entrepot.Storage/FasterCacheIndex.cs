@@ -144,9 +144,11 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask RemoveTagAsync(Reference tag, CancellationToken cancel) => _references.TryFind(RowKey.Of(tag), out _)
-        ? _log.AppendAsync(Record.Of(RecordKind.Untag, tag), cancel)
-        : default;
+    public ValueTask RemoveTagAsync(Reference tag, CancellationToken cancel) => RemoveTagsAsync([tag], cancel);
+
+    /// <inheritdoc/>
+    public ValueTask RemoveTagsAsync(IReadOnlyCollection<Reference> tags, CancellationToken cancel) =>
+        _log.AppendAsync([.. tags.Where(tag => _references.TryFind(RowKey.Of(tag), out _)).Select(tag => Record.Of(RecordKind.Untag, tag))], cancel);
 
     /// <inheritdoc/>
     public string? FindMediaType(Digest manifest) => _blobs.TryFind(RowKey.Of(manifest), out var row) ? _mediaTypes[row.MediaType] : null;
@@ -179,12 +181,12 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     public IReadOnlyDictionary<Reference, Digest> Pins() => _pins.ToDictionary(pin => pin.Key, pin => pin.Value.Manifest);
 
     /// <inheritdoc/>
-    public ValueTask SetPinAsync(Reference pin, Digest manifest, CancellationToken cancel) =>
-        _pins.TryGetValue(pin, out var known) && known.Manifest == manifest ? default : _log.AppendAsync(Record.Of(RecordKind.Pin, pin, manifest), cancel);
+    public ValueTask SetPinsAsync(IReadOnlyDictionary<Reference, Digest> pins, CancellationToken cancel) => _log.AppendAsync(
+        [.. pins.Where(pin => !_pins.TryGetValue(pin.Key, out var known) || known.Manifest != pin.Value).Select(pin => Record.Of(RecordKind.Pin, pin.Key, pin.Value))], cancel);
 
     /// <inheritdoc/>
-    public ValueTask RemovePinAsync(Reference pin, CancellationToken cancel) =>
-        _pins.ContainsKey(pin) ? _log.AppendAsync(Record.Of(RecordKind.Unpin, pin), cancel) : default;
+    public ValueTask RemovePinsAsync(IReadOnlyCollection<Reference> pins, CancellationToken cancel) =>
+        _log.AppendAsync([.. pins.Where(_pins.ContainsKey).Select(pin => Record.Of(RecordKind.Unpin, pin))], cancel);
 
     /// <inheritdoc/>
     public IReadOnlyCollection<(string Upstream, string Repository)> Repositories() => [.. _repositories.Keys];

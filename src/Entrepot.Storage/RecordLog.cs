@@ -6,7 +6,8 @@ namespace Entrepot.Storage;
 /// <summary>Durable records, appended to one file; many at once share one flush.</summary>
 /// <remarks>
 /// <para>Safe for concurrent use. One task owns the file: it writes what has gathered, flushes once, applies the records to memory in the order of the
-/// file, and only then tells those who wait. So nothing is ever in memory that a crash could take back, and file and memory agree on who came last.</para>
+/// file, and only then tells those who wait. So nothing is ever in memory that a crash could take back, and file and memory agree on who came last. Records that
+/// are appended together are one line: a crash leaves all of them or none.</para>
 /// <para>When most of the file is outdated it is written anew beside itself and renamed over: what is still true is read from the old one, so that
 /// nobody has to hold the names in memory.</para>
 /// </remarks>
@@ -19,8 +20,8 @@ internal sealed class RecordLog : IAsyncDisposable
     private readonly string _path;
     private readonly Action<Record, long> _apply;
     private readonly Func<Record, long, Record?> _live;
-    private readonly Channel<(Record Record, TaskCompletionSource Done)> _waiting =
-        Channel.CreateBounded<(Record, TaskCompletionSource)>(new BoundedChannelOptions(MaxBatch) { SingleReader = true });
+    private readonly Channel<(IReadOnlyList<Record> Records, TaskCompletionSource Done)> _waiting =
+        Channel.CreateBounded<(IReadOnlyList<Record>, TaskCompletionSource)>(new BoundedChannelOptions(MaxBatch) { SingleReader = true });
 
     private readonly Task _writer;
     private SafeFileHandle _file;   // this and the three below: the opener's, then the writer task's alone
@@ -61,18 +62,25 @@ internal sealed class RecordLog : IAsyncDisposable
     public static IEnumerable<Record> Read(string path)
     {
         using var file = File.OpenHandle(path);
-        foreach (var (_, _, record) in Records(file))
-            if (record is not null) yield return record;
+        foreach (var (_, _, records) in Lines(file))
+            foreach (var record in records) yield return record;
     }
 
     /// <summary>Appends a record; when it completes, the record is durable and applied.</summary>
     /// <param name="record">What to remember.</param>
     /// <param name="cancel">Ends waiting for a place in the queue; a record that has one is written.</param>
     /// <exception cref="IOException">It could not be written, and is not applied.</exception>
-    public async ValueTask AppendAsync(Record record, CancellationToken cancel)
+    public ValueTask AppendAsync(Record record, CancellationToken cancel) => AppendAsync([record], cancel);
+
+    /// <summary>Appends records, all or none; when it completes, they are durable and applied.</summary>
+    /// <param name="records">What to remember, each about something else; with none it does nothing. Not changed any more.</param>
+    /// <param name="cancel">Ends waiting for a place in the queue; records that have one are written.</param>
+    /// <exception cref="IOException">They could not be written, and none is applied.</exception>
+    public async ValueTask AppendAsync(IReadOnlyList<Record> records, CancellationToken cancel)
     {
+        if (records.Count == 0) return;
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await _waiting.Writer.WriteAsync((record, done), cancel);
+        await _waiting.Writer.WriteAsync((records, done), cancel);
         await done.Task;
     }
 
@@ -88,18 +96,18 @@ internal sealed class RecordLog : IAsyncDisposable
     private static (long Length, int Spoilt) Replay(SafeFileHandle file, Action<Record, long> apply)
     {
         var (length, spoilt) = (0L, 0);
-        foreach (var (at, end, record) in Records(file))
+        foreach (var (at, end, records) in Lines(file))
         {
-            if (record is not null) apply(record, at);
-            else spoilt++;
+            foreach (var record in records) apply(record, at);
+            if (records.Count == 0) spoilt++;
             length = end;
         }
 
         return (length, spoilt);
     }
 
-    // All whole lines: where they begin and end, and their records; null for a spoilt one.
-    private static IEnumerable<(long At, long End, Record? Record)> Records(SafeFileHandle file)
+    // All whole lines: where they begin and end, and their records; a spoilt one has none.
+    private static IEnumerable<(long At, long End, IReadOnlyList<Record> Records)> Lines(SafeFileHandle file)
     {
         var buffer = new byte[ReadBytes];
         var (at, filled) = (0L, 0);
@@ -118,7 +126,7 @@ internal sealed class RecordLog : IAsyncDisposable
 
     private async Task WriteAsync()
     {
-        var batch = new List<(Record Record, TaskCompletionSource Done)>();
+        var batch = new List<(IReadOnlyList<Record> Records, TaskCompletionSource Done)>();
         while (await _waiting.Reader.WaitToReadAsync())
         {
             batch.Clear();
@@ -136,7 +144,7 @@ internal sealed class RecordLog : IAsyncDisposable
 
             for (var i = 0; i < batch.Count; i++)
             {
-                _apply(batch[i].Record, lines[i]);
+                foreach (var record in batch[i].Records) _apply(record, lines[i]);
                 batch[i].Done.SetResult();
             }
 
@@ -145,7 +153,7 @@ internal sealed class RecordLog : IAsyncDisposable
     }
 
     // Returns where each line begins.
-    private long[] Append(List<(Record Record, TaskCompletionSource Done)> batch)
+    private long[] Append(List<(IReadOnlyList<Record> Records, TaskCompletionSource Done)> batch)
     {
         FlushName();
         var starts = new long[batch.Count];
@@ -153,7 +161,7 @@ internal sealed class RecordLog : IAsyncDisposable
         for (var i = 0; i < batch.Count; i++)
         {
             starts[i] = _length + lines.Length;
-            lines.Write(batch[i].Record.ToLine());
+            lines.Write(Record.ToLine(batch[i].Records));
         }
 
         var bytes = lines.GetBuffer().AsSpan(0, (int)lines.Length);
@@ -204,10 +212,11 @@ internal sealed class RecordLog : IAsyncDisposable
     {
         var length = 0L;
         using var lines = new MemoryStream();
-        foreach (var (at, _, record) in Records(_file))
+        foreach (var (at, _, records) in Lines(_file))
         {
-            if (record is null || _live(record, at) is not { } live) continue;
-            lines.Write(live.ToLine());
+            // Each on a line of its own from here on: the new file takes the old one's place as a whole.
+            foreach (var record in records)
+                if (_live(record, at) is { } live) lines.Write(Record.ToLine([live]));
             if (lines.Length >= ReadBytes) Write();
         }
 

@@ -20,8 +20,12 @@ internal readonly record struct Attempt<T> where T : class
     /// <summary>How long the other side wants to be left alone (Retry-After); <see langword="null"/> if it did not say.</summary>
     public TimeSpan? Pause { get; }
 
-    /// <summary>Whether the same request may succeed later. A limit is tried again only when its end was told.</summary>
-    public bool IsWorthAgain => IsDead || (Error?.Status == 429 && Pause is not null);
+    /// <summary>Whether it is tried again while a client waits: what failed as something dead does, without a word about when.</summary>
+    /// <remarks>
+    /// Engines have patience of their own, and other mirrors. Whoever limits, or says when to come back, is passed on at once: in a chain of
+    /// caches each would otherwise wait as often as all behind it together.
+    /// </remarks>
+    public bool IsWorthAgain => IsDead && Pause is null;
 
     /// <summary>Something came.</summary>
     public static Attempt<T> Of(T value) => new(value, null, isDead: false, null);

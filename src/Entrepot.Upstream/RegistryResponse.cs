@@ -27,6 +27,9 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     /// <summary>Docker-Content-Digest; <see langword="null"/> if there was none that is a digest.</summary>
     public Digest? Digest => Oci.Digest.TryParse(Header("Docker-Content-Digest").FirstOrDefault(), out var digest) ? digest : null;
 
+    /// <summary>What other caches said of it; <see langword="null"/> if none did.</summary>
+    public Relay? Relay => RelayHeaders.Read(Header("Cache-Status"), Header("Age"));
+
     /// <summary>Whether the body is to be decoded, so that lengths and positions in it are not those of the content.</summary>
     public bool IsEncoded => Wire.EncodingOf(message).Length > 0;
 

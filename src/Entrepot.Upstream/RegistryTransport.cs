@@ -9,10 +9,10 @@ namespace Entrepot.Upstream;
 
 /// <summary>Gets an answer from one upstream: its addresses, tries again, authentication, redirects, and how many at once.</summary>
 /// <remarks>
-/// A request takes (1) a place among the upstream's connections, then up to three tries, each of which (2) goes through the addresses in order until
-/// one is not dead, (3) answers its challenge, and (4) follows redirects. Each step gives its connection back before the next one needs one, so that a place
-/// is one connection, and who holds a place never waits for another. The wait for a place and all tries together are each bounded by
-/// <see cref="UpstreamTimes.Total"/>; what nobody waits for waits for its place as long as others are before it. Safe for concurrent use.
+/// A request takes (1) a place among the upstream's connections, then up to three tries (see <see cref="Attempt{T}.IsWorthAgain"/>), each of which (2) goes
+/// through the addresses in order until one is not dead, (3) answers its challenge, and (4) follows redirects. Each step gives its connection back before the
+/// next one needs one, so that a place is one connection, and who holds a place never waits for another. The wait for a place and all tries together are each
+/// bounded by <see cref="UpstreamTimes.Total"/>; what nobody waits for waits for its place as long as others are before it. Safe for concurrent use.
 /// </remarks>
 internal sealed class RegistryTransport : IDisposable
 {
@@ -24,8 +24,6 @@ internal sealed class RegistryTransport : IDisposable
 
     // Of a refusal; it holds the reasons, for people.
     private const int RefusalLimit = 16 << 10;
-
-    private static readonly ResiliencePropertyKey<DateTimeOffset> Deadline = new("deadline");
 
     private readonly string _name;
     private readonly UpstreamTimes _times;
@@ -52,8 +50,7 @@ internal sealed class RegistryTransport : IDisposable
                 BackoffType = DelayBackoffType.Exponential,
                 UseJitter = true,
                 Delay = times.Pause,
-                DelayGenerator = static tried => ValueTask.FromResult(tried.Outcome.Result.Pause),
-                ShouldHandle = IsWorthAgain,
+                ShouldHandle = static tried => ValueTask.FromResult(tried.Outcome.Result.IsWorthAgain),
             })
             .Build();
     }
@@ -116,31 +113,15 @@ internal sealed class RegistryTransport : IDisposable
         using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
         var call = new Call(request, cancel);
         var last = Attempt<HttpResponseMessage>.Dead(RegistryError.Silent($"{_name}: no answer within {_times.Total.TotalSeconds:0.###} s"));
-        var context = ResilienceContextPool.Shared.Get(both.Token);
-        context.Properties.Set(Deadline, _clock.GetUtcNow() + _times.Total);
         try
         {
-            return await _tries.ExecuteAsync(async waiting => last = await TryAsync(call, waiting.CancellationToken), context);
+            return await _tries.ExecuteAsync(async waiting => last = await TryAsync(call, waiting), both.Token);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
             // The end of the time came while pausing: what the last try found out says more than that.
             return last;
         }
-        finally
-        {
-            ResilienceContextPool.Shared.Return(context);
-        }
-    }
-
-    private ValueTask<bool> IsWorthAgain(RetryPredicateArguments<Attempt<HttpResponseMessage>> tried)
-    {
-        var attempt = tried.Outcome.Result;
-        if (!attempt.IsWorthAgain) return ValueTask.FromResult(false);
-
-        // A pause that does not fit is not begun: the error and its Retry-After are the client's at once.
-        tried.Context.Properties.TryGetValue(Deadline, out var deadline);
-        return ValueTask.FromResult(_clock.GetUtcNow() + (attempt.Pause ?? _times.Pause) < deadline);
     }
 
     private async ValueTask<Attempt<HttpResponseMessage>> TryAsync(Call call, CancellationToken cancel)

@@ -70,8 +70,10 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         {
             return response.Status switch
             {
-                HttpStatusCode.OK => new ManifestInfo(
-                    response.Digest, response.MediaType, response.IsEncoded ? null : response.Content.ContentLength),
+                HttpStatusCode.OK => new ManifestInfo(response.Digest, response.MediaType, response.IsEncoded ? null : response.Content.ContentLength)
+                {
+                    Relay = response.Relay,
+                },
                 // A registry without HEAD: the caller learns by GET.
                 HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented => new ManifestInfo(null, null, null),
                 _ => await response.RefusalAsync(RegistryError.ManifestUnknown, cancel),
@@ -89,9 +91,9 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
             if (!sent.Has(out var response, out var error)) return error;
             if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
 
-            var (mediaType, digest) = (response.MediaType, response.Digest);
+            var (mediaType, digest, relay) = (response.MediaType, response.Digest, response.Relay);
             var read = await response.ReadAsync(_manifestLimit, cancel);
-            if (read.Has(out var content, out error)) return new ReceivedManifest(content, mediaType, digest);
+            if (read.Has(out var content, out error)) return new ReceivedManifest(content, mediaType, digest) { Relay = relay };
 
             // A body that broke off is small enough to be asked for once more.
             if (error.Status != 503 || brokeOff) return error;
@@ -109,14 +111,14 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         {
             var isSilent = response.Status is HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
             if (!isSilent && response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.BlobUnknown, cancel);
-            if (!isSilent && !response.IsEncoded && response.Content.ContentLength is { } size) return new BlobInfo(size);
+            if (!isSilent && !response.IsEncoded && response.Content.ContentLength is { } size) return new BlobInfo(size) { Relay = response.Relay };
         }
 
         // HEAD did not tell; the answer to a GET of one byte does.
         var opened = await OpenBlobAsync(reference, new BlobPart(0, 1), cancel);
         if (!opened.Has(out var blob, out error)) return error;
         await using var disposed = blob;
-        return blob.Size is { } known ? new BlobInfo(known) : RegistryError.BadGateway($"{Name}: it does not tell a blob's size");
+        return blob.Size is { } known ? new BlobInfo(known) { Relay = blob.Relay } : RegistryError.BadGateway($"{Name}: it does not tell a blob's size");
     }
 
     /// <inheritdoc/>
@@ -156,10 +158,10 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         if (!sent.Has(out var response, out var error)) return error;
         if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.NameUnknown, cancel);
 
-        var hasNext = LinkHeader.Next(response.Header("Link")) is not null;
+        var (hasNext, relay) = (LinkHeader.Next(response.Header("Link")) is not null, response.Relay);
         var read = await response.ReadAsync(TagsLimit, cancel);
         if (!read.Has(out var content, out error)) return error;
-        return TagList.Read(content) is { } tags ? TagList.Page(tags, count, last, hasNext) : response.Unusable("something else than a list of tags");
+        return TagList.Read(content) is { } tags ? TagList.Page(tags, count, last, hasNext) with { Relay = relay } : response.Unusable("something else than a list of tags");
     }
 
     /// <inheritdoc/>
@@ -187,7 +189,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
             if (!opened.Has(out var body, out var error)) return error;
 
             unowned = null;
-            return new UpstreamBlob { Content = body, Offset = offset, Size = size, IsPart = isPart, Validator = response.StrongTag };
+            return new UpstreamBlob { Content = body, Offset = offset, Size = size, IsPart = isPart, Validator = response.StrongTag, Relay = response.Relay };
         }
         finally
         {

@@ -203,8 +203,9 @@ internal sealed class Wire : IDisposable
 
     private TimeSpan? PauseOf(HttpResponseMessage response)
     {
+        // A date is measured by the clock that wrote it, where the answer shows that.
         var after = response.Headers.RetryAfter;
-        var pause = after?.Delta ?? (after?.Date - _clock.GetUtcNow());
+        var pause = after?.Delta ?? (after?.Date - (response.Headers.Date ?? _clock.GetUtcNow()));
         return pause < TimeSpan.Zero ? TimeSpan.Zero : pause;
     }
 

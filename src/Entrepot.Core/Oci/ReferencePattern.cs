@@ -25,9 +25,10 @@ public readonly record struct ReferencePattern
     /// <summary>Reads what an administrator typed.</summary>
     /// <param name="text">A reference or a pattern.</param>
     /// <param name="routes">The configured upstreams.</param>
+    /// <param name="former">Upstreams that may be meant although they are not configured any more: what came from them is still cached.</param>
     /// <param name="pattern">What is meant, if there is no objection.</param>
     /// <returns>Why it means nothing; <see langword="null"/> if it does.</returns>
-    public static Objection? Parse(string text, UpstreamRoutes routes, out ReferencePattern pattern)
+    public static Objection? Parse(string text, UpstreamRoutes routes, IReadOnlyCollection<string> former, out ReferencePattern pattern)
     {
         pattern = default;
         if (text.Length is 0 or > MaxLength || text.AsSpan().ContainsAnyExceptInRange('!', '~'))
@@ -39,7 +40,7 @@ public readonly record struct ReferencePattern
             return null;
         }
 
-        var objection = ParseReference(text, routes, out var reference);
+        var objection = ParseReference(text, routes, former, out var reference);
         if (objection is null) pattern = new ReferencePattern(reference.ToString(), reference);
         return objection;
     }
@@ -84,7 +85,7 @@ public readonly record struct ReferencePattern
     /// <summary>The pattern or the full form of the reference.</summary>
     public override string ToString() => Text;
 
-    private static Objection? ParseReference(string text, UpstreamRoutes routes, out Reference reference)
+    private static Objection? ParseReference(string text, UpstreamRoutes routes, IReadOnlyCollection<string> former, out Reference reference)
     {
         reference = default;
         var name = text.AsSpan();
@@ -103,7 +104,7 @@ public readonly record struct ReferencePattern
             if (!Grammar.IsTag(tag)) return new(400, $"'{tag}' is not a tag: up to {Grammar.MaxTagLength} letters, digits, '_', '.' and '-' are");
         }
 
-        if (Route(ref name, routes) is not { } upstream)
+        if (Route(ref name, routes, former) is not { } upstream)
             return new(404, $"no upstream is called '{name[..name.IndexOf('/')]}'; configured are: {string.Join(", ", routes.Names)}");
         var repository = UpstreamRoutes.FullName(upstream, name);
         if (!Grammar.IsRepository(repository))
@@ -113,14 +114,15 @@ public readonly record struct ReferencePattern
         return null;
     }
 
-    // The upstream of a name, which loses it; null if it names one that is not configured.
-    private static string? Route(ref ReadOnlySpan<char> name, UpstreamRoutes routes)
+    // The upstream of a name, which loses it; null if it names one that is not configured, and never was.
+    private static string? Route(ref ReadOnlySpan<char> name, UpstreamRoutes routes, IReadOnlyCollection<string> former)
     {
         var slash = name.IndexOf('/');
         if (slash < 0) return routes.Default;
 
         var first = name[..slash];
-        var upstream = routes.ByName(first is "index.docker.io" ? DockerHub : first);
+        var named = first is "index.docker.io" ? DockerHub : first.ToString();
+        var upstream = routes.ByName(named) ?? former.FirstOrDefault(one => one.Equals(named, StringComparison.OrdinalIgnoreCase));
         if (upstream is null && !IsHost(first)) return routes.Default;
         if (upstream is not null) name = name[(slash + 1)..];
         return upstream;

@@ -6,11 +6,9 @@ namespace Entrepot.Oci;
 /// <param name="Code">Error code (OCI distribution specification 1.1, "Error Codes"), or a code of Docker's registries.</param>
 /// <param name="Message">One sentence for a person; it may reach a terminal, so it holds no credential and no address inside.</param>
 /// <param name="Detail">What exactly was wrong; <see langword="null"/> when the message says it all.</param>
-/// <param name="RetryAfter">When asking again makes sense; <see langword="null"/> when nobody knows.</param>
+/// <param name="RetryAfter">When asking again makes sense; <see langword="null"/> when nobody said.</param>
 public sealed record RegistryError(int Status, string Code, string Message, string? Detail = null, TimeSpan? RetryAfter = null)
 {
-    private static readonly TimeSpan SoonAgain = TimeSpan.FromSeconds(5);
-
     /// <summary>400: the repository's name breaks the grammar.</summary>
     public static RegistryError NameInvalid { get; } = new(400, "NAME_INVALID", "invalid repository name");
 
@@ -43,7 +41,7 @@ public sealed record RegistryError(int Status, string Code, string Message, stri
 
     /// <summary>503: the upstream is down or answers 5xx. Never told as 404: a client told "unknown" gives up.</summary>
     public static RegistryError Down(string detail, TimeSpan? retryAfter = null) =>
-        new(503, "UNAVAILABLE", "the upstream cannot be reached", detail, retryAfter ?? SoonAgain);
+        new(503, "UNAVAILABLE", "the upstream cannot be reached", detail, retryAfter);
 
     /// <summary>504: the upstream accepted the request and then said nothing in time.</summary>
     public static RegistryError Silent(string detail) => new(504, "UNAVAILABLE", "the upstream did not answer in time", detail);
@@ -53,7 +51,7 @@ public sealed record RegistryError(int Status, string Code, string Message, stri
         new(429, "TOOMANYREQUESTS", "the upstream limits requests", null, retryAfter);
 
     /// <summary>503: this process could not store or read something.</summary>
-    public static RegistryError StoreFault(string detail) => new(503, "UNAVAILABLE", "the cache's own store failed", detail, SoonAgain);
+    public static RegistryError StoreFault(string detail) => new(503, "UNAVAILABLE", "the cache's own store failed", detail);
 
     /// <summary>
     /// Whether the upstream could not say (unreachable, silent, limiting, 5xx, nonsense), as against having said no.

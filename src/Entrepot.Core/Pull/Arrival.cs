@@ -44,7 +44,7 @@ internal sealed class Arrival(FetchRules rules, TimeProvider clock)
 
     /// <summary>A reader waits at its offset.</summary>
     /// <returns>Whether some run has to begin for it: none is about to bring its bytes.</returns>
-    public bool Wait(FollowedBlob follower)
+    public bool Waits(FollowedBlob follower)
     {
         if (follower.WaitsSince == 0) follower.WaitsSince = ++_waits;
         if (Arrived.EndFrom(follower.Offset) > follower.Offset) return false;   // they are there, and wait for verification

@@ -23,18 +23,18 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
 
         var (flight, started) = _heads.Join(reference, () => upstream.HeadBlobAsync(reference, stop));
         return (await flight.WaitAsync(cancel)).Has(out var info, out var error)
-            ? new(started ? PullSource.Fetched : PullSource.Joined, Whole(info.Size))
+            ? new(started ? PullSource.Fetched : PullSource.Joined, Whole(info.Size)) { Relay = info.Relay }
             : new(error);
     }
 
     /// <summary>Opens a blob, or the part of it that a range asks for.</summary>
     public async Task<Pulled<BlobContent>> GetAsync(Reference reference, RangeRequest? range, IUpstream upstream, CancellationToken cancel)
     {
-        var found = PullSource.Hit;
+        var (found, relay) = (PullSource.Hit, default(Relay));
         while (true)
         {
             if (await FindAsync(reference.Digest, cancel) is { } stored)
-                return new(found, Part(stored, range), stored: found is not PullSource.Hit) { AsOf = found is PullSource.Hit ? stored.StoredAt : null };
+                return new(found, Part(stored, range), stored: found is not PullSource.Hit) { AsOf = found is PullSource.Hit ? stored.StoredAt : null, Relay = relay };
 
             var (fetch, started) = fetches.Join(reference, range, upstream);
             var source = started ? PullSource.Fetched : fetch.IsVerified ? PullSource.Hit : PullSource.Joined;
@@ -56,6 +56,7 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
                 // It ended before it could be followed; where its bytes came from stays true, unless it had found them in the store itself.
                 case FollowKind.Stored:
                     if (fetch.Size is not null) found = source;
+                    if (found is not PullSource.Hit) relay = fetch.Relay;
                     continue;
             }
         }
@@ -65,10 +66,10 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
         Reference reference, RangeRequest? range, IUpstream upstream, Fetch fetch, FollowedBlob blob, PullSource source, CancellationToken cancel)
     {
         var content = Part(blob, range);
-        if (content.Span is not { } span || blob.Size == 0) return new(source, content, stored: true);
-        if (!fetch.IsPassing) return new(source, content, stored: true);
+        var relay = source is PullSource.Hit ? null : fetch.Relay;
+        if (content.Span is not { } span || blob.Size == 0 || !fetch.IsPassing) return new(source, content, stored: true) { Relay = relay };
         if (span.From == 0 && fetch.Arrived <= PassingPartial.WindowBytes)
-            return new(PullSource.Bypass, content with { Blob = new BypassBlob(blob, reference, upstream) }, Bypassed);
+            return new(PullSource.Bypass, content with { Blob = new BypassBlob(blob, reference, upstream) }, Bypassed) { Relay = relay };
 
         await blob.DisposeAsync();
         return await PassAsync(reference, range, blob.Size, upstream, cancel);
@@ -96,7 +97,7 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
         if (source.Size is { } whole && source.Offset == (part?.From ?? 0) && (size ?? whole) == whole && (whole > 0 || reference.Digest.Matches([])))
         {
             var span = part ?? new ByteSpan(0, whole);
-            return new(PullSource.Bypass, new BlobContent(whole, span, part is not null, new PassedBlob(source, reference.Digest, whole, span)), Bypassed);
+            return new(PullSource.Bypass, new BlobContent(whole, span, part is not null, new PassedBlob(source, reference.Digest, whole, span)), Bypassed) { Relay = source.Relay };
         }
 
         await source.DisposeAsync();

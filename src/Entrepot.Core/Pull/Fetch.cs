@@ -27,6 +27,7 @@ public sealed class Fetch
     private bool _passing;
     private bool _comparing;                                    // one run compares all, and no other may begin
     private bool _confirmed;                                    // the upstream has answered, so what is there is not all there will be
+    private Relay? _relay;
     private int _asking;                                        // those who wait to follow
     private bool _wasAsked;
     private bool _running = true;                               // the fill has not left yet
@@ -41,6 +42,9 @@ public sealed class Fetch
 
     /// <summary>The whole blob's size in bytes; <see langword="null"/> until it is known.</summary>
     public long? Size { get { lock (_gate) return _arrival.Size; } }
+
+    /// <summary>What other caches said of the first answer, known when <see cref="Size"/> is; <see langword="null"/> if none did.</summary>
+    public Relay? Relay { get { lock (_gate) return _relay; } }
 
     /// <summary>Bytes that have arrived, wherever they are.</summary>
     public long Arrived { get { lock (_gate) return _arrival.Arrived.Total; } }
@@ -129,7 +133,7 @@ public sealed class Fetch
                     return (end, _generations[current].OpenReader(follower.Size));
                 }
 
-                if (_arrival.Wait(follower)) AskLocked();
+                if (_arrival.Waits(follower)) AskLocked();
                 moved = _moved.Next;
             }
 
@@ -195,11 +199,12 @@ public sealed class Fetch
     }
 
     /// <summary>The upstream has answered, and tells the size, if it does.</summary>
-    internal void Confirm(long? size)
+    internal void Confirm(long? size, Relay? relay)
     {
         lock (_gate)
         {
             _arrival.Size ??= size;
+            _relay ??= relay;
             _confirmed = true;
             AskLocked();
         }
@@ -313,18 +318,10 @@ public sealed class Fetch
     internal void Rest() => Become(Phase.Rested);
 
     /// <summary>The blob can be opened in the store; or, if its store failed, it is complete for those who follow it and kept no longer.</summary>
-    internal void End(RegistryError? storeFault)
-    {
-        lock (_gate) (_error, _storeFailed) = (storeFault, storeFault is not null);
-        Become(Phase.Ended);
-    }
+    internal void End(RegistryError? storeFault) => Become(Phase.Ended, storeFault, storeFault is not null);
 
     /// <summary>There will be no more bytes.</summary>
-    internal void Fail(RegistryError error, bool storeFailed)
-    {
-        lock (_gate) (_error, _storeFailed) = (error, storeFailed);
-        Become(Phase.Failed);
-    }
+    internal void Fail(RegistryError error, bool storeFailed) => Become(Phase.Failed, error, storeFailed);
 
     private async Task<FollowResult> JoinAsync(RangeRequest? range, Action<FollowedBlob> joined, CancellationToken cancel)
     {
@@ -342,10 +339,15 @@ public sealed class Fetch
                 // An empty blob has no last bytes that could wait for verification, so its headers do.
                 if (_arrival.Size is { } size && (size > 0 || _phase is Phase.Verified) && _phase is not Phase.Resting)
                 {
-                    if (blob is null) joined(blob = FollowLocked(range, size));
+                    if (blob is null)
+                    {
+                        joined(blob = new FollowedBlob(this, _generations[^1].OpenReader(size), size, range) { Generation = _generations.Count - 1 });
+                        _arrival.Follow(blob);
+                    }
+
                     var isThere = _arrival.Arrived.Covers(new ByteSpan(blob.From, blob.To));
                     if (isThere || _confirmed) return new FollowResult(FollowKind.Following, blob, IsThere: isThere);
-                    if (_arrival.Wait(blob)) AskLocked();
+                    if (_arrival.Waits(blob)) AskLocked();
                 }
 
                 moved = _moved.Next;
@@ -353,14 +355,6 @@ public sealed class Fetch
 
             await moved.WaitAsync(cancel);
         }
-    }
-
-    private FollowedBlob FollowLocked(RangeRequest? range, long size)
-    {
-        var span = range is not { } wanted ? new ByteSpan(0, size) : wanted.TryResolve(size, out var resolved) ? resolved : new ByteSpan(size, size);
-        var blob = new FollowedBlob(this, _generations[^1].OpenReader(size), size, span) { Generation = _generations.Count - 1 };
-        _arrival.Follow(blob);
-        return blob;
     }
 
     // Where the bytes end that a follower may have; null if there are none yet.
@@ -385,12 +379,12 @@ public sealed class Fetch
         _asked.Raise();
     }
 
-    private void Become(Phase phase)
+    private void Become(Phase phase, RegistryError? error = null, bool storeFailed = false)
     {
         lock (_gate)
         {
             Debug.Assert(_phase is not (Phase.Ended or Phase.Failed or Phase.Rested), "a fetch ends once");
-            _phase = phase;
+            (_phase, _error, _storeFailed) = (phase, error, storeFailed);
         }
 
         _moved.Raise();

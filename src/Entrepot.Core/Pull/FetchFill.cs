@@ -19,6 +19,10 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
+    // An upstream that says when to come back is waited for, since clients have their headers and could not be told: in a row without
+    // anything new at most this long altogether, which is what a body that brings nothing is given.
+    private static readonly TimeSpan MostTold = TimeSpan.FromSeconds(15);
+
     // A lazy reader comes again soon: opening and describing what rests costs more than keeping it open for so long.
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(2);
 
@@ -28,6 +32,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     private int _mostRuns = fetch.Rules.ParallelRuns;
     private long _stripe = FetchPlan.FirstStripe;
     private int _futile;
+    private TimeSpan _told;
     private bool _fromStart;   // the next run compares all
     private bool _rebegun;
 
@@ -178,31 +183,41 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     {
         var end = await RemoveAsync(task, one);
         var brought = one.Run.Position - one.Run.From;
-        if (!end.HasRanges || end.Result is RunResult.NoRanges) _mostRuns = 1;
-        switch (end.Result)
+        if (!end.HasRanges || end.Outcome is RunOutcome.NoRanges) _mostRuns = 1;
+        switch (end.Outcome)
         {
-            case RunResult.Done:
-                _futile = 0;
+            case RunOutcome.Done:
+                (_futile, _told) = (0, TimeSpan.Zero);
                 if (brought >= FetchPlan.LeastStripe) _stripe = FetchPlan.StripeOf(brought, clock.GetElapsedTime(one.Began));
                 return null;
-            case RunResult.NoRanges:
+            case RunOutcome.NoRanges:
                 return null;
-            case RunResult.Refused when _active.Count > 0:
+            case RunOutcome.Refused when _active.Count > 0:
                 _mostRuns = _active.Count;   // it takes no more of them, and those that it took go on
                 return null;
-            case RunResult.Refused when !end.Error!.IsOutage || fetch.Arrived == 0 || !fetch.IsConfirmed:
+            case RunOutcome.Refused when !end.Error!.IsOutage || !fetch.IsConfirmed:
                 return end.Error;
-            case RunResult.FromStart:
+            case RunOutcome.FromStart:
                 await EndRunsAsync();
                 _fromStart = true;
                 break;
         }
 
-        if (brought >= FutileBytes) _futile = 0;
-        if (++_futile >= FutileTries || _target.Generations > MaxGenerations)
+        if (brought >= FutileBytes) (_futile, _told) = (0, TimeSpan.Zero);
+        if (++_futile >= FutileTries || _target.Generations > MaxGenerations || PauseAfter(end.Error) is not { } pause)
             return end.Error ?? RegistryError.BadGateway("the blob ends before its announced size, however often it is asked for");
-        if (!_fromStart) _pause = Task.Delay(FirstPause * (1 << (_futile - 1)), clock, cancel);
+        if (end.Outcome is not RunOutcome.FromStart) _pause = Task.Delay(pause, clock, cancel);
         return null;
+    }
+
+    // Returns null if the upstream wants to be left alone for longer than it is waited for.
+    private TimeSpan? PauseAfter(RegistryError? error)
+    {
+        var pause = FirstPause * (1 << (_futile - 1));
+        if (error?.RetryAfter is not { } told || told <= pause) return pause;
+
+        _told += told;
+        return _told <= MostTold ? told : null;
     }
 
     private async Task EndRunsAsync()

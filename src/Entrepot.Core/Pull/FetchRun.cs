@@ -25,24 +25,24 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
         long? to = run.End == long.MaxValue || run.End == fetch.Size ? null : run.End;
         var part = new BlobPart(asked, to, asked == 0 ? null : target.Validator, run.Demand);
         await target.MakeRoomAsync(cancel);
-        if (!(await upstream.OpenBlobAsync(fetch.Leader, part, cancel)).Has(out var source, out var error)) return new RunEnd(RunResult.Refused, error);
+        if (!(await upstream.OpenBlobAsync(fetch.Leader, part, cancel)).Has(out var source, out var error)) return new RunEnd(RunOutcome.Refused, error);
 
         await using var _ = source;
         var isWhole = source.Offset == 0 && !source.IsPart;
-        switch (compares ? Continuation.Compare : FetchPlan.Continue(asked, fetch.Size, target.Validator, source))
+        switch (compares && source.Offset == 0 ? Continuation.Compare : FetchPlan.Continue(asked, fetch.Size, target.Validator, source))
         {
             case Continuation.AskFromStart:
-                return new RunEnd(RunResult.FromStart, RegistryError.BadGateway("the blob changed at the upstream while it was fetched"));
+                return new RunEnd(RunOutcome.FromStart, RegistryError.BadGateway("the blob changed at the upstream while it was fetched"));
             case Continuation.Compare when fetch.IsPassing && fetch.Arrived > 0:
-                return new RunEnd(RunResult.Refused, RegistryError.BadGateway("the upstream does not go on where its connection broke"));
+                return new RunEnd(RunOutcome.Refused, RegistryError.BadGateway("the upstream does not go on where its connection broke"));
             case Continuation.Compare when !fetch.TryCompare():
-                return new RunEnd(isWhole ? RunResult.NoRanges : RunResult.FromStart, null);
+                return new RunEnd(isWhole ? RunOutcome.NoRanges : RunOutcome.FromStart, null);
             case Continuation.Compare:
                 compares = true;
                 await target.DoubtAsync(source, cancel);
                 break;
             case Continuation.Append when source.IsPart && (source.Size ?? fetch.Size) is null:
-                return new RunEnd(RunResult.FromStart, null);   // a part of nobody knows how much
+                return new RunEnd(RunOutcome.FromStart, null);   // a part of nobody knows how much
             case Continuation.Append when isWhole && to is not null && fetch.Arrived == 0:
                 fetch.Extend(run);
                 break;
@@ -51,9 +51,9 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
         var ranges = !isWhole || part is { From: 0, To: null };
         if (fetch.IsConfirmed) return await TakeAsync(source, compares, ranges, cancel);
 
-        await target.ConfirmAsync(source.Size, source.Validator, cancel);
+        await target.ConfirmAsync(source.Size, source, cancel);
         var hasTurned = fetch.IsPassing && run.From > 0;   // what passes begins at the start
-        return hasTurned ? new RunEnd(RunResult.Done, null, ranges) : await TakeAsync(source, compares, ranges, cancel);
+        return hasTurned ? new RunEnd(RunOutcome.Done, null, ranges) : await TakeAsync(source, compares, ranges, cancel);
     }
 
     private async Task<RunEnd> TakeAsync(UpstreamBlob source, bool compares, bool ranges, CancellationToken cancel)
@@ -62,11 +62,11 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
         if (compares && !target.HasDoubts) target.Trust();
 
         // A comparison that was cut short confirms nothing behind the cut, so it begins again.
-        var broke = target.HasDoubts ? RunResult.FromStart : RunResult.Broke;
+        var broke = target.HasDoubts ? RunOutcome.FromStart : RunOutcome.Broke;
         if (fault is not null) return new RunEnd(broke, RegistryError.Down($"the connection to the upstream broke: {fault.Message}"), ranges);
-        if (fetch.Size is null && !target.HasDoubts) await target.ConfirmAsync(fetch.Arrived, null, cancel);
+        if (fetch.Size is null && !target.HasDoubts) await target.ConfirmAsync(fetch.Arrived, source, cancel);
         return isFull || fetch.IsComplete
-            ? new RunEnd(RunResult.Done, null, ranges)
+            ? new RunEnd(RunOutcome.Done, null, ranges)
             : new RunEnd(broke, RegistryError.BadGateway("the blob ended before its announced size"), ranges);
     }
 
@@ -83,7 +83,11 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
             while (!(isFull = fetch.Claim(run, 1) == 0))
             {
                 var result = await pipe.Reader.ReadAsync(cancel);
-                foreach (var segment in result.Buffer) await target.KeepAsync(run, segment[..fetch.Claim(run, segment.Length)], compares, cancel);
+                foreach (var segment in result.Buffer)
+                {
+                    if (fetch.Claim(run, segment.Length) is > 0 and var count) await target.KeepAsync(run, segment[..count], compares, cancel);
+                }
+
                 pipe.Reader.AdvanceTo(result.Buffer.End);
                 if (result.IsCompleted) break;
             }
@@ -125,13 +129,13 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
 }
 
 /// <summary>How a run ended.</summary>
-/// <param name="Result">What is to be decided about.</param>
+/// <param name="Outcome">What is to be decided about.</param>
 /// <param name="Error">What went wrong; <see langword="null"/> if nothing did.</param>
 /// <param name="HasRanges">Whether the upstream answered as if it knew ranges.</param>
-internal readonly record struct RunEnd(RunResult Result, RegistryError? Error, bool HasRanges = true);
+internal readonly record struct RunEnd(RunOutcome Outcome, RegistryError? Error, bool HasRanges = true);
 
 /// <summary>How a run can end.</summary>
-internal enum RunResult
+internal enum RunOutcome
 {
     /// <summary>It brought what it was begun for, or what was left of that.</summary>
     Done,

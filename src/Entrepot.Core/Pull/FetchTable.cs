@@ -11,13 +11,17 @@ public sealed class FetchTable : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly IBlobStore _store;
     private readonly TimeProvider _clock;
+    private readonly Turnstile _places;
     private bool _stopped;   // guarded by _gate
     private long _wrong;
 
     /// <summary>An empty table.</summary>
-    public FetchTable(IBlobStore store, TimeProvider clock) => (_store, _clock) = (store, clock);
+    /// <param name="store">Where blobs are kept.</param>
+    /// <param name="clock">The time.</param>
+    /// <param name="most">Most fetches that run at once; more wait, in the order in which they came.</param>
+    public FetchTable(IBlobStore store, TimeProvider clock, int most) => (_store, _clock, _places) = (store, clock, new Turnstile(most));
 
-    /// <summary>Fetches now running.</summary>
+    /// <summary>Fetches now running or waiting to.</summary>
     public int Count { get { lock (_gate) return _running.Count; } }
 
     /// <summary>Those now running; a snapshot, in no order.</summary>
@@ -75,7 +79,17 @@ public sealed class FetchTable : IAsyncDisposable
     private async Task RunAsync(Fetch fetch, IUpstream upstream)
     {
         var fill = new FetchFill(fetch, upstream, _store, _clock);
-        var end = await fill.RunAsync(_stop.Token);
+        FetchEnd end;
+        try
+        {
+            using var place = await _places.EnterAsync(Demand.Always, _stop.Token);
+            end = await fill.RunAsync(_stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            end = new FetchEnd(fetch.Leader, 0, RegistryError.Down("the cache is being stopped"));
+        }
+
         Interlocked.Add(ref _wrong, fill.VerifyFailures);
 
         // Out of the table first: whoever sees the fetch end and tries again must start a new one, or find the blob in the store.

@@ -41,11 +41,11 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
 
     /// <summary>The size is known, or not told: makes room for it, and lets followers begin. What does not fit passes through; nothing is evicted for it.</summary>
     /// <param name="size">Bytes of the whole; <see langword="null"/> if the upstream does not say.</param>
-    /// <param name="validator">What the bytes come with.</param>
+    /// <param name="source">What brings the first bytes, if that is how it is known.</param>
     /// <param name="cancel">Ends it.</param>
-    public async Task ConfirmAsync(long? size, string? validator, CancellationToken cancel)
+    public async Task ConfirmAsync(long? size, UpstreamBlob? source, CancellationToken cancel)
     {
-        Validator ??= validator;
+        Validator ??= source?.Validator;
         if (size is { } whole && !fetch.IsPassing)
         {
             if (fetch.Size is null && !await MakeRoomAsync(whole, fetch.Claimed, cancel))
@@ -61,7 +61,7 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
             }
         }
 
-        fetch.Confirm(size);
+        fetch.Confirm(size, source?.Relay);
     }
 
     /// <summary>Makes room for what active runs are to bring, where only that is kept.</summary>

@@ -8,8 +8,13 @@ public sealed class FollowedBlob : Blob
     private readonly Fetch _fetch;
     private Blob _reader;
 
-    internal FollowedBlob(Fetch fetch, Blob reader, long size, ByteSpan span) =>
-        (_fetch, _reader, Size, From, To, Offset) = (fetch, reader, size, span.From, span.To, span.From);
+    // A range that the blob does not have is one of nothing.
+    internal FollowedBlob(Fetch fetch, Blob reader, long size, RangeRequest? range)
+    {
+        (_fetch, _reader, Size) = (fetch, reader, size);
+        (From, To) = range is not { } wanted ? (0, size) : wanted.TryResolve(size, out var span) ? (span.From, span.To) : (size, size);
+        Offset = From;
+    }
 
     /// <inheritdoc/>
     public override long Size { get; }

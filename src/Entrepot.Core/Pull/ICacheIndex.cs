@@ -35,6 +35,9 @@ public interface ICacheIndex
     /// <summary>Forgets a tag; unknown ones are ignored.</summary>
     ValueTask RemoveTagAsync(Reference tag, CancellationToken cancel);
 
+    /// <summary>Forgets tags, all or none; unknown ones are ignored.</summary>
+    ValueTask RemoveTagsAsync(IReadOnlyCollection<Reference> tags, CancellationToken cancel);
+
     /// <summary>The media type that a manifest was received with; <see langword="null"/> if it is not known as a manifest.</summary>
     string? FindMediaType(Digest manifest);
 
@@ -55,11 +58,11 @@ public interface ICacheIndex
     /// <summary>What is pinned, and the manifest that it was last known to mean; a snapshot. Durable.</summary>
     IReadOnlyDictionary<Reference, Digest> Pins();
 
-    /// <summary>Remembers, durably, that a tag or digest is pinned, and what it means now.</summary>
-    ValueTask SetPinAsync(Reference pin, Digest manifest, CancellationToken cancel);
+    /// <summary>Remembers, durably, that tags or digests are pinned, and what each means now: all or none, also after a crash.</summary>
+    ValueTask SetPinsAsync(IReadOnlyDictionary<Reference, Digest> pins, CancellationToken cancel);
 
-    /// <summary>Forgets a pin, durably; unknown ones are ignored.</summary>
-    ValueTask RemovePinAsync(Reference pin, CancellationToken cancel);
+    /// <summary>Forgets pins, durably, all or none; unknown ones are ignored.</summary>
+    ValueTask RemovePinsAsync(IReadOnlyCollection<Reference> pins, CancellationToken cancel);
 
     /// <summary>Upstream and repository of everything that is cached, in no order.</summary>
     IReadOnlyCollection<(string Upstream, string Repository)> Repositories();

@@ -57,22 +57,38 @@ public interface IUpstream
 /// <param name="Digest">Docker-Content-Digest.</param>
 /// <param name="MediaType">Content-Type, as sent.</param>
 /// <param name="Size">Content-Length in bytes.</param>
-public sealed record ManifestInfo(Digest? Digest, string? MediaType, long? Size);
+public sealed record ManifestInfo(Digest? Digest, string? MediaType, long? Size)
+{
+    /// <summary>What other caches said of it; <see langword="null"/> if none did.</summary>
+    public Relay? Relay { get; init; }
+}
 
 /// <summary>A manifest as it was received, not yet compared with any digest.</summary>
 /// <param name="Content">The bytes.</param>
 /// <param name="MediaType">Content-Type, as sent; <see langword="null"/> if there was none.</param>
 /// <param name="Digest">Docker-Content-Digest; <see langword="null"/> if there was none.</param>
-public sealed record ReceivedManifest(ReadOnlyMemory<byte> Content, string? MediaType, Digest? Digest);
+public sealed record ReceivedManifest(ReadOnlyMemory<byte> Content, string? MediaType, Digest? Digest)
+{
+    /// <summary>What other caches said of it; <see langword="null"/> if none did.</summary>
+    public Relay? Relay { get; init; }
+}
 
 /// <summary>What a HEAD told of a blob.</summary>
 /// <param name="Size">Bytes.</param>
-public sealed record BlobInfo(long Size);
+public sealed record BlobInfo(long Size)
+{
+    /// <summary>What other caches said of it; <see langword="null"/> if none did.</summary>
+    public Relay? Relay { get; init; }
+}
 
 /// <summary>One page of tags.</summary>
 /// <param name="Tags">Tags in the upstream's order; each fits the specification's grammar.</param>
 /// <param name="HasMore">Whether the upstream announced a further page, to be asked for with the last tag of this one.</param>
-public sealed record TagPage(IReadOnlyList<string> Tags, bool HasMore);
+public sealed record TagPage(IReadOnlyList<string> Tags, bool HasMore)
+{
+    /// <summary>What other caches said of it; <see langword="null"/> if none did.</summary>
+    public Relay? Relay { get; init; }
+}
 
 /// <summary>What refers to a manifest.</summary>
 /// <param name="Content">An OCI image index, ready to be served.</param>
@@ -99,6 +115,9 @@ public sealed class UpstreamBlob : IAsyncDisposable
 
     /// <summary>A strong ETag; <see langword="null"/> if there was none.</summary>
     public string? Validator { get; init; }
+
+    /// <summary>What other caches said of it; <see langword="null"/> if none did.</summary>
+    public Relay? Relay { get; init; }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => Content.DisposeAsync();

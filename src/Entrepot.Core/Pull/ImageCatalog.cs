@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Entrepot.Oci;
 
 namespace Entrepot.Pull;
@@ -7,39 +8,50 @@ internal sealed class ImageCatalog(IBlobStore store, ICacheIndex index, Pins pin
 {
     private readonly StoredManifests _manifests = new(store);
 
-    /// <summary>The images of some repositories, by upstream, repository, first tag and digest in ordinal order.</summary>
-    /// <param name="isMeant">Which repositories; asked with references of them.</param>
+    /// <summary>
+    /// The images of some repositories, by upstream, repository, first tag and digest in ordinal order. Names are read before this returns, and manifests a
+    /// repository at a time, as images are asked for: what it holds is the names, and the manifests of one repository.
+    /// </summary>
+    /// <param name="isMeant">Which repositories: those of which it says so of one reference.</param>
     /// <param name="mustRead">Whether a manifest that the disk refuses is a failure, rather than one that is not stored.</param>
     /// <param name="cancel">Ends it.</param>
     /// <exception cref="IOException">The disk refuses.</exception>
-    public async Task<IReadOnlyList<CachedImage>> ListAsync(Func<Reference, bool> isMeant, bool mustRead, CancellationToken cancel)
+    public IAsyncEnumerable<CachedImage> List(Func<Reference, bool> isMeant, bool mustRead, CancellationToken cancel)
     {
+        var meant = new HashSet<(string, string)>();
         var repositories = new Dictionary<(string Upstream, string Repository), Known>();
         foreach (var reference in index.References())
         {
             cancel.ThrowIfCancellationRequested();
-            if (!isMeant(reference)) continue;
             var of = (reference.Upstream, reference.Repository);
+            if (!meant.Contains(of) && isMeant(reference)) meant.Add(of);
             if (!repositories.TryGetValue(of, out var known)) repositories.Add(of, known = new Known());
             if (!reference.IsTag) known.Manifests.Add(reference.Digest);
             else if (index.FindTag(reference) is { } tag) known.Add(reference.Tag, tag);
         }
 
-        var images = new List<CachedImage>();
-        var read = new Dictionary<Digest, Manifest?>();
-        foreach (var ((upstream, repository), known) in repositories)
-            images.AddRange(await ListAsync(upstream, repository, known, read, mustRead, cancel));
-        return
-        [
-            .. images.OrderBy(image => image.Reference.Upstream, StringComparer.Ordinal).ThenBy(image => image.Reference.Repository, StringComparer.Ordinal)
-                .ThenBy(image => image.Tags is [var first, ..] ? first : "", StringComparer.Ordinal).ThenBy(image => image.Reference.Digest.ToString(), StringComparer.Ordinal),
-        ];
+        var ordered = repositories.Where(one => meant.Contains(one.Key))
+            .OrderBy(one => one.Key.Upstream, StringComparer.Ordinal).ThenBy(one => one.Key.Repository, StringComparer.Ordinal)
+            .Select(one => (one.Key.Upstream, one.Key.Repository, one.Value)).ToList();
+        return ReadAsync(ordered, mustRead, cancel);
     }
 
-    private async Task<IEnumerable<CachedImage>> ListAsync(
-        string upstream, string repository, Known known, Dictionary<Digest, Manifest?> read, bool mustRead, CancellationToken cancel)
+    private async IAsyncEnumerable<CachedImage> ReadAsync(
+        IEnumerable<(string Upstream, string Repository, Known Known)> repositories, bool mustRead, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        foreach (var (upstream, repository, known) in repositories)
+        {
+            var images = await ReadAsync(upstream, repository, known, mustRead, cancel);
+            foreach (var image in images.OrderBy(image => image.Tags is [var first, ..] ? first : "", StringComparer.Ordinal)
+                .ThenBy(image => image.Reference.Digest.ToString(), StringComparer.Ordinal))
+                yield return image;
+        }
+    }
+
+    private async Task<IEnumerable<CachedImage>> ReadAsync(string upstream, string repository, Known known, bool mustRead, CancellationToken cancel)
     {
         var parts = new List<ImageParts>();
+        var read = new Dictionary<Digest, Manifest?>();
         foreach (var root in known.Tags.Keys.Union(known.Manifests)) parts.Add(await _manifests.PartsAsync(root, read, mustRead, cancel));
 
         // What was evicted is still known by its digest; only a tag is worth telling without its manifest.

@@ -27,13 +27,15 @@ public sealed class Images
     }
 
     /// <summary>The images that are cached, by upstream, repository, first tag and digest in ordinal order.</summary>
+    /// <remarks>What there is is found out before this returns; a repository's manifests are read when the first of its images is asked for.</remarks>
     /// <param name="pattern">Which; <see langword="null"/> for all.</param>
     /// <param name="cancel">Ends it.</param>
-    public async Task<IReadOnlyList<CachedImage>> ListAsync(ReferencePattern? pattern, CancellationToken cancel)
-    {
-        if (pattern is not { } only) return await _catalog.ListAsync(_ => true, mustRead: false, cancel);
-        return [.. (await _catalog.ListAsync(RepositoryOf(only), mustRead: false, cancel)).Where(image => image.NamesIn(only).Count > 0)];
-    }
+    public IAsyncEnumerable<CachedImage> List(ReferencePattern? pattern, CancellationToken cancel) => pattern is { } only
+        ? _catalog.List(RepositoriesOf(only), mustRead: false, cancel).Where(image => image.NamesIn(only).Count > 0)
+        : _catalog.List(_ => true, mustRead: false, cancel);
+
+    /// <summary>The names of the upstreams that anything cached or pinned came from, also of those that are not configured any more.</summary>
+    public IReadOnlyCollection<string> Upstreams() => [.. _index.Repositories().Select(one => one.Upstream).Concat(_pins.All.Select(pin => pin.Upstream)).Distinct()];
 
     /// <summary>Finds out what the pins reach. Called once, before anything may be evicted.</summary>
     public Task LoadPinsAsync(CancellationToken cancel) => _pins.LoadAsync(cancel);
@@ -44,7 +46,7 @@ public sealed class Images
     /// <summary>Pins images, all that are meant or none: they are not evicted any more, nor what a tag means later.</summary>
     public async Task<Objection?> PinAsync(ReferencePattern pattern, Func<ImageChange, Task> told, CancellationToken cancel)
     {
-        IReadOnlyList<Reference> meant = pattern.Exact is { } exact ? [exact] : [.. (await ListAsync(pattern, cancel)).SelectMany(image => image.NamesIn(pattern))];
+        var meant = pattern.Exact is { } exact ? [exact] : await List(pattern, cancel).SelectMany(image => image.NamesIn(pattern)).ToListAsync(cancel);
         if (meant.Count == 0) return NothingMatches(pattern);
 
         var (objection, changes) = await _pins.PinAsync(meant, cancel);
@@ -66,20 +68,22 @@ public sealed class Images
     /// what stays is looked at anew, and only what none of that needs is removed. A pull that comes between is either seen then, since a manifest is known before
     /// its client asks for its blobs, or it uses the blobs after this began, and blobs that were used since stay. One that comes later fetches anew.</para>
     /// </remarks>
-    public async Task<Objection?> RemoveAsync(ReferencePattern pattern, Func<ImageChange, Task> told, CancellationToken cancel)
+    /// <param name="pattern">Which.</param>
+    /// <param name="told">Told of each name that is gone.</param>
+    /// <param name="cancel">Ends it before the names go; after that no more.</param>
+    /// <param name="stop">Ends it at any time, between two images at the latest: the names are gone then, and told; some blobs are still there, and known by digest.</param>
+    public async Task<Objection?> RemoveAsync(ReferencePattern pattern, Func<ImageChange, Task> told, CancellationToken cancel, CancellationToken stop)
     {
         var (objection, meant) = await _pins.WhileUnchangedAsync(() => TakeNamesAsync(pattern, cancel), cancel);
         if (objection is not null) return objection;
 
         var began = _clock.GetUtcNow();
-        var gone = meant.Where(one => one.IsGone).Select(one => one.Image).ToList();
-        var listed = gone.Count > 0 ? await _catalog.ListAsync(_ => true, mustRead: true, CancellationToken.None) : [];
-        var removals = RemovalPlan.Of(gone, listed, _pins.Reaches).ToDictionary(removal => removal.Image.Reference);
+        var removals = await PlanAsync([.. meant.Where(one => one.IsGone).Select(one => one.Image)], stop);
         var changes = new List<ImageChange>();
         foreach (var (image, names, _) in meant)
         {
             var bytes = 0L;
-            if (removals.TryGetValue(image.Reference, out var removal))
+            if (!stop.IsCancellationRequested && removals.TryGetValue(image.Reference, out var removal))
             {
                 await _pins.WhileUnchangedAsync(() => ForgetAsync(removal), CancellationToken.None);
                 foreach (var blob in removal.Blobs) bytes += _store.Remove(blob, began);
@@ -91,6 +95,7 @@ public sealed class Images
 
         // Told when all is done: whoever listens may leave, and nothing is to be left half removed by that.
         foreach (var change in changes) await told(change);
+        stop.ThrowIfCancellationRequested();
         return null;
     }
 
@@ -103,14 +108,22 @@ public sealed class Images
         if (meant.Count == 0) return NothingMatches(pattern);
 
         var running = new List<Task<ImageChange>>();
-        foreach (var tag in meant.OrderBy(tag => tag.ToString(), StringComparer.Ordinal))
+        try
         {
-            running.Add(RefreshAsync(tag, cancel));
-            if (running.Count == RefreshesAtOnce) await TellFirstAsync();
-        }
+            foreach (var tag in meant.OrderBy(tag => tag.ToString(), StringComparer.Ordinal))
+            {
+                running.Add(RefreshAsync(tag, cancel));
+                if (running.Count == RefreshesAtOnce) await TellFirstAsync();
+            }
 
-        while (running.Count > 0) await TellFirstAsync();
-        return null;
+            while (running.Count > 0) await TellFirstAsync();
+            return null;
+        }
+        finally
+        {
+            // Whoever ends this may take the index away then.
+            await ((Task)Task.WhenAll(running)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
 
         async Task TellFirstAsync()
         {
@@ -123,7 +136,7 @@ public sealed class Images
     private async Task<ImageChange> RefreshAsync(Reference tag, CancellationToken cancel)
     {
         var known = _index.FindTag(tag)?.Digest;
-        if (_upstream(tag.Upstream) is not { } upstream) return Failed($"no upstream is called '{tag.Upstream}' any more");
+        if (_upstream(tag.Upstream) is not { } upstream) return Failed($"no upstream of the options is called '{tag.Upstream}' any more, so nobody can be asked");
         if (upstream.Freshness.Offline) return Failed($"{upstream.Name} is set to be offline: it is never asked");
 
         if (!(await _pulls.RefreshAsync(tag, upstream, cancel)).Has(out var record, out var error))
@@ -143,18 +156,34 @@ public sealed class Images
         static string Told(RegistryError error) => error.Detail is { } detail ? $"{error.Message}: {detail}" : error.Message;
     }
 
+    // What goes with the images whose names are gone; nothing if it has to stop before that is known.
+    private async Task<IReadOnlyDictionary<Reference, Removal>> PlanAsync(IReadOnlyList<CachedImage> gone, CancellationToken stop)
+    {
+        if (gone.Count == 0) return new Dictionary<Reference, Removal>();
+        try
+        {
+            var listed = await _catalog.List(_ => true, mustRead: true, stop).ToListAsync(stop);
+            return RemovalPlan.Of(gone, listed, _pins.Reaches).ToDictionary(removal => removal.Image.Reference);
+        }
+        catch (OperationCanceledException)
+        {
+            return new Dictionary<Reference, Removal>();
+        }
+    }
+
     private async Task<(Objection? Objection, IReadOnlyList<(CachedImage Image, IReadOnlyList<Reference> Names, bool IsGone)> Meant)> TakeNamesAsync(
         ReferencePattern pattern, CancellationToken cancel)
     {
         // All of it is read before anything is changed: with a disk that refuses, nothing is.
-        var meant = (await _catalog.ListAsync(_ => true, mustRead: true, cancel)).Where(image => image.NamesIn(pattern).Count > 0).Select(image => Meant(image, pattern)).ToList();
+        var meant = await _catalog.List(_ => true, mustRead: true, cancel).Where(image => image.NamesIn(pattern).Count > 0)
+            .Select(image => Meant(image, pattern)).ToListAsync(cancel);
         if (meant.Count == 0) return (NothingMatches(pattern), []);
 
         var pinned = meant.SelectMany(one => one.Names.Where(_pins.Has).Union(_pins.Of(one.Image.Reference))).ToList();
         if (pinned.Count > 0)
             return (new(409, $"{pinned[0]} is pinned{(pinned.Count > 1 ? $", and {pinned.Count - 1} more" : "")}: unpin it first; nothing was removed"), []);
 
-        foreach (var tag in meant.SelectMany(one => one.Names).Where(name => name.IsTag)) await _index.RemoveTagAsync(tag, CancellationToken.None);
+        await _index.RemoveTagsAsync([.. meant.SelectMany(one => one.Names).Where(name => name.IsTag)], CancellationToken.None);
         return (null, meant);
     }
 
@@ -162,12 +191,14 @@ public sealed class Images
     // the media type is in the records of those who have it.
     private async Task<bool> ForgetAsync(Removal removal)
     {
-        foreach (var (manifest, keptIn) in removal.Manifests.Where(one => !_pins.Reaches(one.Manifest.Digest)))
+        // Together, so that they share a flush; and those that have to be first, first.
+        var going = removal.Manifests.Where(one => !_pins.Reaches(one.Manifest.Digest)).ToList();
+        await Task.WhenAll(going.Select(async one =>
         {
-            if (keptIn is { } other && _index.FindMediaType(manifest.Digest) is { } mediaType) await _index.AddManifestAsync(other, mediaType, CancellationToken.None);
-            await _index.RemoveManifestAsync(manifest, isLast: keptIn is null, CancellationToken.None);
-        }
-
+            if (one.KeptIn is { } other && _index.FindMediaType(one.Manifest.Digest) is { } mediaType)
+                await _index.AddManifestAsync(other, mediaType, CancellationToken.None);
+        }));
+        await Task.WhenAll(going.Select(one => _index.RemoveManifestAsync(one.Manifest, isLast: one.KeptIn is null, CancellationToken.None).AsTask()));
         return true;
     }
 
@@ -179,8 +210,10 @@ public sealed class Images
         return (image, names, image.TagReferences.All(names.Contains));
     }
 
-    private static Func<Reference, bool> RepositoryOf(ReferencePattern pattern) =>
-        pattern.Exact is { } exact ? name => name.Upstream == exact.Upstream && name.Repository == exact.Repository : _ => true;
+    // Those that may have an image which is meant: by a name that is known, or by the digest that a tag means.
+    private Func<Reference, bool> RepositoriesOf(ReferencePattern pattern) => pattern.Exact is { } exact
+        ? name => name.Upstream == exact.Upstream && name.Repository == exact.Repository
+        : name => pattern.Matches(name) || (name.IsTag && _index.FindTag(name) is { } tag && pattern.Matches(name.At(tag.Digest)));
 
     private static Objection NothingMatches(ReferencePattern pattern) => new(404, pattern.Exact is null
         ? $"nothing that is cached matches {pattern}; a pattern is over the full form, such as docker.io/library/*, and list shows what is cached"

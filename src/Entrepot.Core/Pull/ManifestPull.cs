@@ -9,7 +9,7 @@ internal sealed class ManifestPull(
 {
     private readonly Flights<Reference, Resolved> _tags = new();
     private readonly Flights<Reference, Answer<ManifestInfo>> _heads = new();
-    private readonly Flights<Digest, (Reference Leader, Answer<ManifestContent> Answer, PullSource Source)> _manifests = new();
+    private readonly Flights<Digest, (Reference Leader, Answer<ManifestContent> Answer, PullSource Source, Relay? Relay)> _manifests = new();
     private readonly Refusals _refusals = new();
 
     /// <summary>Whether this is how a disk says that it cannot: no reason for a pull to fail.</summary>
@@ -67,7 +67,8 @@ internal sealed class ManifestPull(
         var source = !started || !resolved.Asked ? PullSource.Joined
             : known?.Digest == record.Digest ? PullSource.Revalidated
             : PullSource.Fetched;
-        return await FromRecordAsync(tag, record, source, default, headOnly, upstream, cancel);
+        // Of the two answers that may have been needed it is the one about the tag that tells how old what it means is.
+        return await FromRecordAsync(tag, record, source, default, headOnly, upstream, cancel) with { Relay = resolved.Relay };
 
         async Task<Pulled<ManifestContent>> DoAsync(TagDecision decided) => decided.Action switch
         {
@@ -120,13 +121,13 @@ internal sealed class ManifestPull(
             if (Gone(reference, upstream) is { } gone) return new(gone);
 
             var (flight, started) = _manifests.Join(reference.Digest, () => FetchAsync(reference, upstream));
-            var (leader, answer, source) = await flight.WaitAsync(cancel);
+            var (leader, answer, source, relay) = await flight.WaitAsync(cancel);
             if (answer.Has(out var content, out var error))
                 return source switch
                 {
                     PullSource.Hit => new(source, content) { AsOf = content.StoredAt },
-                    PullSource.Bypass => new(source, content, BlobPull.Bypassed),
-                    _ => new(started ? source : PullSource.Joined, content, stored: true),
+                    PullSource.Bypass => new(source, content, BlobPull.Bypassed) { Relay = relay },
+                    _ => new(started ? source : PullSource.Joined, content, stored: true) { Relay = relay },
                 };
 
             // Another repository was refused, which says nothing of this one.
@@ -145,7 +146,7 @@ internal sealed class ManifestPull(
             return new(RegistryError.BadGateway($"asked for {reference.Digest}, the upstream answered with {told}"));
 
         return info is { MediaType: var mediaType, Size: { } size } && MediaTypes.IsUsable(mediaType)
-            ? new(started ? PullSource.Fetched : PullSource.Joined, new ManifestContent(reference.Digest, mediaType, size, default))
+            ? new(started ? PullSource.Fetched : PullSource.Joined, new ManifestContent(reference.Digest, mediaType, size, default)) { Relay = info.Relay }
             : await ByDigestAsync(reference, upstream, cancel);
     }
 
@@ -170,10 +171,10 @@ internal sealed class ManifestPull(
     // What the upstream says is durable before anybody is told.
     private async Task<Resolved> AskAndKeepAsync(Reference tag, IUpstream upstream)
     {
-        var answer = await AskAsync(tag, index.FindTag(tag), upstream);
+        var (answer, relay) = await AskAsync(tag, index.FindTag(tag), upstream);
         if (answer.Has(out var record, out var error)) await KeepAsync(tag, () => SetTagAsync(tag, record));
         else if (error.Status == 404) await KeepAsync(tag, () => index.RemoveTagAsync(tag, stop));
-        return new(Note(tag, answer), Asked: true);
+        return new(Note(tag, answer), Asked: true, relay);
     }
 
     private async ValueTask SetTagAsync(Reference tag, TagRecord record)
@@ -182,34 +183,34 @@ internal sealed class ManifestPull(
         await pins.MovedAsync(tag, record.Digest);
     }
 
-    private async Task<Answer<TagRecord>> AskAsync(Reference tag, TagRecord? known, IUpstream upstream)
+    private async Task<(Answer<TagRecord>, Relay?)> AskAsync(Reference tag, TagRecord? known, IUpstream upstream)
     {
-        if (!(await upstream.HeadManifestAsync(tag, stop)).Has(out var info, out var error)) return error;
+        if (!(await upstream.HeadManifestAsync(tag, stop)).Has(out var info, out var error)) return (error, null);
         if (info is { Digest: { } digest, MediaType: var mediaType, Size: { } size } && MediaTypes.IsUsable(mediaType))
         {
             // A tag that moved is only worth having with what it moved to; until that has come, the old one is.
             if (known is not null && known.Digest != digest && (await ByDigestAsync(tag.At(digest), upstream, stop)).Error is { } failed)
-                return failed.Status == 404 ? RegistryError.BadGateway($"the tag points to {digest}, which the upstream does not have") : failed;
-            return new TagRecord(digest, mediaType, size, clock.GetUtcNow());
+                return (failed.Status == 404 ? RegistryError.BadGateway($"the tag points to {digest}, which the upstream does not have") : failed, null);
+            return (new TagRecord(digest, mediaType, size, clock.GetUtcNow()), info.Relay);
         }
 
         // An upstream whose HEAD does not tell the digest is asked for the manifest itself.
-        if (!(await upstream.GetManifestAsync(tag, stop)).Has(out var received, out var missing)) return missing;
+        if (!(await upstream.GetManifestAsync(tag, stop)).Has(out var received, out var missing)) return (missing, null);
         var name = received.Digest ?? Digest.Of(received.Content.Span);
-        if (!Accept(tag.At(name), received, isNamed: false).Has(out var content, out var wrong)) return wrong;
+        if (!Accept(tag.At(name), received, isNamed: false).Has(out var content, out var wrong)) return (wrong, null);
         await KeepAsync(tag.At(name), content);
-        return new TagRecord(content.Digest, content.MediaType, content.Size, clock.GetUtcNow());
+        return (new TagRecord(content.Digest, content.MediaType, content.Size, clock.GetUtcNow()), received.Relay);
     }
 
-    private async Task<(Reference, Answer<ManifestContent>, PullSource)> FetchAsync(Reference reference, IUpstream upstream)
+    private async Task<(Reference, Answer<ManifestContent>, PullSource, Relay?)> FetchAsync(Reference reference, IUpstream upstream)
     {
         // A fetch that ended between the request's miss and this one's start has left its manifest in the store.
-        if (await LoadAsync(reference, stop) is { } stored) return (reference, stored, PullSource.Hit);
+        if (await LoadAsync(reference, stop) is { } stored) return (reference, stored, PullSource.Hit, null);
 
         var answer = Note(reference, await upstream.GetManifestAsync(reference, stop));
-        if (!answer.Has(out var received, out var missing)) return (reference, missing, PullSource.Failed);
-        if (!Accept(reference, received, isNamed: true).Has(out var content, out var wrong)) return (reference, wrong, PullSource.Failed);
-        return (reference, content, await KeepAsync(reference, content) ? PullSource.Fetched : PullSource.Bypass);
+        if (!answer.Has(out var received, out var missing)) return (reference, missing, PullSource.Failed, null);
+        if (!Accept(reference, received, isNamed: true).Has(out var content, out var wrong)) return (reference, wrong, PullSource.Failed, null);
+        return (reference, content, await KeepAsync(reference, content) ? PullSource.Fetched : PullSource.Bypass, received.Relay);
     }
 
     // Bytes that were asked for by digest are what the digest says. Those of a tag have to look like a manifest, or any web page would do.
@@ -302,5 +303,5 @@ internal sealed class ManifestPull(
     private static RegistryError Incomplete(string part) => RegistryError.Down($"the upstream is out of reach, and {part} of this image is not stored");
 
     // What asking for a tag brought, or what another request's asking had brought just before.
-    private sealed record Resolved(Answer<TagRecord> Answer, bool Asked);
+    private sealed record Resolved(Answer<TagRecord> Answer, bool Asked, Relay? Relay = null);
 }

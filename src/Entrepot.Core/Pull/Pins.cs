@@ -83,7 +83,8 @@ internal sealed class Pins : IDisposable
         }
     }
 
-    /// <summary>Pins all of these, or none.</summary>
+    /// <summary>Pins all of these, or none; in one durable step, so that pulls which wait for it wait for one flush.</summary>
+    /// <exception cref="IOException">The disk refuses. Nothing is pinned, unless it refused only when what came meanwhile was looked at.</exception>
     /// <returns>Why none is pinned; or for each the bytes on disk of what it reaches and is stored.</returns>
     public async Task<(Objection? Objection, IReadOnlyList<ImageChange> Changes)> PinAsync(IReadOnlyList<Reference> references, CancellationToken cancel)
     {
@@ -92,7 +93,7 @@ internal sealed class Pins : IDisposable
         try
         {
             var wanted = new List<(Reference Reference, ImageParts Parts, long Bytes)>();
-            foreach (var reference in references)
+            foreach (var reference in references.Distinct())
             {
                 if (MeaningOf(reference) is not { } root) return (NotCached(reference), []);
                 var parts = await PartsAsync(root, mustRead: true, cancel);
@@ -104,13 +105,9 @@ internal sealed class Pins : IDisposable
             if (_store.ShortOf(BytesWith(wanted.Select(one => one.Parts.Sizes))) is > 0 and var missing)
                 return (new(507, $"{(references.Count == 1 ? references[0].ToString() : $"these {references.Count} images")} cannot be pinned: the quota has no room for that", missing), []);
 
-            foreach (var (reference, parts, _) in wanted)
-            {
-                await _index.SetPinAsync(reference, parts.Root, CancellationToken.None);
-                Set(reference, new Pin(parts.Root, parts));
-                await FollowLockedAsync(reference, mustRead: true);
-            }
-
+            await _index.SetPinsAsync(wanted.ToDictionary(one => one.Reference, one => one.Parts.Root), CancellationToken.None);
+            foreach (var (reference, parts, _) in wanted) Set(reference, new Pin(parts.Root, parts));
+            foreach (var (reference, _, _) in wanted) await FollowLockedAsync(reference, mustRead: true);
             return (null, [.. wanted.Select(one => new ImageChange(one.Reference, ImageFate.Pinned) { Digest = one.Parts.Root, Bytes = one.Bytes })]);
         }
         finally
@@ -120,7 +117,7 @@ internal sealed class Pins : IDisposable
         }
     }
 
-    /// <summary>Unpins what matches.</summary>
+    /// <summary>Unpins what matches, all of it or, with an <see cref="IOException"/>, nothing.</summary>
     /// <returns>For each the bytes on disk that nothing pins any more.</returns>
     public async Task<IReadOnlyList<ImageChange>> UnpinAsync(Func<Reference, bool> matches, CancellationToken cancel)
     {
@@ -128,9 +125,10 @@ internal sealed class Pins : IDisposable
         try
         {
             var changes = new List<ImageChange>();
-            foreach (var reference in All.Where(matches).OrderBy(pin => pin.ToString(), StringComparer.Ordinal))
+            var meant = All.Where(matches).OrderBy(pin => pin.ToString(), StringComparer.Ordinal).ToList();
+            await _index.RemovePinsAsync(meant, CancellationToken.None);
+            foreach (var reference in meant)
             {
-                await _index.RemovePinAsync(reference, CancellationToken.None);
                 var (manifest, bytes) = Set(reference, null);
                 changes.Add(new ImageChange(reference, ImageFate.Unpinned) { Digest = manifest, Bytes = bytes });
             }
@@ -204,7 +202,7 @@ internal sealed class Pins : IDisposable
             var parts = await PartsAsync(root, mustRead, CancellationToken.None);
             if (before.Parts is not null && root == before.Manifest && parts.Sizes.Count == before.Reach.Count && parts.Sizes.Keys.All(before.Reach.ContainsKey)) return;
             Set(reference, new Pin(root, parts));
-            await _index.SetPinAsync(reference, root, CancellationToken.None);
+            await _index.SetPinsAsync(new Dictionary<Reference, Digest> { [reference] = root }, CancellationToken.None);
         }
     }
 

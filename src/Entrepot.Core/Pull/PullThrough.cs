@@ -73,7 +73,7 @@ public sealed class PullThrough : IAsyncDisposable
     /// <summary>One page of a repository's tags, as the upstream has them now.</summary>
     public async Task<Pulled<TagPage>> ListTagsAsync(Reference repository, int? count, string? last, CancellationToken cancel) =>
         (await Upstream(repository).ListTagsAsync(repository.Repository, count, last, cancel)).Has(out var page, out var error)
-            ? new(PullSource.Fetched, page)
+            ? new(PullSource.Fetched, page) { Relay = page.Relay }
             : new(error);
 
     /// <summary>What refers to a manifest, as the upstream has it now.</summary>

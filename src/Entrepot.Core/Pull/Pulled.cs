@@ -50,6 +50,9 @@ public readonly record struct Pulled<T>(PullSource Source, T? Content, RegistryE
     /// <summary>When the content was stored or its tag validated; <see langword="null"/> if it comes from the upstream just now.</summary>
     public DateTimeOffset? AsOf { get; init; }
 
+    /// <summary>What other caches said of the upstream's answer to this request; <see langword="null"/> if none did, or the upstream was not asked.</summary>
+    public Relay? Relay { get; init; }
+
     private static PullSource SourceOf(RegistryError error) => error.Status switch
     {
         404 => PullSource.Missing,

@@ -4,7 +4,8 @@ using Entrepot.Server.Telemetry;
 
 namespace Entrepot.Server.Admin;
 
-/// <summary>The admin API: what operators ask a running appliance. Safe for concurrent use.</summary>
+/// <summary>The admin API: what operators ask a running appliance.</summary>
+/// <remarks>Safe for concurrent use. Its owner disposes it after <see cref="EndAsync"/> has ended, when no request uses store or index any more.</remarks>
 /// <param name="images">What is cached.</param>
 /// <param name="scrub">What hashes it again.</param>
 /// <param name="routes">The configured upstreams, as they are now.</param>
@@ -12,22 +13,60 @@ namespace Entrepot.Server.Admin;
 /// <param name="measured">Ends when it is known what is stored: nothing is pinned or removed before that; with <see langword="false"/> if it never will be.</param>
 /// <param name="clock">The time.</param>
 /// <param name="log">Where faults go.</param>
-/// <param name="stop">Ends what takes long.</param>
 internal sealed class AdminApi(
-    Images images, Scrub scrub, Func<UpstreamRoutes> routes, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock, ILogger log, CancellationToken stop)
+    Images images, Scrub scrub, Func<UpstreamRoutes> routes, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock, ILogger log)
+    : IDisposable
 {
     /// <summary>What every path of it begins with.</summary>
     public const string Prefix = "/api/";
 
+    private const string Stopping = "the server is stopping; what is told was done, the rest was not: ask again when it is back";
     private const string NoRef = "the parameter ref is missing: an image such as docker.io/library/alpine:3.20, or a pattern such as docker.io/library/*";
 
     // A few lines a second: enough for a progress bar.
     private static readonly TimeSpan LineEvery = TimeSpan.FromMilliseconds(300);
 
+    private readonly RunningRequests _looks = new();   // those that change nothing and take no time
+    private readonly RunningRequests _works = new();
+
+    /// <summary>From now on nothing is begun that changes or verifies anything, and what runs of it is to end: durably, as far as it has come.</summary>
+    /// <returns>Ends when it has.</returns>
+    public Task DrainAsync() => _works.StopAsync();
+
+    /// <summary>From now on nothing is begun at all.</summary>
+    /// <returns>Ends when nothing runs any more.</returns>
+    public Task EndAsync() => Task.WhenAll(_works.StopAsync(), _looks.StopAsync());
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _works.Dispose();
+        _looks.Dispose();
+    }
+
     /// <summary>Handles one request.</summary>
     public async Task HandleAsync(HttpContext context)
     {
-        var reply = new AdminReply(context);
+        using var reply = new AdminReply(context, clock);
+        var requests = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) ? _looks : _works;
+        if (!requests.TryBegin())
+        {
+            await reply.RefuseAsync(StatusCodes.Status503ServiceUnavailable, Stopping);
+            return;
+        }
+
+        try
+        {
+            await HandleAsync(context, reply, requests.Stop);
+        }
+        finally
+        {
+            requests.End();
+        }
+    }
+
+    private async Task HandleAsync(HttpContext context, AdminReply reply, CancellationToken stop)
+    {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stop);
         try
         {
@@ -40,7 +79,7 @@ internal sealed class AdminApi(
         }
         catch (OperationCanceledException)
         {
-            await reply.RefuseAsync(StatusCodes.Status503ServiceUnavailable, "the server is stopping");
+            await reply.RefuseAsync(StatusCodes.Status503ServiceUnavailable, Stopping);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -85,7 +124,7 @@ internal sealed class AdminApi(
     private Dictionary<string, Func<HttpContext, AdminReply, CancellationToken, Task>> OperationsOf(string path) => path switch
     {
         "/api/v1/status" => new() { ["GET"] = async (_, reply, _) => await reply.WriteAsync(StatusCodes.Status200OK, await status(), AdminJson.Default.StatusReport) },
-        "/api/v1/images" => new() { ["GET"] = ListAsync, ["DELETE"] = Changing(images.RemoveAsync) },
+        "/api/v1/images" => new() { ["GET"] = ListAsync, ["DELETE"] = Changing((which, told, cancel) => images.RemoveAsync(which, told, cancel, _works.Stop)) },
         "/api/v1/pins" => new() { ["POST"] = Changing(images.PinAsync), ["DELETE"] = Changing(images.UnpinAsync) },
         "/api/v1/refresh" => new() { ["POST"] = Changing(images.RefreshAsync) },
         "/api/v1/verify" => new() { ["POST"] = VerifyAsync },
@@ -97,7 +136,7 @@ internal sealed class AdminApi(
         var only = default(ReferencePattern?);
         if (context.Request.Query["ref"].FirstOrDefault() is { Length: > 0 } text)
         {
-            if (ReferencePattern.Parse(text, routes(), out var pattern) is { } objection)
+            if (ReferencePattern.Parse(text, routes(), images.Upstreams(), out var pattern) is { } objection)
             {
                 await reply.WriteAsync(objection);
                 return;
@@ -106,8 +145,7 @@ internal sealed class AdminApi(
             only = pattern;
         }
 
-        var list = new ImageList([.. (await images.ListAsync(only, cancel)).Select(EntryOf)]);
-        await reply.WriteAsync(StatusCodes.Status200OK, list, AdminJson.Default.ImageList);
+        await reply.WriteListAsync("images", EntriesOf(images.List(only, cancel)), AdminJson.Default.ImageEntry);
     }
 
     private Func<HttpContext, AdminReply, CancellationToken, Task> Changing(
@@ -115,10 +153,13 @@ internal sealed class AdminApi(
     {
         var text = context.Request.Query["ref"].FirstOrDefault() ?? "";
         var pattern = default(ReferencePattern);
-        var objection = text.Length == 0 ? new Objection(StatusCodes.Status400BadRequest, NoRef) : ReferencePattern.Parse(text, routes(), out pattern);
-        objection ??= await UnmeasuredAsync(cancel);
-        objection ??= await change(pattern, done => reply.WriteLineAsync(OutcomeOf(done), AdminJson.Default.ImageOutcome), cancel);
-        if (objection is not null) await reply.WriteAsync(objection);
+        var objection = text.Length == 0 ? new Objection(StatusCodes.Status400BadRequest, NoRef) : ReferencePattern.Parse(text, routes(), images.Upstreams(), out pattern);
+        await reply.WriteLinesAsync(async () =>
+        {
+            objection ??= await UnmeasuredAsync(cancel);
+            objection ??= await change(pattern, done => reply.WriteLineAsync(OutcomeOf(done), AdminJson.Default.ImageOutcome), cancel);
+            if (objection is not null) await reply.WriteAsync(objection);
+        });
     };
 
     private async Task<Objection?> UnmeasuredAsync(CancellationToken cancel) =>
@@ -126,24 +167,33 @@ internal sealed class AdminApi(
 
     private async Task VerifyAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
     {
-        if (scrub.TryStart(cancel) is not { } run)
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        if (scrub.TryStart(ending.Token) is not { } run)
         {
             await reply.RefuseAsync(StatusCodes.Status409Conflict, "a verification is running already; one at a time is what the disk can bear");
             return;
         }
 
-        var told = 0;
-        using var lines = new PeriodicTimer(LineEvery, clock);
-        while (true)
+        try
         {
-            var line = lines.WaitForNextTickAsync(CancellationToken.None).AsTask();
-            if (await Task.WhenAny(run.Ended, line) == run.Ended) break;
-            var wrong = run.Wrong(told);
-            told += wrong.Count;
-            await reply.WriteLineAsync(ProgressOf(run, wrong, isDone: false), AdminJson.Default.VerifyProgress);
+            var told = 0;
+            using var lines = new PeriodicTimer(LineEvery, clock);
+            while (true)
+            {
+                var line = lines.WaitForNextTickAsync(CancellationToken.None).AsTask();
+                if (await Task.WhenAny(run.Ended, line) == run.Ended) break;
+                var wrong = run.Wrong(told);
+                told += wrong.Count;
+                await reply.WriteLineAsync(ProgressOf(run, wrong, isDone: false), AdminJson.Default.VerifyProgress);
+            }
+        }
+        finally
+        {
+            // Also if its client cannot be told any more: it uses store and index until it has ended.
+            if (!run.Ended.IsCompleted) await ending.CancelAsync();
+            await run.Ended;
         }
 
-        await run.Ended;
         await reply.WriteLineAsync(ProgressOf(run, run.Wrong(0), isDone: true), AdminJson.Default.VerifyProgress);
     }
 
@@ -171,6 +221,11 @@ internal sealed class AdminApi(
 
         var host = context.Request.Host.Host;
         return host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || System.Net.IPAddress.TryParse(host, out _);
+    }
+
+    private static async IAsyncEnumerable<ImageEntry> EntriesOf(IAsyncEnumerable<CachedImage> found)
+    {
+        await foreach (var image in found) yield return EntryOf(image);
     }
 
     private static ImageEntry EntryOf(CachedImage image) => new(

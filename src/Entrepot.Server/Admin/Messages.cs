@@ -26,7 +26,7 @@ internal sealed record StatusReport(
 /// <param name="Free">Bytes free on the file system.</param>
 internal sealed record StorageStatus(string Root, int Blobs, long Bytes, long Reserved, long Pinned, long Quota, long Free);
 
-/// <summary>Requests since the start.</summary>
+/// <summary>Pulls of manifests and blobs since the start.</summary>
 /// <param name="Total">How many.</param>
 /// <param name="Sources">How many by source, those that occurred.</param>
 /// <param name="Bytes">Body bytes sent.</param>

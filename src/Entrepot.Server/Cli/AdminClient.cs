@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Entrepot.Server.Admin;
@@ -15,13 +16,16 @@ internal readonly record struct Message<T>(string Text, T Value);
 /// <remarks>Not for concurrent use. Cancellation ends the request; what the server has done by then stays done.</remarks>
 internal sealed class AdminClient : IDisposable
 {
+    private const string ErrorLine = "{\"error\":";   // in an answer of lines; a message begins with something else
+    private const int BufferBytes = 64 << 10;
+
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
     private readonly HttpClient _http;
     private readonly TimeSpan _patience;
 
     /// <param name="server">Where its admin API is; scheme, host and port.</param>
-    /// <param name="patience">How long an answer that comes at once may take.</param>
+    /// <param name="patience">How long an answer's beginning may take, and after that each next part of it.</param>
     public AdminClient(Uri server, TimeSpan patience)
     {
         // What is asked is this machine or one beside it: a proxy for the world outside has no part in it.
@@ -34,36 +38,36 @@ internal sealed class AdminClient : IDisposable
     /// <summary>Where its admin API is.</summary>
     public Uri Server { get; }
 
+    private string Seconds => $"{_patience.TotalSeconds:0.#} s";
+
     private string Address => Server.GetLeftPart(UriPartial.Authority);
 
     /// <summary>Asks for one message.</summary>
     /// <exception cref="AdminException">There is none.</exception>
     public async Task<Message<T>> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        patience.CancelAfter(_patience);
-        try
-        {
-            using var response = await SendAsync(HttpMethod.Get, path, patience.Token);
-            var text = await ReadAsync(response.Content.ReadAsStringAsync(patience.Token));
-            return new Message<T>(text.TrimEnd('\n'), Parse(text, type));
-        }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-        {
-            throw new AdminException(
-                $"{Address} has not answered within {_patience.TotalSeconds:0.#} s; is it the admin port, and does the server still run?");
-        }
+        using var response = await SendAsync(HttpMethod.Get, path, cancel);
+        using var body = await response.Content.ReadAsStreamAsync(cancel);
+        using var read = new MemoryStream();
+        var buffer = new byte[BufferBytes];
+        for (int count; (count = await ReadAsync(token => body.ReadAsync(buffer, token), cancel)) > 0;) read.Write(buffer, 0, count);
+        var text = Encoding.UTF8.GetString(read.GetBuffer(), 0, (int)read.Length);
+        return new Message<T>(text.TrimEnd('\n'), Parse(text, type));
     }
 
     /// <summary>Has something done, and gets a message for each part of it as soon as the server has one.</summary>
-    /// <exception cref="AdminException">It was refused, or the server went away in the middle.</exception>
+    /// <exception cref="AdminException">It was refused, the server went away in the middle, or it says at the end why it did not go on.</exception>
     public async IAsyncEnumerable<Message<T>> StreamAsync<T>(
         HttpMethod method, string path, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
     {
         using var response = await SendAsync(method, path, cancel);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancel));
-        while (await ReadAsync(reader.ReadLineAsync(cancel).AsTask()) is { } line)
-            if (line.Length > 0) yield return new Message<T>(line, Parse(line, type));
+        while (await ReadAsync(reader.ReadLineAsync, cancel) is { } line)
+        {
+            if (line.Length == 0) continue;   // the server shows that it goes on
+            if (line.StartsWith(ErrorLine, StringComparison.Ordinal)) throw new AdminException(Words.Line(Parse(line, AdminJson.Default.AdminError).Error), isRefusal: true);
+            yield return new Message<T>(line, Parse(line, type));
+        }
     }
 
     /// <inheritdoc/>
@@ -71,9 +75,18 @@ internal sealed class AdminClient : IDisposable
 
     private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, CancellationToken cancel)
     {
-        var response = await ReachAsync(method, path, cancel);
-        if (response.IsSuccessStatusCode && IsJson(response.Content.Headers.ContentType)) return response;
-        using (response) throw await ReasonAsync(response, cancel);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        patience.CancelAfter(_patience);
+        try
+        {
+            var response = await ReachAsync(method, path, patience.Token);
+            if (response.IsSuccessStatusCode && IsJson(response.Content.Headers.ContentType)) return response;
+            using (response) throw await ReasonAsync(response, patience.Token);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw new AdminException($"{Address} has not answered within {Seconds}; is it the admin port, and does the server still run?");
+        }
     }
 
     private async Task<HttpResponseMessage> ReachAsync(HttpMethod method, string path, CancellationToken cancel)
@@ -130,7 +143,7 @@ internal sealed class AdminClient : IDisposable
 
     private async Task<string?> ErrorAsync(HttpResponseMessage response, CancellationToken cancel)
     {
-        var text = await ReadAsync(response.Content.ReadAsStringAsync(cancel));
+        var text = await ReadAsync(token => new ValueTask<string>(response.Content.ReadAsStringAsync(token)), cancel);
         try
         {
             return JsonSerializer.Deserialize(text, AdminJson.Default.AdminError)?.Error;
@@ -151,15 +164,21 @@ internal sealed class AdminClient : IDisposable
 
     private static bool IsJson(MediaTypeHeaderValue? type) => type?.MediaType is "application/json" or "application/x-ndjson";
 
-    private async Task<T> ReadAsync<T>(Task<T> reading)
+    private async Task<T> ReadAsync<T>(Func<CancellationToken, ValueTask<T>> read, CancellationToken cancel)
     {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        patience.CancelAfter(_patience);
         try
         {
-            return await reading;
+            return await read(patience.Token);
         }
         catch (Exception fault) when (fault is HttpRequestException or IOException)
         {
             throw Gone();
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw new AdminException($"{Address} has been silent for {Seconds} in the middle of its answer; does the server still run? What is printed was done, the rest may not have been");
         }
     }
 

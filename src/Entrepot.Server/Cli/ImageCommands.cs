@@ -69,6 +69,7 @@ internal static class ImageCommands
                 $": {Words.Short(Words.Line(previous))} -> {Words.Short(Words.Line(digest))}",
             { Outcome: "moved", Digest: { } digest } => $": {Words.Short(Words.Line(digest))}",
             { Outcome: "removed", Bytes: { } freed } => $": {Quantity.Show(freed)} freed",
+            { Outcome: "unpinned", Bytes: { } bytes } => $": {Quantity.Show(bytes)} not held by any pin now",
             { Bytes: { } bytes } => $": {Quantity.Show(bytes)}",
             _ => "",
         };

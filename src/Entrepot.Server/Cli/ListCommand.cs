@@ -36,7 +36,7 @@ internal static class ListCommand
     {
         if (list.Images.Count == 0 && reference is null) return "no images are cached\n";
         if (list.Images.Count == 0)
-            return $"no cached image is {Words.Line(reference!)}; patterns are of the full form, e.g. 'docker.io/library/*'\n";
+            return $"no cached image is {Words.Line(reference!)}; a name without a registry is of the default upstream, and a pattern is over the full form, e.g. 'docker.io/library/*'\n";
 
         var rows = list.Images.Select(image => (string[])
         [

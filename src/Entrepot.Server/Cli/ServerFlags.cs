@@ -86,6 +86,7 @@ internal sealed class ServerFlags
     {
         var (origin, text) = Where(result.GetResult(_server));
         if (!TryParse(text, out _)) result.AddError($"{origin} {Problem.Quote(text)} is not allowed; allowed: {Allowed}");
+        if (UsageError.FlagAmongArguments(result) is { } flag) result.AddError(flag);   // told as what it was meant as
     }
 
     // An empty variable counts as not set, as for options.

@@ -29,7 +29,7 @@ internal sealed record Surroundings
     /// <summary>The time.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
-    /// <summary>How long a server that is asked for something it has at hand is waited for.</summary>
+    /// <summary>How long a server is waited for that has not begun to answer, or is silent in the middle of it.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>How the appliance is started.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Entrepot.Server.Options;
 
 namespace Entrepot.Server.Cli;
@@ -11,6 +12,7 @@ internal static class UsageError
     {
         var command = parsed.CommandResult.Command;
         var commands = command.Subcommands.Where(one => !one.Hidden).Select(one => one.Name).ToList();
+        if (FlagAmongArguments(parsed.CommandResult) is { } taken) return UnknownFlag(command, taken);
         if (parsed.UnmatchedTokens is not [var unknown, ..])
         {
             if (command.Action is null) return $"'{command.Name}' needs a command: {string.Join(", ", commands)}";
@@ -25,17 +27,25 @@ internal static class UsageError
             return $"{what} {Problem.Quote(unknown)}{NearMiss.Hint(unknown, commands)}";
         }
 
-        // Only the name: what follows the equals sign may be a secret.
-        var flag = unknown.Split('=')[0];
-        var known = command.Options.Select(option => option.Name);
-        return $"unknown flag {Problem.Quote(flag)}{NearMiss.Hint(flag, known)}";
+        return UnknownFlag(command, unknown);
+    }
+
+    /// <summary>An argument that must have been meant as a flag: no reference begins like one. The parser takes whatever it does not know for an argument.</summary>
+    public static string? FlagAmongArguments(CommandResult command) =>
+        command.Children.OfType<ArgumentResult>().SelectMany(argument => argument.Tokens).Select(token => token.Value).FirstOrDefault(value => value.StartsWith('-'));
+
+    // Only the name: what follows the equals sign may be a secret.
+    private static string UnknownFlag(Command command, string text)
+    {
+        var flag = text.Split('=')[0];
+        return $"unknown flag {Problem.Quote(flag)}{NearMiss.Hint(flag, command.Options.Select(option => option.Name))}";
     }
 
     /// <summary>The command line that explains the command that was meant.</summary>
     public static string Help(ParseResult parsed)
     {
         var names = new Stack<string>(["--help"]);
-        for (var result = parsed.CommandResult; result?.Parent is not null; result = result.Parent as System.CommandLine.Parsing.CommandResult)
+        for (var result = parsed.CommandResult; result?.Parent is not null; result = result.Parent as CommandResult)
             names.Push(result.Command.Name);
         return $"entrepot {string.Join(' ', names)}";
     }

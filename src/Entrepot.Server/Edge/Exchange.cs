@@ -12,6 +12,9 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
 {
     private const int ChunkBytes = 64 << 10;
 
+    // What a client is told that is to come back, when nobody said when.
+    private static readonly TimeSpan SoonAgain = TimeSpan.FromSeconds(5);
+
     // What is said of content, and not of an error in its place.
     private static readonly string[] OfContent = ["Cache-Status", "Age", "ETag", "Docker-Content-Digest", "Accept-Ranges", "Content-Range"];
 
@@ -110,7 +113,7 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
         context.Response.StatusCode = error.Status;
         Refusal = error.Detail ?? error.Message;
         if (contentRange is not null) Set("Content-Range", contentRange);
-        if (error.RetryAfter is { } wait) Set("Retry-After", $"{Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))}");
+        if ((error.RetryAfter ?? (error.Status == StatusCodes.Status503ServiceUnavailable ? SoonAgain : null)) is { } wait) Set("Retry-After", $"{Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))}");
         if (error.Status == StatusCodes.Status405MethodNotAllowed) Set("Allow", "GET, HEAD");
         return WriteJsonAsync(json =>
         {

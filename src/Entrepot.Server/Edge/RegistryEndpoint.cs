@@ -210,14 +210,17 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         Describe(exchange, pulled);
         exchange.Set("Docker-Content-Digest", digest.ToString());
         exchange.Set("ETag", EntityTags.Of(digest));
-        if (pulled.AsOf is { } since)
-            exchange.Set("Age", Math.Max(0, (long)(clock.GetUtcNow() - since).TotalSeconds).ToString(CultureInfo.InvariantCulture));
     }
 
-    private static void Describe<T>(Exchange exchange, Pulled<T> pulled) where T : class
+    private void Describe<T>(Exchange exchange, Pulled<T> pulled) where T : class
     {
         (exchange.Source, exchange.Detail) = (pulled.Source, pulled.Detail);
-        exchange.Set("Cache-Status", CacheStatus.Of(pulled.Source, pulled.Detail, pulled.Stored)!);
+        exchange.Set("Cache-Status", CacheStatus.Of(pulled));
+        if (pulled.AsOf is null && pulled.Relay?.Age is null) return;
+
+        var here = pulled.AsOf is { } since ? Math.Max(0, (long)(clock.GetUtcNow() - since).TotalSeconds) : 0;
+        var before = (long)(pulled.Relay?.Age ?? default).TotalSeconds;
+        exchange.Set("Age", (before + here).ToString(CultureInfo.InvariantCulture));
     }
 
     private static bool TryCount(Exchange exchange, out int? count)

@@ -62,12 +62,15 @@ internal sealed class CacheMetrics
         if (exchange.FirstByteAfter >= TimeSpan.Zero) _firstByte[child].Observe(exchange.FirstByteAfter.TotalSeconds);
     }
 
-    /// <summary>What has been answered since the start: requests by source, those that occurred; body bytes; and how many of those were of hits.</summary>
+    /// <summary>
+    /// What pulls of manifests and blobs were answered since the start: requests by source, those that occurred; body bytes; and how many of those were
+    /// of hits. Engines' probes are hits that cost nothing, and lists are never kept: neither says how well content is.
+    /// </summary>
     public (IReadOnlyDictionary<string, long> Sources, long Bytes, long HitBytes) Totals()
     {
         var sources = new Dictionary<string, long>();
         var (bytes, hitBytes) = (0L, 0L);
-        for (var child = 0; child < _bytes.Length; child++)
+        for (var child = 0; child < (KindOf(TargetKind.Blob) + 1) * Sources.Count; child++)
         {
             var source = child % Sources.Count;
             var count = (long)_requests.Values.Sum(children => children[child].Value);
@@ -150,6 +153,7 @@ internal sealed class CacheMetrics
 
     private Gauge NewGauge(MetricSpec spec) => _metrics.CreateGauge(spec.Name, spec.Help, spec.LabelNames);
 
+    // Those of content first.
     private static int KindOf(TargetKind kind) => kind switch
     {
         TargetKind.Manifest => 0,

@@ -1,6 +1,8 @@
 using System.Net;
+using System.Security.Cryptography;
 using Entrepot.ClientTests.Kit;
 using Misbehave = Entrepot.FunctionalTests.Registry.Misbehave;
+using ReceivedRequest = Entrepot.FunctionalTests.Registry.ReceivedRequest;
 using TestRegistry = Entrepot.FunctionalTests.Registry.TestRegistry;
 
 namespace Entrepot.ClientTests.Chains;
@@ -9,6 +11,7 @@ namespace Entrepot.ClientTests.Chains;
 public sealed class ChainTests
 {
     private static readonly string Tag = "manifests/" + Chain.Image.Tag;
+    private static readonly Func<ReceivedRequest, bool> IsBlobGet = request => request is { Method: "GET", IsBlob: true };
     private static readonly string Layer = "blobs/" + Chain.Layer.Digest;
 
     [ClientTheory]
@@ -103,11 +106,39 @@ public sealed class ChainTests
         Assert.True(manifest.Headers.ContainsKey("Retry-After"));
     }
 
-    [ClientFact]
-    public async Task Blob_CutAndThenGone_NeverEndsCleanlyBehindNginx()
+    // The server beside the appliance has to give up before the origin comes to its senses, so that the appliance is cut off too.
+    [ClientTheory]
+    [InlineData(Neighbour.Entrepot, 4)]
+    [InlineData(Neighbour.DockerRegistry, 1)]   // for its own copy, after the client's
+    [InlineData(Neighbour.Nginx, 1)]
+    public async Task Blob_CutInTheMiddle_IsNeverCleanlyWrongAndRightAfterwards(Neighbour neighbour, int more)
     {
-        await using var chain = await Chain.StartAsync(Neighbour.Nginx);
-        chain.Origin.On(request => request.IsBlob, Misbehave.Cut(300_000)).On(request => request.IsBlob, Misbehave.Status(503), TestRegistry.Always);
+        await using var chain = await Chain.StartAsync(neighbour);
+        chain.Origin.On(IsBlobGet, Misbehave.Cut(300_000)).On(IsBlobGet, Misbehave.Cut(0), more);
+
+        var cold = await chain.AskAsync(HttpMethod.Get, Layer);
+        await Eventually.TrueAsync(async () => (await chain.AskAsync(HttpMethod.Get, Layer)).Headers["Cache-Status"] == "Entrepot; hit");
+        await chain.Origin.DisposeAsync();
+        var warm = await chain.AskAsync(HttpMethod.Get, Layer);
+        var part = await chain.AskAsync(HttpMethod.Get, Layer, (299_990, 300_009));
+        var head = await chain.AskAsync(HttpMethod.Head, Layer);
+
+        // docker-registry goes on with the text of an error, as if that were of the blob: who has been given it cannot have the blob any more.
+        if (neighbour is not Neighbour.DockerRegistry) Assert.True(cold.IsWhole);
+        foreach (var whole in new[] { cold, warm }.Where(answer => answer.IsWhole)) Assert.Equal(Chain.Layer.Digest, $"sha256:{Convert.ToHexStringLower(SHA256.HashData(whole.Body))}");
+        Assert.True(warm.IsWhole);
+        Assert.Equal(Chain.Layer.Bytes[299_990..300_010], part.Body);
+        Assert.Equal((HttpStatusCode.OK, $"{Chain.Layer.Bytes.Length}"), (head.Status, head.Headers["Content-Length"]));
+    }
+
+    [ClientTheory]
+    [InlineData(Neighbour.Entrepot)]
+    [InlineData(Neighbour.DockerRegistry)]
+    [InlineData(Neighbour.Nginx)]
+    public async Task Blob_CutAndThenGone_NeverEndsCleanly(Neighbour neighbour)
+    {
+        await using var chain = await Chain.StartAsync(neighbour);
+        chain.Origin.On(IsBlobGet, Misbehave.Cut(300_000)).On(request => request.IsBlob, Misbehave.Status(503), TestRegistry.Always);
 
         var answer = await chain.AskAsync(HttpMethod.Get, Layer);
 
@@ -115,9 +146,30 @@ public sealed class ChainTests
     }
 
     [ClientTheory]
-    [InlineData(Neighbour.Entrepot)]
-    [InlineData(Neighbour.Nginx)]
-    public async Task CacheStatus_IsThatOfTheAppliance(Neighbour neighbour)
+    [InlineData(Neighbour.Entrepot, 401, "UNAUTHORIZED")]
+    [InlineData(Neighbour.Entrepot, 403, "DENIED")]
+    [InlineData(Neighbour.Entrepot, 429, "TOOMANYREQUESTS")]
+    [InlineData(Neighbour.Entrepot, 503, "UNAVAILABLE")]
+    [InlineData(Neighbour.Nginx, 403, "DENIED")]
+    [InlineData(Neighbour.Nginx, 429, "TOOMANYREQUESTS")]
+    [InlineData(Neighbour.Nginx, 503, "UNAVAILABLE")]
+    public async Task Refusal_OfTheOrigin_KeepsItsCodeAndItsRetryAfter(Neighbour neighbour, int status, string code)
+    {
+        await using var chain = await Chain.StartAsync(neighbour);
+        chain.Origin.On(_ => true, Misbehave.Status(status, "Retry-After", "17"), TestRegistry.Always);
+
+        foreach (var path in new[] { Tag, "manifests/" + Chain.Image.Root.Digest, Layer })
+        {
+            var (got, head) = (await chain.AskAsync(HttpMethod.Get, path), await chain.AskAsync(HttpMethod.Head, path));
+            Assert.Equal(((HttpStatusCode)status, code, (HttpStatusCode)status), (got.Status, got.ErrorCode, head.Status));
+            if (status is 429) Assert.Equal(("17", "17"), (got.Headers["Retry-After"], head.Headers["Retry-After"]));
+        }
+    }
+
+    [ClientTheory]
+    [InlineData(Neighbour.Entrepot, "Entrepot; fwd=miss; stored, Entrepot; fwd=miss; stored")]
+    [InlineData(Neighbour.Nginx, "Entrepot; fwd=miss; stored")]
+    public async Task CacheStatus_IsThatOfEachApplianceThatTheAnswerCameThrough(Neighbour neighbour, string fetched)
     {
         await using var chain = await Chain.StartAsync(neighbour);
 
@@ -125,7 +177,7 @@ public sealed class ChainTests
         await Eventually.TrueAsync(async () => (await chain.AskAsync(HttpMethod.Get, Layer)).Headers.ContainsKey("Age"));
         var warm = await chain.AskAsync(HttpMethod.Get, Layer);
 
-        Assert.Equal("Entrepot; fwd=miss; stored", cold.Headers["Cache-Status"]);
+        Assert.Equal(fetched, cold.Headers["Cache-Status"]);
         Assert.Equal("Entrepot; hit", warm.Headers["Cache-Status"]);
         Assert.InRange(int.Parse(warm.Headers["Age"], System.Globalization.CultureInfo.InvariantCulture), 0, 60);
     }

@@ -8,12 +8,12 @@ public sealed class ArtifactTests
 {
     private const string Type = "application/vnd.example.sbom";
 
-    [OrasTheory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Oras_Discover_FindsWhatRefersToAnImage(bool upstreamHasReferrers)
+    [ProgramTheory]
+    [ProgramData("oras", true)]
+    [ProgramData("oras", false)]
+    public async Task Oras_Discover_FindsWhatRefersToAnImage(string oras, bool upstreamHasReferrers)
     {
-        await using var stage = await Stage.StartAsync("oras");
+        await using var stage = await Stage.StartAsync(oras);
         stage.Upstream.HasReferrers = upstreamHasReferrers;
         var subject = stage.Upstream.Content.FindManifest(Stage.Image.Repository, Stage.Image.Tag)!;
         var referrer = stage.Upstream.Content.AddReferrer(Stage.Image.Repository, subject, Type);
@@ -21,15 +21,9 @@ public sealed class ArtifactTests
             stage.Upstream.Content.AddIndex(Stage.Image.Repository, "sha256-" + Stage.Image.Root.Hex, referrer);
 
         var found = JsonNode.Parse(await Tool.ReadAsync(
-            EngineKind.All.Single(kind => kind.Name == "oras").Program,
+            ClientProgram.Named(oras).File,
             ["discover", "--plain-http", "--format", "json", $"{stage.Entrepot.Host}/docker.io/{Stage.Image}"]))!["referrers"]!.AsArray().Single()!;
 
         Assert.Equal((referrer.Digest.ToString(), Type), (found["digest"]!.GetValue<string>(), found["artifactType"]!.GetValue<string>()));
-    }
-
-    private sealed class OrasTheoryAttribute : TheoryAttribute
-    {
-        public OrasTheoryAttribute() =>
-            Skip = TestRun.SkipReason ?? (EngineKind.All.Single(kind => kind.Name == "oras").IsThere ? null : "oras is not among the packages that could be had");
     }
 }

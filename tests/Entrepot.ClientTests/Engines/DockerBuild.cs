@@ -4,7 +4,7 @@ using Entrepot.ClientTests.Kit;
 
 namespace Entrepot.ClientTests.Engines;
 
-/// <summary><c>docker build</c>: BuildKit in a Docker engine, which pulls what <c>FROM</c> names.</summary>
+/// <summary><c>docker build</c>: BuildKit in a Docker engine, or its classic builder, which pulls what <c>FROM</c> names.</summary>
 internal sealed class DockerBuild : IEngine
 {
     private const string Built = "built";
@@ -37,7 +37,8 @@ internal sealed class DockerBuild : IEngine
     public async Task RemoveAsync(TestImage image)
     {
         await _dockerd.RunAsync("image", "rm", "--force", Built);
-        await _dockerd.RunAsync("builder", "prune", "--all", "--force");
+        if (_dockerd.HasBuildKit) await _dockerd.RunAsync("builder", "prune", "--all", "--force");
+        else await _dockerd.RemoveAsync(image);
     }
 
     public ValueTask DisposeAsync() => _dockerd.DisposeAsync();

@@ -22,6 +22,7 @@ internal sealed class Stage : IAsyncDisposable
     private readonly Stack<IAsyncDisposable> _running = [];
     private readonly EngineKind _kind;
     private readonly string _logs;
+    private DockerRegistry? _hub;
 
     private Stage(EngineKind kind, string test) => (_kind, _logs) = (kind, TestRun.LogFolder(Path.Combine(test, kind.Name)));
 
@@ -42,7 +43,7 @@ internal sealed class Stage : IAsyncDisposable
     /// <param name="test">Names the folder of the logs.</param>
     public static async Task<Stage> StartAsync(string engine, string detail = "", [CallerMemberName] string test = "")
     {
-        var stage = new Stage(EngineKind.All.Single(kind => kind.Name == engine), Path.Combine(test, detail));
+        var stage = new Stage(EngineKind.Named(engine), Path.Combine(test, detail));
         try
         {
             stage.Upstream.Hold(Image);
@@ -65,10 +66,13 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>Lets Docker Hub answer, with the image. It is this whole machine's: one stage opens it for all.</summary>
     public async Task OpenDockerHubAsync()
     {
-        var hub = await DockerRegistry.StartAsync(Folder("hub"), Log("hub"), RegistrySetup.DockerHub);
-        _running.Push(hub);
-        await hub.PushAsync(Image);
+        _hub = await DockerRegistry.StartAsync(Folder("hub"), Log("hub"), RegistrySetup.DockerHub);
+        _running.Push(_hub);
+        await _hub.PushAsync(Image);
     }
+
+    /// <summary>Ends Docker Hub, which was opened, so that there is nothing left but the appliance.</summary>
+    public Task CloseDockerHubAsync() => _hub!.StopAsync();
 
     /// <summary>Asks the appliance itself for the image's manifest.</summary>
     /// <returns>The status, once the answer has come.</returns>
@@ -99,7 +103,7 @@ internal sealed class Stage : IAsyncDisposable
     }
 
     /// <summary>Notes an outcome for the table.</summary>
-    public async Task RecordAsync(string situation, string outcome) => TestRun.Record(_kind.Name, await _kind.VersionAsync(), situation, outcome);
+    public async Task RecordAsync(string situation, string outcome) => TestRun.Record(_kind.Name, await _kind.Program.VersionAsync(), situation, outcome);
 
     public async ValueTask DisposeAsync()
     {
@@ -127,5 +131,5 @@ internal static class Outcome
     public const string Fails = "error";
 
     /// <summary>The longest that any engine may take to get to an outcome.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 }

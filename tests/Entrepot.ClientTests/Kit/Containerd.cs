@@ -10,6 +10,9 @@ internal sealed class Containerd : IEngine
     // As small as the layers of tests need it: a layer is then fetched in several pieces at once.
     private const int PieceBytes = 128 << 10;
 
+    private const string DefaultNamespace = "default";
+    private const string CriPlugins = "\"io.containerd.grpc.v1.cri\", \"io.containerd.cri.v1.images\", \"io.containerd.cri.v1.runtime\", ";
+
     private readonly Daemon _daemon;
     private readonly string _folder;
     private readonly string _logFile;
@@ -22,13 +25,22 @@ internal sealed class Containerd : IEngine
     /// <param name="logFile">Where its output is appended.</param>
     /// <param name="mirror">Asked before the registries themselves, which it is told by the parameter <c>ns</c>; <c>address:port</c>.</param>
     /// <param name="newerRoot">Where a containerd 2 lies; <see langword="null"/> for the system's containerd 1.</param>
-    public static async Task<Containerd> StartAsync(string folder, string logFile, string mirror, string? newerRoot = null)
+    /// <param name="withCri">Whether it is to have what Kubernetes asks.</param>
+    public static Task<Containerd> StartAsync(string folder, string logFile, string mirror, string? newerRoot = null, bool withCri = false) => StartAsync(
+        folder, logFile, new Dictionary<string, string> { ["_default"] = RepositoryFile.ReadExample("deploy/containerd/hosts.toml", mirror) }, newerRoot, withCri);
+
+    /// <summary>As the other, with any <c>hosts.toml</c>, by the registry that each is for.</summary>
+    public static async Task<Containerd> StartAsync(
+        string folder, string logFile, IReadOnlyDictionary<string, string> hosts, string? newerRoot = null, bool withCri = false)
     {
-        var hosts = Directory.CreateDirectory(Path.Combine(Hosts(folder), "_default")).FullName;
-        await File.WriteAllTextAsync(Path.Combine(hosts, "hosts.toml"), RepositoryFile.ReadExample("deploy/containerd/hosts.toml", mirror));
+        foreach (var (registry, text) in hosts)
+        {
+            var place = Directory.CreateDirectory(Path.Combine(Hosts(folder), registry)).FullName;
+            await File.WriteAllTextAsync(Path.Combine(place, "hosts.toml"), text);
+        }
 
         var config = Path.Combine(folder, "config.toml");
-        await File.WriteAllTextAsync(config, Config(folder, newerRoot is not null));
+        await File.WriteAllTextAsync(config, Config(folder, newerRoot is not null, withCri));
         var programs = newerRoot is null ? "" : $"{newerRoot}/usr/bin/";
         var start = new ProcessStartInfo(programs + "containerd", ["--config", config]);
         return new Containerd(await Daemon.StartAsync(start, logFile, () => AnswersAsync(folder, programs + "ctr")), folder, logFile, programs + "ctr");
@@ -44,24 +56,36 @@ internal sealed class Containerd : IEngine
         await RunAsync(
             ["images", "pull", "--hosts-dir", Hosts(_folder), "--snapshotter", "native", .. Dockerd.PlatformFlag(architecture), $"{registry}/{image}"]);
         TestRun.CountPull("containerd");
-        var platform = image.Platform(architecture);
-        foreach (var content in platform.Blobs.Append(platform.Manifest).Append(image.Root))
-            Assert.Equal(content.Bytes, await RunAsync("content", "get", content.Digest));
+        await AssertHoldsAsync(image, architecture, DefaultNamespace);
     }
 
     public async Task RemoveAsync(TestImage image)
     {
         await RunAsync("images", "rm", "--sync", $"docker.io/{image}");
-        Assert.Empty(await RunAsync("content", "ls", "--quiet"));
+        await AssertEmptyAsync(DefaultNamespace);
     }
+
+    /// <summary>Where its API is.</summary>
+    public string SocketFile => Socket(_folder);
+
+    /// <summary>Checks every byte of an image.</summary>
+    public async Task AssertHoldsAsync(TestImage image, string? architecture, string ns)
+    {
+        var platform = image.Platform(architecture);
+        foreach (var content in platform.Blobs.Append(platform.Manifest).Append(image.Root))
+            Assert.Equal(content.Bytes, await RunAsync("--namespace", ns, "content", "get", content.Digest));
+    }
+
+    /// <summary>Checks that nothing is left of any image.</summary>
+    public async Task AssertEmptyAsync(string ns) => Assert.Empty(await RunAsync("--namespace", ns, "content", "ls", "--quiet"));
 
     public ValueTask DisposeAsync() => _daemon.DisposeAsync();
 
-    private static string Config(string folder, bool newer) => $"""
+    private static string Config(string folder, bool newer, bool withCri) => $"""
         version = {(newer ? 3 : 2)}
         root = "{folder}/root"
         state = "{folder}/state"
-        disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"]
+        disabled_plugins = [{(withCri ? "" : CriPlugins)}"io.containerd.nri.v1.nri"]
         [grpc]
         address = "{Socket(folder)}"
         [ttrpc]
@@ -76,7 +100,20 @@ internal sealed class Containerd : IEngine
         platform = "linux/{TestImage.NativeArchitecture}"
         snapshotter = "native"
         """ : "")}
+        {(withCri ? CriConfig(folder, newer) : "")}
         """;
+
+    // No pod is ever made, so that it needs no network and no shims; "native" unpacks on any file system.
+    private static string CriConfig(string folder, bool newer)
+    {
+        var plugin = newer ? "io.containerd.cri.v1.images" : "io.containerd.grpc.v1.cri";
+        return $"""
+            [plugins."{plugin}".registry]
+            config_path = "{Hosts(folder)}"
+            [plugins."{plugin}"{(newer ? "" : ".containerd")}]
+            snapshotter = "native"
+            """;
+    }
 
     private static async Task<bool> AnswersAsync(string folder, string client)
     {

@@ -52,9 +52,12 @@ internal sealed class Dockerd : IEngine
         Assert.Empty(await RunAsync("image", "ls", "--all", "--quiet"));
     }
 
-    /// <summary>Runs the command line client, with BuildKit where that is asked for.</summary>
+    /// <summary>Whether its client builds with BuildKit; the classic builder otherwise, which pulls as the engine does.</summary>
+    public bool HasBuildKit => _programs.HasBuildKit;
+
+    /// <summary>Runs the command line client, with BuildKit if it has that.</summary>
     public Task<string> RunAsync(params string[] command) => Tool.ReadAsync(
-        _programs.Client, ["--host", "unix://" + Socket(_folder), .. command], _logFile + ".cli", ("DOCKER_CONFIG", Path.Combine(_folder, "cli")), ("DOCKER_BUILDKIT", "1"));
+        _programs.Client, ["--host", "unix://" + Socket(_folder), .. command], _logFile + ".cli", ("DOCKER_CONFIG", Path.Combine(_folder, "cli")), ("DOCKER_BUILDKIT", HasBuildKit ? "1" : "0"));
 
     public ValueTask DisposeAsync() => _daemon.DisposeAsync();
 
@@ -144,17 +147,19 @@ internal sealed class Dockerd : IEngine
 /// <param name="StorageDrivers">The usual one, and one for file systems that cannot hold it.</param>
 /// <param name="Flags">Further flags of the engine.</param>
 /// <param name="BuildPlugin">The client's plugin for builds; <see langword="null"/> for a client that needs none.</param>
+/// <param name="HasBuildKit">Whether the client can build with BuildKit.</param>
 /// <param name="KeepsContent">Whether it keeps manifests and compressed layers (the containerd image store), or unpacks them (a graph driver).</param>
-internal sealed record DockerPrograms(string Daemon, string Client, string Path, string[] StorageDrivers, string[] Flags, string? BuildPlugin, bool KeepsContent)
+internal sealed record DockerPrograms(
+    string Daemon, string Client, string Path, string[] StorageDrivers, string[] Flags, string? BuildPlugin, bool HasBuildKit, bool KeepsContent)
 {
     /// <summary>The system's, with a graph driver.</summary>
     /// <remarks>One attempt at a blob instead of six, between which it waits for more than a minute.</remarks>
     public static DockerPrograms System { get; } = new(
-        "dockerd", "/usr/bin/docker", "", ["overlay2", "vfs"], ["--max-download-attempts=1"], null, false);
+        "dockerd", "/usr/bin/docker", "", ["overlay2", "vfs"], ["--max-download-attempts=1"], null, TestRun.SystemHasBuildKit, false);
 
     /// <summary>A newer one, with the containerd image store.</summary>
     /// <param name="root">Where it lies.</param>
     public static DockerPrograms Newer(string root) => new(
         $"{root}/usr/sbin/dockerd", $"{root}/usr/bin/docker", $"{root}/usr/bin:", ["overlayfs", "native"], ["--feature", "containerd-snapshotter=true"],
-        $"{root}/usr/libexec/docker/cli-plugins/docker-buildx", true);
+        $"{root}/usr/libexec/docker/cli-plugins/docker-buildx", true, true);
 }

@@ -73,11 +73,19 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <summary>All metrics, as they are scraped.</summary>
     public Task<string> MetricsAsync() => Http.Client.GetStringAsync(new Uri($"http://127.0.0.1:{_adminPort}/metrics"));
 
-    /// <summary>One metric, by its name and the labels that it is written with; 0 if it is not there.</summary>
-    public async Task<long> MetricAsync(string name)
+    /// <summary>One metric, by its name and the labels that it is written with.</summary>
+    /// <exception cref="InvalidOperationException">It is not there.</exception>
+    public async Task<long> MetricAsync(string name) =>
+        Find(await MetricsAsync(), name) ?? throw new InvalidOperationException($"/metrics has no {name}");
+
+    /// <summary>One series of a counter, by its name and all its labels; 0 before it counts for the first time.</summary>
+    /// <exception cref="InvalidOperationException">There is no such counter.</exception>
+    public async Task<long> CountAsync(string series)
     {
-        var line = (await MetricsAsync()).Split('\n').SingleOrDefault(line => line.StartsWith(name + " ", StringComparison.Ordinal));
-        return line is null ? 0 : (long)double.Parse(line[name.Length..], System.Globalization.CultureInfo.InvariantCulture);
+        var metrics = await MetricsAsync();
+        var counter = $"# TYPE {series[..series.IndexOf('{', StringComparison.Ordinal)]} counter\n";
+        if (!metrics.Contains(counter, StringComparison.Ordinal)) throw new InvalidOperationException($"/metrics has no counter {series}");
+        return Find(metrics, series) ?? 0;
     }
 
     /// <summary>Starts it again on the same store and port.</summary>
@@ -123,6 +131,11 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     {
         if (_daemon is not null) await _daemon.DisposeAsync();
     }
+
+    private static long? Find(string metrics, string name) =>
+        metrics.Split('\n').SingleOrDefault(line => line.StartsWith(name + " ", StringComparison.Ordinal)) is { } line
+            ? (long)double.Parse(line[name.Length..], System.Globalization.CultureInfo.InvariantCulture)
+            : null;
 
     private Task<bool> IsReadyAsync() => Http.AnswersAsync(new Uri($"http://127.0.0.1:{_adminPort}/readyz"));
 

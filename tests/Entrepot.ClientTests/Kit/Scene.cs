@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Entrepot.ClientTests.Engines;
 using Entrepot.ClientTests.Images;
 
 namespace Entrepot.ClientTests.Kit;
@@ -42,9 +43,9 @@ internal sealed class Scene : IAsyncDisposable
         }
     }
 
-    public async Task<Dockerd> StartDockerdAsync()
+    public async Task<Dockerd> StartDockerdAsync(DockerPrograms? programs = null)
     {
-        var dockerd = await Dockerd.StartAsync(Folder("dockerd"), Log("dockerd"), Entrepot.Host);
+        var dockerd = await Dockerd.StartAsync(Folder("dockerd"), Log("dockerd"), Entrepot.Host, programs);
         _running.Push(dockerd);
         return dockerd;
     }
@@ -55,6 +56,17 @@ internal sealed class Scene : IAsyncDisposable
         _running.Push(containerd);
         return containerd;
     }
+
+    /// <summary>A containerd with other <c>hosts.toml</c> files than the example's, by the registry that each is for.</summary>
+    public async Task<Containerd> StartContainerdAsync(IReadOnlyDictionary<string, string> hosts)
+    {
+        var containerd = await Containerd.StartAsync(Folder("containerd"), Log("containerd"), hosts);
+        _running.Push(containerd);
+        return containerd;
+    }
+
+    /// <summary>A program that signs and verifies, with new keys.</summary>
+    public Task<Signer> StartSignerAsync(SignatureKind kind) => Signer.CreateAsync(kind, Folder("signer"), Log("signer"));
 
     public Skopeo Skopeo() => new(Folder("skopeo"), Log("skopeo"), Entrepot.Host);
 

@@ -34,6 +34,9 @@ internal static class TestRun
     /// <summary>Where programs lie that are newer than the system's, laid out as a root directory; <see langword="null"/> if there are none.</summary>
     public static string? NewerRoot { get; } = Environment.GetEnvironmentVariable("CLIENT_NEWER") is { Length: > 0 } root ? root : null;
 
+    /// <summary>Whether the system's docker client can build with BuildKit: since version 23 that takes a plugin.</summary>
+    public static bool SystemHasBuildKit { get; } = Environment.GetEnvironmentVariable("CLIENT_BUILDKIT") != "no";
+
     /// <summary>Notes what an engine did in one situation; <c>tests/run.sh</c> makes the table in <c>docs/clients.md</c> from it.</summary>
     public static void Record(string engine, string version, string situation, string outcome)
     {

@@ -100,19 +100,22 @@ public sealed class ApiTests
         var image = registry.Content.AddImage("org/app", "v1", TestBlob.Random(100_000, seed: 1));
         await cache.PullAsync(image);
         await cache.PullAsync(image);
-        var metrics = await cache.MetricsAsync(metrics => metrics.Sum("entrepot_requests_total") == 6);
+        foreach (var path in (string[])["/v2/", "/v2/_catalog", "/v2/org/app/tags/list", $"/v2/org/app/referrers/{image.Manifest.Digest}"])
+            Assert.Equal(200, (await cache.GetAsync(path)).Status);
+        var metrics = await cache.MetricsAsync(metrics => metrics.Sum("entrepot_requests_total") == 6 + 4);
 
         var status = (await cache.StatusAsync()).Json;
 
         Assert.Equal(("ready", cache.Url.GetLeftPart(UriPartial.Authority)), ((string?)status["state"], (string?)status["registry"]![0]));
         Assert.Equal(6, (long)status["requests"]!["total"]!);
         Assert.Equal((3, 3), ((long)status["requests"]!["sources"]!["hit"]!, (long)status["requests"]!["sources"]!["fetched"]!));
-        Assert.Equal(metrics.Sum("entrepot_served_bytes_total"), (long)status["requests"]!["bytes"]!);
-        Assert.Equal(metrics.Sum("entrepot_served_bytes_total", "source=\"hit\""), (long)status["requests"]!["hitBytes"]!);
+        Assert.Equal((Bytes(), Bytes("source=\"hit\"")), ((long)status["requests"]!["bytes"]!, (long)status["requests"]!["hitBytes"]!));
         Assert.Equal(metrics.Sum("entrepot_storage_bytes"), (long)status["storage"]!["bytes"]!);
         Assert.Equal((3, cache.Options.StorageRoot), ((int)status["storage"]!["blobs"]!, (string?)status["storage"]!["root"]));
         Assert.Equal(("docker.io", "up"), ((string?)status["upstreams"]![0]!["name"], (string?)status["upstreams"]![0]!["state"]));
         await Appliance.UntilAsync(async () => (await cache.StatusAsync()).Json["problems"]!.AsArray().Count == 0, () => "there are problems although all is well");
+
+        double Bytes(params string[] labels) => new[] { "manifest", "blob" }.Sum(kind => metrics.Sum("entrepot_served_bytes_total", [.. labels, $"kind=\"{kind}\""]));
     }
 
     [Fact]

@@ -119,6 +119,29 @@ public sealed class ListTests
         Assert.Contains(why, (await cache.ListAsync(reference)).IsRefusal(status), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task FormerUpstream_PlainReferences_StillMeanWhatIsCachedOfIt()
+    {
+        await using var registry = new TestRegistry();
+        await using var other = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, With(other));
+        var image = other.Content.AddImage("org/tool", "v2", TestBlob.Random(20_000, seed: 2));
+        await PullFromAsync(cache, "ghcr.io/", image);
+        var asked = other.Log.All.Count;
+
+        cache.Reload(options => options with { Upstreams = [options.Upstreams[0]] });
+
+        Assert.Single((await cache.ListAsync("ghcr.io/org/tool:v2")).Images);
+        Assert.Equal("ghcr.io/org/tool:v2 pinned", (await cache.PinAsync("ghcr.io/org/tool:v2")).Outcomes);
+        Assert.Equal("ghcr.io/org/tool:v2 unpinned", (await cache.UnpinAsync("GHCR.io/org/tool:v2")).Outcomes);
+        var refreshed = await cache.RefreshAsync("ghcr.io/org/tool:v2");
+        Assert.Equal("ghcr.io/org/tool:v2 failed", refreshed.Outcomes);
+        Assert.Equal("no upstream of the options is called 'ghcr.io' any more, so nobody can be asked", (string?)refreshed.Lines[0]["error"]);
+        Assert.Equal("ghcr.io/org/tool:v2 removed", (await cache.RemoveAsync("ghcr.io/org/tool:v2")).Outcomes);
+        Assert.Equal(asked, other.Log.All.Count);
+        Assert.Contains("configured are: docker.io", (await cache.ListAsync("ghcr.io/org/tool:v2")).IsRefusal(HttpStatusCode.NotFound), StringComparison.Ordinal);
+    }
+
     internal static Setup With(TestRegistry other) => new() { More = [new UpstreamOptions { Name = "ghcr.io", Urls = [other.Url] }] };
 
     internal static async Task PullFromAsync(Appliance cache, string prefix, TestImage image)

@@ -136,6 +136,44 @@ public sealed class ReachTests
         ran.IsFailure($"http://{silent.LocalEndpoint} has not answered within 0.2 s; is it the admin port, and does the server still run?");
     }
 
+    [Theory]
+    [MemberData(nameof(Commands))]
+    public async Task RunAsync_ServerThatTakesTheRequestAndIsSilent_IsGivenUp(string[] arguments)
+    {
+        await using var silent = new RawServer("", isSilentAfterwards: true);
+        using var line = new CommandLine { ServerPatience = TimeSpan.FromMilliseconds(200) };
+
+        var ran = await line.RunAsync([.. arguments, "--server", silent.Address.Authority]);
+
+        ran.IsFailure($"http://{silent.Address.Authority} has not answered within 0.2 s; is it the admin port, and does the server still run?");
+    }
+
+    [Theory]
+    [InlineData("list", "application/json", "{")]
+    [InlineData("verify", "application/x-ndjson", "\n")]
+    public async Task RunAsync_AnswerThatStopsInTheMiddle_IsGivenUp(string command, string type, string beginning)
+    {
+        await using var silent = new RawServer($"HTTP/1.1 200 OK\r\nContent-Type: {type}\r\nContent-Length: 200\r\n\r\n{beginning}", isSilentAfterwards: true);
+        using var line = new CommandLine { ServerPatience = TimeSpan.FromMilliseconds(500) };
+
+        var ran = await line.RunAsync(command, "--server", silent.Address.Authority);
+
+        ran.IsFailure($"http://{silent.Address.Authority} has been silent for 0.5 s in the middle of its answer; does the server still run? What is printed was done, the rest may not have been");
+    }
+
+    [Fact]
+    public async Task RunAsync_LastLineIsAnError_IsSaid()
+    {
+        const string Body = "\n{\"reference\":\"docker.io/org/app:1\",\"outcome\":\"unchanged\"}\n{\"error\":\"the store failed\"}\n";
+        await using var other = new RawServer(
+            $"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: {Body.Length}\r\nConnection: close\r\n\r\n{Body}");
+
+        var ran = await CommandLine.RunAsync(other.Address, "refresh", "docker.io/*");
+
+        ran.IsFailure("the store failed");
+        Assert.Equal(["unchanged docker.io/org/app:1"], ran.Lines);
+    }
+
     [Fact]
     public async Task RunAsync_InterruptedWhileWaiting_EndsWithAWord()
     {

@@ -47,9 +47,10 @@ public sealed class StatusAndListTests : IAsyncLifetime
             (await _cache.GetBlobAsync(blob)).Is(blob.Bytes);
             await _cache.StoredAsync(blob.Digest);
             await _cache.IdleAsync();
+            Assert.Equal(200, (await _cache.GetAsync("/v2/")).Status);   // as engines do first; no hit of content
         }
 
-        await _cache.MetricsAsync(metrics => metrics.Sum("entrepot_requests_total") == 4);
+        await _cache.MetricsAsync(metrics => metrics.Sum("entrepot_requests_total") == 8);
         var text = (await RunAsync("status")).IsFine().Out;
         var json = (await RunAsync("status", "--output", "json")).IsFine().Out;
 

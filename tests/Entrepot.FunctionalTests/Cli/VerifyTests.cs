@@ -131,6 +131,45 @@ public sealed class VerifyTests : IAsyncLifetime
         await Schemas.CheckLinesAsync("verify", ran);
     }
 
+    [Theory]
+    [InlineData("text")]
+    [InlineData("json")]
+    public async Task Verify_ServerStopsInTheMiddle_IsToldInALastLine(string output)
+    {
+        await using (var endless = File.OpenWrite(_cache.Store.PathOf(_image.Layers[0].Digest))) endless.SetLength(1L << 40);   // takes no room, and minutes to hash
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var line = new CommandLine { Wrote = _ => begun.TrySetResult(), IsTerminal = true };
+        var running = line.RunAsync("verify", "--output", output, "--server", _cache.Admin.Authority);
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(20));
+
+        await _cache.StopAsync();
+        var ran = await running;
+        await _cache.StartAgainAsync();
+
+        ran.IsFailure("the server is stopping; what is told was done, the rest was not: ask again when it is back");
+        if (output == "json") await Schemas.CheckLinesAsync("verify", ran);
+    }
+
+    [Fact]
+    public async Task Verify_ServerIsDraining_IsRefused()
+    {
+        var blob = _registry.Content.AddBlob(1_000_000, seed: 443);
+        var gate = new Gate(500_000);
+        _registry.On(Ask.Blob, Misbehave.Hold(gate));
+        var running = _cache.GetBlobAsync(blob);
+        await gate.ReachedAsync();
+        var stopping = _cache.StopAsync();
+
+        foreach (var arguments in (string[][])[["verify"], ["pin", "org/app:1"], ["refresh", "docker.io/*"]])
+            (await RunAsync(arguments)).IsFailure("the server is stopping; what is told was done, the rest was not: ask again when it is back");
+        (await RunAsync("list")).IsFine();
+
+        gate.Open();
+        (await running).Is(blob.Bytes);
+        await stopping;
+        await _cache.StartAgainAsync();
+    }
+
     private Task<Ran> RunAsync(params string[] arguments) => CommandLine.RunAsync(_cache.Admin, arguments);
 
     private async Task<Held> HoldAsync()

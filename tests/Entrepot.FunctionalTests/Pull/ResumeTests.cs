@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 
@@ -23,6 +24,22 @@ public sealed class ResumeTests
         Assert.Equal(Size, registry.BlobBytes);
         await cache.StoredAsync(Blob.Digest);
         cache.Store.Checked();
+    }
+
+    [Theory]
+    [InlineData(429)]
+    [InlineData(503)]
+    public async Task LeaveMeAlone_OnResume_IsWaitedForAndTheBlobIsWhole(int status)
+    {
+        await using var registry = NewRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+        registry.On(Ask.Blob, Misbehave.Cut(1_000_000)).On(Ask.Blob, Misbehave.Status(status, "Retry-After", "1"));
+        var begin = Stopwatch.GetTimestamp();
+
+        (await cache.GetBlobAsync(Blob)).Is(Blob.Bytes);
+
+        Assert.True(Stopwatch.GetElapsedTime(begin) > TimeSpan.FromMilliseconds(900));
+        Assert.Equal([null, "bytes=1000000-", "bytes=1000000-"], Ranges(registry));
     }
 
     [Fact]
@@ -164,7 +181,7 @@ public sealed class ResumeTests
     private static async Task<Exception?> EndOfCutBlobAsync()
     {
         await using var registry = NewRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         registry.On(Ask.Blob, Misbehave.Cut(1_000_000)).On(Ask.Blob, Misbehave.Cut(0), TestRegistry.Always);
         using var client = await RawClient.ConnectAsync(cache.Url, receiveBuffer: 4 << 20);
         await client.SendAsync("GET", Appliance.PathOf(Blob.Digest));

@@ -48,9 +48,10 @@ public sealed class UpstreamErrorTests
         registry.On(Ask.Anything, Misbehave.Status(429, "Retry-After", "37"), TestRegistry.Always);
 
         var got = await cache.GetManifestAsync("1");
+        var head = await cache.HeadAsync("/v2/org/app/manifests/1");
 
         got.IsError(429, "TOOMANYREQUESTS");
-        Assert.Equal("37", got.Header("Retry-After"));
+        Assert.Equal((429, "37", "37"), (head.Status, got.Header("Retry-After"), head.Header("Retry-After")));
     }
 
     [Theory]

@@ -20,10 +20,16 @@ public sealed class TriesTests : UpstreamTest
         Assert.Contains(new UpstreamRequests("manifest", "500", 2), Counters.Requests);
     }
 
-    [Fact]
-    public async Task Request_OnlyFailures_IsDownAfterThreeTries()
+    [Theory]
+    [InlineData(null)]
+    [InlineData("soon")]
+    public async Task Request_OnlyFailuresThatDoNotSayWhen_IsDownAfterThreeTries(string? after)
     {
-        var registry = await ServeAsync(context => SendAsync(context, 503));
+        var registry = await ServeAsync(context =>
+        {
+            context.Response.Headers.RetryAfter = after;
+            return SendAsync(context, 503);
+        });
 
         var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
 
@@ -33,40 +39,45 @@ public sealed class TriesTests : UpstreamTest
     }
 
     [Theory]
-    [InlineData(503, "3600", 3600)]
-    [InlineData(429, "3600", 3600)]
-    [InlineData(429, null, null)]
-    public async Task Request_RetryAfterDoesNotFit_IsToldAtOnce(int status, string? after, int? seconds)
+    [InlineData(503, 503, "1", 1)]
+    [InlineData(502, 503, "3600", 3600)]
+    [InlineData(503, 503, "0", 0)]
+    [InlineData(503, 503, "Thu, 01 Jan 1970 00:01:30 GMT", 30)]   // half a minute after its Date
+    [InlineData(503, 503, "Thu, 01 Jan 1970 00:00:30 GMT", 0)]
+    [InlineData(429, 429, "1", 1)]
+    [InlineData(429, 429, "Thu, 01 Jan 1970 00:01:30 GMT", 30)]
+    [InlineData(429, 429, null, null)]
+    [InlineData(429, 429, "soon", null)]
+    public async Task Request_LimitOrRetryAfter_IsPassedOnAtOnce(int status, int told, string? after, int? seconds)
     {
         var registry = await ServeAsync(context =>
         {
-            context.Response.Headers.RetryAfter = after;
+            (context.Response.Headers.RetryAfter, context.Response.Headers.Date) = (after, "Thu, 01 Jan 1970 00:01:00 GMT");
             return SendAsync(context, status);
         });
 
         var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
 
-        Assert.Equal(status, answer.Error?.Status);
+        Assert.Equal(told, answer.Error?.Status);
         Assert.Equal(seconds, answer.Error?.RetryAfter?.TotalSeconds);
         Assert.Single(registry.Requests);
     }
 
-    [Fact]
-    public async Task Request_RetryAfterFits_IsWaitedForAndTriedAgain()
+    [Theory]
+    [InlineData(429, false)]
+    [InlineData(503, true)]
+    public async Task IsDown_AfterManyAnswersThatSayWhen_IsForOutagesAndNotForLimits(int status, bool isDown)
     {
-        var limits = 1;
         var registry = await ServeAsync(context =>
         {
             context.Response.Headers.RetryAfter = "1";
-            return SendAsync(context, limits-- > 0 ? 429 : 200, "content");
+            return SendAsync(context, status);
         });
-        var begin = Stopwatch.GetTimestamp();
+        var upstream = Connect(registry.Address);
 
-        var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
+        for (var i = 0; i < 4; i++) await upstream.HeadManifestAsync(SomeTag, default);
 
-        Assert.NotNull(answer.Value);
-        Assert.Equal(2, registry.Requests.Count);
-        Assert.True(Stopwatch.GetElapsedTime(begin) > TimeSpan.FromMilliseconds(900));
+        Assert.Equal((isDown, isDown), (upstream.IsDown, upstream.WasDead));
     }
 
     [Fact]

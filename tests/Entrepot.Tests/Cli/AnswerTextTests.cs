@@ -88,6 +88,7 @@ public sealed class AnswerTextTests
 
     [Theory]
     [InlineData("pinned", null, null, 2048L, null, "pinned    docker.io/library/a:1: 2 KiB")]
+    [InlineData("unpinned", null, null, 0L, null, "unpinned  docker.io/library/a:1: 0 B not held by any pin now")]
     [InlineData("unpinned", null, null, null, null, "unpinned  docker.io/library/a:1")]
     [InlineData("removed", "sha256:1", null, 1024L, null, "removed   docker.io/library/a:1: 1 KiB freed")]
     [InlineData("unchanged", "sha256:1", null, null, null, "unchanged docker.io/library/a:1")]

@@ -66,6 +66,8 @@ public sealed class EntrepotCommandTests : IDisposable
     [InlineData("refresh", "'refresh' needs at least one ref, e.g. alpine:3.20 or 'ghcr.io/org/*'", "refresh")]
     [InlineData("pin", "'pin' needs at least one ref, e.g. alpine:3.20 or 'ghcr.io/org/*'", "pin", "--output", "json")]
     [InlineData("verify", "unknown flag '--outpt'; did you mean --output?", "verify", "--outpt", "json")]
+    [InlineData("list", "unknown flag '--outpt'; did you mean --output?", "list", "--outpt", "json")]
+    [InlineData("remove", "unknown flag '--outpt'; did you mean --output?", "remove", "alpine", "--outpt=json")]
     [InlineData("list", "--output 'xml' is not allowed; allowed: text, json", "list", "--output", "xml")]
     [InlineData("config", "'config' needs a command: check", "config")]
     [InlineData("config", "unknown command 'chek'; did you mean check?", "config", "chek")]

@@ -170,6 +170,19 @@ public sealed class PinsTests
     }
 
     [Fact]
+    public async Task PinAndUnpin_Several_AreOneWriteEach()
+    {
+        await _index.SetTagAsync(Tag, new TagRecord(_root, MediaTypes.OciIndex, 1, default), default);
+        using var pins = new Pins(_store, _index);
+
+        Assert.Equal(2, (await pins.PinAsync([Tag, Tag.At(_image), Tag], default)).Changes.Count);
+        Assert.Equal(1, _index.PinWrites);
+        Assert.Equal(2, (await pins.UnpinAsync(_ => true, default)).Count);
+        Assert.Equal(2, _index.PinWrites);
+        AssertNothingIsPinned([]);
+    }
+
+    [Fact]
     public async Task Load_AfterAStart_HoldsTheSameAlsoForATagThatIsGone()
     {
         (await PinnedAsync()).Dispose();

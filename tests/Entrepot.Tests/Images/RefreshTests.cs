@@ -108,7 +108,7 @@ public sealed class RefreshTests : IAsyncLifetime
 
     private async Task RefreshAsync(string text)
     {
-        Assert.Null(ReferencePattern.Parse(text, Routes, out var pattern));
+        Assert.Null(ReferencePattern.Parse(text, Routes, [], out var pattern));
         var objection = await _kit.Pulls.Images.RefreshAsync(
             pattern,
             change =>

@@ -61,6 +61,11 @@ internal sealed class MemoryIndex : ICacheIndex
         return default;
     }
 
+    public async ValueTask RemoveTagsAsync(IReadOnlyCollection<Reference> tags, CancellationToken cancel)
+    {
+        foreach (var tag in tags) await RemoveTagAsync(tag, cancel);
+    }
+
     public string? FindMediaType(Digest manifest) => _manifests.FirstOrDefault(one => one.Key.Digest == manifest).Value;
 
     public ValueTask AddManifestAsync(Reference manifest, string mediaType, CancellationToken cancel)
@@ -81,18 +86,23 @@ internal sealed class MemoryIndex : ICacheIndex
 
     public IReadOnlyDictionary<Reference, Digest> Pins() => new Dictionary<Reference, Digest>(_pins);
 
-    public ValueTask SetPinAsync(Reference pin, Digest manifest, CancellationToken cancel)
+    /// <summary>How often pins were written, or forgotten: each is a flush of the disk.</summary>
+    public int PinWrites { get; private set; }
+
+    public ValueTask SetPinsAsync(IReadOnlyDictionary<Reference, Digest> pins, CancellationToken cancel)
     {
         if (Fault is not null) throw Fault;
         WritingPin();
-        _pins[pin] = manifest;
+        if (pins.Any(pin => !_pins.TryGetValue(pin.Key, out var known) || known != pin.Value)) PinWrites++;
+        foreach (var (pin, manifest) in pins) _pins[pin] = manifest;
         return default;
     }
 
-    public ValueTask RemovePinAsync(Reference pin, CancellationToken cancel)
+    public ValueTask RemovePinsAsync(IReadOnlyCollection<Reference> pins, CancellationToken cancel)
     {
         if (Fault is not null) throw Fault;
-        _pins.TryRemove(pin, out _);
+        PinWrites++;
+        foreach (var pin in pins) _pins.TryRemove(pin, out _);
         return default;
     }
 

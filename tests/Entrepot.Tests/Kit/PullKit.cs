@@ -11,7 +11,7 @@ internal sealed class PullKit
 
     public PullKit()
     {
-        Fetches = new FetchTable(Store, Clock) { Ended = end => EndSignal(end.Reference.Digest).TrySetResult(end) };
+        Fetches = new FetchTable(Store, Clock, 100) { Ended = end => EndSignal(end.Reference.Digest).TrySetResult(end) };
         Pulls = new PullThrough(Store, Index, Fetches, [Upstream, Other], Clock, (reference, fault) => Faults.Enqueue((reference, fault)));
     }
 

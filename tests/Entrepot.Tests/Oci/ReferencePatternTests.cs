@@ -25,7 +25,7 @@ public sealed class ReferencePatternTests
     [InlineData("alpine:3.20@" + Sha, "docker.io/library/alpine@" + Sha)]
     public void Parse_Reference_IsCompletedAsDockerDoes(string text, string full)
     {
-        Assert.Null(ReferencePattern.Parse(text, Routes, out var pattern));
+        Assert.Null(ReferencePattern.Parse(text, Routes, [], out var pattern));
 
         Assert.Equal((full, full), (pattern.Text, pattern.Exact.ToString()));
         Assert.True(pattern.Matches(pattern.Exact!.Value));
@@ -45,7 +45,7 @@ public sealed class ReferencePatternTests
     [InlineData("localhost/app", 404, "no upstream is called 'localhost'")]
     public void Parse_WhatMeansNothing_SaysWhatIsWrong(string text, int status, string why)
     {
-        var objection = ReferencePattern.Parse(text, Routes, out _);
+        var objection = ReferencePattern.Parse(text, Routes, [], out _);
 
         Assert.NotNull(objection);
         Assert.Equal(status, objection.Status);
@@ -66,11 +66,24 @@ public sealed class ReferencePatternTests
     [InlineData("alpine*", "docker.io/library/alpine:3.20", false)]
     public void Matches_Pattern_IsOverTheFullForm(string text, string name, bool matches)
     {
-        Assert.Null(ReferencePattern.Parse(text, Routes, out var pattern));
-        Assert.Null(ReferencePattern.Parse(name, Routes, out var reference));
+        Assert.Null(ReferencePattern.Parse(text, Routes, [], out var pattern));
+        Assert.Null(ReferencePattern.Parse(name, Routes, [], out var reference));
 
         Assert.Null(pattern.Exact);
         Assert.Equal(matches, pattern.Matches(reference.Exact!.Value));
+    }
+
+    [Theory]
+    [InlineData("old.example.com/team/app:1", "old.example.com/team/app:1")]
+    [InlineData("Old.Example.com/team/app", "old.example.com/team/app:latest")]
+    [InlineData("attic/app", "attic/app:latest")]
+    [InlineData("attic", "docker.io/library/attic:latest")]
+    [InlineData("team/app:1", "docker.io/team/app:1")]
+    public void Parse_UpstreamThatIsNotConfiguredAnyMore_IsMeant(string text, string full)
+    {
+        Assert.Null(ReferencePattern.Parse(text, Routes, ["old.example.com", "attic"], out var pattern));
+
+        Assert.Equal(full, pattern.ToString());
     }
 
     [Fact]

@@ -49,6 +49,52 @@ public sealed class FetchRunTests : IAsyncLifetime
         Assert.Equal([100, 200, 400, 800], _kit.Clock.Pauses.Select(pause => (int)pause.TotalMilliseconds));
     }
 
+    [Theory]
+    [InlineData(429)]
+    [InlineData(503)]
+    public async Task Fill_UpstreamSaysWhenAfterACut_IsAskedThenAndGoesOn(int status)
+    {
+        Upstream.ThenBody(Size).Give(_content.AsMemory(0, 1000)).Break();
+        Upstream.Then(new RegistryError(status, "X", "scripted", RetryAfter: TimeSpan.FromSeconds(7)));
+        Upstream.ThenBody(Size).Give(_content.AsMemory(1000)).End();
+
+        Assert.Equal(_content, await (await _kit.FollowAsync(Digest)).ReadAsync());
+        Assert.Equal([TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(7)], _kit.Clock.Pauses);
+    }
+
+    [Fact]
+    public async Task Fill_CutBeforeTheFirstByteAndThenLimited_IsWaitedForToo()
+    {
+        Upstream.ThenBody(Size).Break();
+        Upstream.Then(RegistryError.TooManyRequests(TimeSpan.FromSeconds(1)));
+        Upstream.ThenBody(Size).Give(_content).End();
+
+        Assert.Equal(_content, await (await _kit.FollowAsync(Digest)).ReadAsync());
+    }
+
+    [Fact]
+    public async Task Fill_UpstreamSaysLaterThanIsWaitedFor_EndsAtOnce()
+    {
+        Upstream.ThenBody(Size).Give(_content.AsMemory(0, 1000)).Break();
+        for (var i = 0; i < 10; i++) Upstream.Then(RegistryError.TooManyRequests(TimeSpan.FromSeconds(6)));
+
+        _kit.Fetches.Join(PullKit.Of(Digest), null, Upstream);
+
+        Assert.Equal(429, (await _kit.EndOf(Digest)).Error!.Status);
+        Assert.Equal([0.1, 6, 6], _kit.Clock.Pauses.Select(pause => pause.TotalSeconds));
+    }
+
+    [Fact]
+    public async Task Fill_LimitedBeforeAnythingCame_IsToldAtOnce()
+    {
+        Upstream.Then(RegistryError.TooManyRequests(TimeSpan.FromSeconds(1)));
+
+        _kit.Fetches.Join(PullKit.Of(Digest), null, Upstream);
+
+        Assert.Equal(429, (await _kit.EndOf(Digest)).Error!.Status);
+        Assert.Empty(_kit.Clock.Pauses);
+    }
+
     [Fact]
     public async Task Fill_UpstreamSaysNoAfterACut_EndsAtOnce()
     {

@@ -22,7 +22,7 @@ public sealed class FreshnessWaitTests : IAsyncLifetime
     public FreshnessWaitTests()
     {
         var store = new MemoryBlobStore();
-        Fetches = new FetchTable(store, _clock);
+        Fetches = new FetchTable(store, _clock, 100);
         Pulls = new PullThrough(store, _index, Fetches, [_upstream], _clock, (_, fault) => Assert.Fail(fault.ToString()));
     }
 

@@ -50,6 +50,23 @@ public sealed class ManifestPullTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Get_TagThatIsOldInAnotherCache_TellsItsAgeOnceAndIsFreshAllTheSame()
+    {
+        Publish(One);
+        var (head, relay) = (Upstream.HeadManifest, new Relay("Inner; hit", TimeSpan.FromDays(1)));
+        Upstream.HeadManifest = async (reference, cancel) => (await head(reference, cancel)).Value! with { Relay = relay };
+
+        var fetched = await _kit.ManifestAsync(Tag);
+        Upstream.Requests.Clear();
+        _kit.Clock.Now += Upstream.TagTtl - TimeSpan.FromSeconds(1);
+        var hit = await _kit.ManifestAsync(Tag);
+
+        Assert.Equal((PullSource.Fetched, relay), (fetched.Source, fetched.Relay));
+        Assert.Equal((PullSource.Hit, null), (hit.Source, hit.Relay));
+        Assert.Empty(Upstream.Requests);
+    }
+
+    [Fact]
     public async Task Get_OldTagUnchanged_IsRevalidatedByHeadAlone()
     {
         await PulledAsync(One);

@@ -93,7 +93,7 @@ public sealed class DiskRemovalTests : IDisposable
         Assert.False(_store.Pin(Digest.Of(awaited)));
         await PutAsync(awaited);
 
-        _space.SetLimit(1);
+        await _space.SetLimit(1, default).Soon();
 
         Assert.Equal((true, false, true), (_store.Contains(pinned), _store.Contains(other), _store.Contains(Digest.Of(awaited))));
         Assert.Equal((2 * Size, 2 * Size), (_space.Usage.Pinned, _space.Usage.Used));

@@ -75,10 +75,56 @@ public sealed class DiskSpaceTests : IDisposable
         var blobs = new List<Digest>();
         for (var i = 0; i < 5; i++) blobs.Add(await PutAsync(store, i));
 
-        space.SetLimit(space.Usage.Overhead + 2 * Size);
+        await space.SetLimit(space.Usage.Overhead + 2 * Size, default).Soon();
 
         Assert.Equal(blobs[3..], OnDisk([.. blobs]));
         Assert.Equal(2 * Size, space.Usage.Used);
+        Assert.Equal((3, 3 * Size), Assert.Single(_evictions));
+    }
+
+    [Fact]
+    public async Task SetLimit_RemovingTakesLong_ReturnsAtOnceAndWhatIsCancelledStays()
+    {
+        var (space, store) = await StartAsync(blobs: 5);
+        var blobs = new List<Digest>();
+        for (var i = 0; i < 2; i++) blobs.Add(await PutAsync(store, i));
+        using var stop = new CancellationTokenSource();
+        using var removing = new ManualResetEventSlim();
+        using var isHeld = new ManualResetEventSlim();
+        _index.Removing = digest =>
+        {
+            removing.Set();
+            isHeld.Wait(TimeSpan.FromSeconds(20));
+        };
+
+        var evicting = space.SetLimit(space.Usage.Overhead, stop.Token);
+
+        Assert.Equal((false, space.Usage.Overhead), (evicting.IsCompleted, space.Usage.Limit));
+        Assert.True(removing.Wait(TimeSpan.FromSeconds(20)));
+        await stop.CancelAsync();
+        isHeld.Set();
+        await evicting.Soon();
+        Assert.Equal([blobs[1]], OnDisk([.. blobs]));
+        Assert.Equal((1, Size), (space.Usage.Blobs, space.Usage.Used));
+        Assert.Equal((1, Size), Assert.Single(_evictions));
+    }
+
+    [Fact]
+    public async Task SetLimit_FileSystemCannotBeMeasured_IsChangedAllTheSame()
+    {
+        var (space, store) = await StartAsync(blobs: 5);
+        await PutAsync(store, 1);
+        Directory.Move(_directory.FullName, _directory.FullName + ".aside");
+        try
+        {
+            await space.SetLimit(space.Usage.Overhead + 10 * Size, default).Soon();
+        }
+        finally
+        {
+            Directory.Move(_directory.FullName + ".aside", _directory.FullName);
+        }
+
+        Assert.Equal(space.Usage.Overhead + 10 * Size, space.Usage.Limit);
     }
 
     [Fact]

@@ -155,10 +155,9 @@ public sealed class RecordsTests : IDisposable
         var (kept, gone) = (PullKit.Of("kept"), PullKit.Of(Digest.Of("gone"u8)));
         await using (var index = Open())
         {
-            await index.SetPinAsync(kept, Digest.Of("before"u8), default);
-            await index.SetPinAsync(gone, gone.Digest, default);
-            await index.SetPinAsync(kept, Digest.Of("after"u8), default);
-            await index.RemovePinAsync(gone, default);
+            await index.SetPinsAsync(new Dictionary<Reference, Digest> { [kept] = Digest.Of("before"u8), [gone] = gone.Digest }, default);
+            await index.SetPinsAsync(new Dictionary<Reference, Digest> { [kept] = Digest.Of("after"u8) }, default);
+            await index.RemovePinsAsync([gone], default);
             await ChurnAsync(index, 20_000);
             Assert.Equal([new(kept, Digest.Of("after"u8))], index.Pins());
         }
@@ -168,6 +167,46 @@ public sealed class RecordsTests : IDisposable
         Assert.DoesNotContain("\"Unpin\"", text, StringComparison.Ordinal);
         await using var again = Open();
         Assert.Equal([new(kept, Digest.Of("after"u8))], again.Pins());
+    }
+
+    [Fact]
+    public async Task SetPins_TornAnywhere_AreAllThereOrNone()
+    {
+        var pins = Enumerable.Range(0, 5).ToDictionary(i => PullKit.Of($"pinned{i}"), i => Digest.Of(BitConverter.GetBytes(i)));
+        await WriteAsync(1);
+        var before = (int)new FileInfo(Log).Length;
+        await using (var index = Open()) await index.SetPinsAsync(pins, default);
+        var whole = await File.ReadAllBytesAsync(Log);
+
+        for (var length = before; length < whole.Length; length++)
+        {
+            await File.WriteAllBytesAsync(Log, whole[..length]);
+            Assert.Equal(RecordKind.Tag, Assert.Single(RecordLog.Read(Log)).Kind);
+        }
+
+        await using (var torn = Open()) Assert.Equal((0, 1, 0), (torn.Pins().Count, Known(torn), torn.Spoilt));
+        await File.WriteAllBytesAsync(Log, whole);
+        await using var again = Open();
+        Assert.Equal((5, 1, 0), (again.Pins().Count, Known(again), again.Spoilt));
+    }
+
+    [Fact]
+    public async Task RemovePinsAndTags_Many_AreForgottenTogether()
+    {
+        var pins = Enumerable.Range(0, 5).ToDictionary(i => PullKit.Of($"tag{i}"), i => Digest.Of(BitConverter.GetBytes(i)));
+        await WriteAsync(5);
+        await using (var index = Open())
+        {
+            await index.SetPinsAsync(pins, default);
+            await index.RemovePinsAsync([.. pins.Keys.Skip(1), PullKit.Of("unknown")], default);
+            await index.RemoveTagsAsync([.. pins.Keys.Skip(2), PullKit.Of("unknown")], default);
+            Assert.Equal([pins.First()], index.Pins());
+        }
+
+        Assert.Equal(5 + 3, (await File.ReadAllLinesAsync(Log)).Length);
+        await using var again = Open();
+        Assert.Equal([pins.First()], again.Pins());
+        Assert.Equal(2, Known(again));
     }
 
     [Fact]
@@ -246,6 +285,7 @@ public sealed class RecordsTests : IDisposable
         {
             await ChurnAsync(index, 8_000).Soon();
             await index.SetTagAsync(Tag, Meaning(1), default).Soon();
+            Assert.InRange(new FileInfo(Log).Length, 1 << 20, long.MaxValue);   // long enough to be written anew, and all of it still there
         }
 
         await using var again = Open();
@@ -263,8 +303,9 @@ public sealed class RecordsTests : IDisposable
 
     private static int Known(FasterCacheIndex index) => Enumerable.Range(0, 10).Count(i => index.FindTag(PullKit.Of($"tag{i}")) is not null);
 
-    private static Task ChurnAsync(FasterCacheIndex index, int count) =>
-        Task.WhenAll(Enumerable.Range(0, count).Select(i => index.SetTagAsync(PullKit.Of($"churn{i % 50}"), Meaning(i), default).AsTask()));
+    // Out of xunit's synchronization context, which starts a thread for every continuation: two a record.
+    private static Task ChurnAsync(FasterCacheIndex index, int count) => Task.Run(() =>
+        Task.WhenAll(Enumerable.Range(0, count).Select(i => index.SetTagAsync(PullKit.Of($"churn{i % 50}"), Meaning(i), default).AsTask())));
 
     private async Task WriteAsync(int count)
     {

@@ -6,10 +6,17 @@ namespace Entrepot.Tests.Upstream;
 public sealed class AttemptTests
 {
     [Fact]
-    public void IsWorthAgain_LimitWithoutAnEnd_IsNot()
+    public void IsWorthAgain_Limited_IsNotWhetherItsEndWasToldOrNot()
     {
         Assert.False(Attempt<string>.Refused(RegistryError.TooManyRequests(null)).IsWorthAgain);
-        Assert.True(Attempt<string>.Refused(RegistryError.TooManyRequests(TimeSpan.Zero), TimeSpan.Zero).IsWorthAgain);
+        Assert.False(Attempt<string>.Refused(RegistryError.TooManyRequests(TimeSpan.Zero), TimeSpan.Zero).IsWorthAgain);
+    }
+
+    [Fact]
+    public void IsWorthAgain_DeadThatSaysWhen_IsNot()
+    {
+        Assert.False(Attempt<string>.Dead(RegistryError.Down("x"), TimeSpan.Zero).IsWorthAgain);
+        Assert.False(Attempt<string>.Dead(RegistryError.Down("x"), TimeSpan.FromSeconds(1)).As<object>().IsWorthAgain);
     }
 
     [Fact]

@@ -98,12 +98,12 @@ public sealed class IndexModelTests(ITestOutputHelper output)
         if (random.Next(3) == 0)
         {
             model.Pins.Remove(pin);
-            await index.RemovePinAsync(pin, default);
+            await index.RemovePinsAsync([pin], default);
             return;
         }
 
         model.Pins[pin] = pin.IsTag ? IndexFolder.DigestOf(random.Next(3), isLong: random.Next(2) == 0) : pin.Digest;
-        await index.SetPinAsync(pin, model.Pins[pin], default);
+        await index.SetPinsAsync(new Dictionary<Reference, Digest> { [pin] = model.Pins[pin] }, default);
     }
 
     private static void Compare(IndexFolder folder, Model model)

@@ -1,0 +1,37 @@
+using Entrepot.Pull;
+
+namespace Entrepot.Storage;
+
+/// <summary>What rests of a blob: an interrupted fetch, or the parts of it that lazy clients read. An immutable value.</summary>
+/// <param name="Size">Bytes on disk.</param>
+/// <param name="Fill">Whether all of it was to come.</param>
+/// <param name="Since">When it was last gone on with.</param>
+internal sealed record Resting(long Size, FillMode Fill, DateTimeOffset Since);
+
+/// <summary>How the room under the root is used. Bytes on disk.</summary>
+/// <param name="Blobs">Blobs.</param>
+/// <param name="Used">Bytes of the blobs.</param>
+/// <param name="Pinned">Of those, bytes of blobs that never leave to make room.</param>
+/// <param name="Reserved">Bytes set aside for what is arriving.</param>
+/// <param name="Overhead">Bytes of index, records and directories.</param>
+/// <param name="Limit">Bytes that all of that may take.</param>
+public sealed record SpaceUsage(int Blobs, long Used, long Pinned, long Reserved, long Overhead, long Limit);
+
+/// <summary>Blobs that left, and their bytes, by reason, since the start. Safe for concurrent use.</summary>
+public sealed class EvictionCounters
+{
+    private readonly long[] _blobs = new long[Enum.GetValues<EvictionReason>().Length];
+    private readonly long[] _bytes = new long[Enum.GetValues<EvictionReason>().Length];
+
+    /// <summary>How many left for a reason.</summary>
+    public long Blobs(EvictionReason reason) => Interlocked.Read(ref _blobs[(int)reason]);
+
+    /// <summary>How many bytes on disk that freed.</summary>
+    public long Bytes(EvictionReason reason) => Interlocked.Read(ref _bytes[(int)reason]);
+
+    internal void Count(EvictionReason reason, long bytes)
+    {
+        Interlocked.Increment(ref _blobs[(int)reason]);
+        Interlocked.Add(ref _bytes[(int)reason], bytes);
+    }
+}
