@@ -129,7 +129,7 @@ public sealed class SharingTests : UpstreamTest
         cache.ReloadUpstream(options => options with { Bandwidth = null });
 
         Assert.All(await downloads, right => Assert.True(right));
-        Assert.Equal(2, registry.MostRequests);
+        Assert.Equal(2, registry.MostConnections);
     }
 
     private RegistryUpstream ConnectTo(TestRegistry registry, int connections, UpstreamTimes? times = null) =>
