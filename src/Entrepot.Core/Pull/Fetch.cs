@@ -25,6 +25,7 @@ public sealed class Fetch
     private RegistryError? _error;
     private bool _storeFailed;
     private bool _passing;
+    private bool _oneRun;                                       // the upstream has no ranges
     private bool _comparing;                                    // one run compares all, and no other may begin
     private bool _confirmed;                                    // the upstream has answered, so what is there is not all there will be
     private Relay? _relay;
@@ -93,11 +94,11 @@ public sealed class Fetch
             _wasAsked = true;
         }
 
-        FollowedBlob? joined = null;
+        FollowedBlob? joined = null;   // until it is the caller's
         try
         {
             var result = await JoinAsync(range, blob => joined = blob, cancel);
-            if (result.Kind is FollowKind.Following) joined = null;   // the caller's
+            if (result.Kind is FollowKind.Following) joined = null;
             return result;
         }
         finally
@@ -155,7 +156,7 @@ public sealed class Fetch
         return CloseAsync();
     }
 
-    /// <summary>The fill is done, after it has ended the fetch in one way or the other.</summary>
+    /// <summary>The fill is done, and has ended the fetch.</summary>
     internal ValueTask LeaveAsync()
     {
         lock (_gate)
@@ -220,7 +221,7 @@ public sealed class Fetch
         lock (_gate)
         {
             if (_arrival.Size is not { } size || _comparing) return null;
-            if (!_passing) return _arrival.BeginNext(size, mostRuns, stripe);
+            if (!_passing) return _arrival.BeginNext(size, _oneRun ? 1 : mostRuns, stripe);
             return _arrival.Runs > 0 ? null : _arrival.Begin(new ByteSpan(_arrival.Arrived.EndFrom(0), size), isWanted: true);
         }
     }
@@ -237,10 +238,14 @@ public sealed class Fetch
         lock (_gate) return _arrival.Claim(run, count);
     }
 
-    /// <summary>A run that is alone gets all that follows: the upstream sends it anyway.</summary>
-    internal void Extend(Run run)
+    /// <summary>The upstream sends a blob as a whole only: one run at a time, and one that begins now gets all that follows.</summary>
+    internal void HasNoRanges(Run run)
     {
-        lock (_gate) run.End = long.MaxValue;
+        lock (_gate)
+        {
+            _oneRun = true;
+            if (run.From == 0 && _arrival is { Runs: 1, Arrived.Total: 0 }) run.End = long.MaxValue;
+        }
     }
 
     /// <summary>Bytes of a run are there, and it goes on behind them.</summary>
@@ -264,12 +269,7 @@ public sealed class Fetch
     /// <summary>Ends when there may be something to decide: somebody waits for what no run brings, a run has ended, the last follower has left.</summary>
     internal Task AskedAsync()
     {
-        lock (_gate)
-        {
-            if (!_isAsked) return _asked.Next;
-            _isAsked = false;
-            return Task.CompletedTask;
-        }
+        lock (_gate) return Interlocked.Exchange(ref _isAsked, false) ? Task.CompletedTask : _asked.Next;
     }
 
     /// <summary>From here on one run compares all from the start; nobody reads on before his bytes are confirmed.</summary>
@@ -302,8 +302,7 @@ public sealed class Fetch
     /// <summary>All bytes are there and right.</summary>
     internal void Verify() => Become(Phase.Verified);
 
-    /// <summary>Nobody reads it: what has arrived rests until somebody does. Until <see cref="Rest"/>, whoever comes waits for that.</summary>
-    /// <returns><see langword="false"/>, with nothing changed, if somebody reads or wants to.</returns>
+    /// <summary>What has arrived rests, unless somebody reads it or wants to. Until <see cref="Rest"/>, whoever comes waits for that.</summary>
     internal bool TryRest()
     {
         lock (_gate)
@@ -345,6 +344,8 @@ public sealed class Fetch
                         _arrival.Follow(blob);
                     }
 
+                    // Before anybody was told it, the size has turned out to be another one.
+                    if (blob.Size != size) return new FollowResult(FollowKind.Rested);
                     var isThere = _arrival.Arrived.Covers(new ByteSpan(blob.From, blob.To));
                     if (isThere || _confirmed) return new FollowResult(FollowKind.Following, blob, IsThere: isThere);
                     if (_arrival.Waits(blob)) AskLocked();

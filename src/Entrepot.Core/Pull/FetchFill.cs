@@ -183,14 +183,11 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     {
         var end = await RemoveAsync(task, one);
         var brought = one.Run.Position - one.Run.From;
-        if (!end.HasRanges || end.Outcome is RunOutcome.NoRanges) _mostRuns = 1;
         switch (end.Outcome)
         {
             case RunOutcome.Done:
                 (_futile, _told) = (0, TimeSpan.Zero);
                 if (brought >= FetchPlan.LeastStripe) _stripe = FetchPlan.StripeOf(brought, clock.GetElapsedTime(one.Began));
-                return null;
-            case RunOutcome.NoRanges:
                 return null;
             case RunOutcome.Refused when _active.Count > 0:
                 _mostRuns = _active.Count;   // it takes no more of them, and those that it took go on

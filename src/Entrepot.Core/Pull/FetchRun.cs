@@ -28,7 +28,7 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
         if (!(await upstream.OpenBlobAsync(fetch.Leader, part, cancel)).Has(out var source, out var error)) return new RunEnd(RunOutcome.Refused, error);
 
         await using var _ = source;
-        var isWhole = source.Offset == 0 && !source.IsPart;
+        if (source.Offset == 0 && !source.IsPart && part is not { From: 0, To: null }) fetch.HasNoRanges(run);
         switch (compares && source.Offset == 0 ? Continuation.Compare : FetchPlan.Continue(asked, fetch.Size, target.Validator, source))
         {
             case Continuation.AskFromStart:
@@ -36,38 +36,34 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
             case Continuation.Compare when fetch.IsPassing && fetch.Arrived > 0:
                 return new RunEnd(RunOutcome.Refused, RegistryError.BadGateway("the upstream does not go on where its connection broke"));
             case Continuation.Compare when !fetch.TryCompare():
-                return new RunEnd(isWhole ? RunOutcome.NoRanges : RunOutcome.FromStart, null);
+                return new RunEnd(source.IsPart ? RunOutcome.FromStart : RunOutcome.Done, null);   // others go on, and all is compared when they have ended
             case Continuation.Compare:
                 compares = true;
                 await target.DoubtAsync(source, cancel);
                 break;
             case Continuation.Append when source.IsPart && (source.Size ?? fetch.Size) is null:
                 return new RunEnd(RunOutcome.FromStart, null);   // a part of nobody knows how much
-            case Continuation.Append when isWhole && to is not null && fetch.Arrived == 0:
-                fetch.Extend(run);
-                break;
         }
 
-        var ranges = !isWhole || part is { From: 0, To: null };
-        if (fetch.IsConfirmed) return await TakeAsync(source, compares, ranges, cancel);
+        if (fetch.IsConfirmed) return await TakeAsync(source, compares, cancel);
 
         await target.ConfirmAsync(source.Size, source, cancel);
         var hasTurned = fetch.IsPassing && run.From > 0;   // what passes begins at the start
-        return hasTurned ? new RunEnd(RunOutcome.Done, null, ranges) : await TakeAsync(source, compares, ranges, cancel);
+        return hasTurned ? new RunEnd(RunOutcome.Done, null) : await TakeAsync(source, compares, cancel);
     }
 
-    private async Task<RunEnd> TakeAsync(UpstreamBlob source, bool compares, bool ranges, CancellationToken cancel)
+    private async Task<RunEnd> TakeAsync(UpstreamBlob source, bool compares, CancellationToken cancel)
     {
         var (fault, isFull) = await PumpAsync(source, compares, cancel);
         if (compares && !target.HasDoubts) target.Trust();
 
         // A comparison that was cut short confirms nothing behind the cut, so it begins again.
         var broke = target.HasDoubts ? RunOutcome.FromStart : RunOutcome.Broke;
-        if (fault is not null) return new RunEnd(broke, RegistryError.Down($"the connection to the upstream broke: {fault.Message}"), ranges);
+        if (fault is not null) return new RunEnd(broke, RegistryError.Down($"the connection to the upstream broke: {fault.Message}"));
         if (fetch.Size is null && !target.HasDoubts) await target.ConfirmAsync(fetch.Arrived, source, cancel);
         return isFull || fetch.IsComplete
-            ? new RunEnd(RunOutcome.Done, null, ranges)
-            : new RunEnd(broke, RegistryError.BadGateway("the blob ended before its announced size"), ranges);
+            ? new RunEnd(RunOutcome.Done, null)
+            : new RunEnd(broke, RegistryError.BadGateway("the blob ended before its announced size"));
     }
 
     // Returns the upstream's fault, if any, and whether the claim's end was reached. The store's faults are thrown.
@@ -131,8 +127,7 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
 /// <summary>How a run ended.</summary>
 /// <param name="Outcome">What is to be decided about.</param>
 /// <param name="Error">What went wrong; <see langword="null"/> if nothing did.</param>
-/// <param name="HasRanges">Whether the upstream answered as if it knew ranges.</param>
-internal readonly record struct RunEnd(RunOutcome Outcome, RegistryError? Error, bool HasRanges = true);
+internal readonly record struct RunEnd(RunOutcome Outcome, RegistryError? Error);
 
 /// <summary>How a run can end.</summary>
 internal enum RunOutcome
@@ -148,7 +143,4 @@ internal enum RunOutcome
 
     /// <summary>What it brought may be of another blob: all has to be compared from the start.</summary>
     FromStart,
-
-    /// <summary>The upstream sends a blob as a whole only.</summary>
-    NoRanges,
 }

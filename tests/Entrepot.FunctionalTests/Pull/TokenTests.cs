@@ -16,7 +16,7 @@ public sealed class TokenTests
         var tokens = registry.RequireToken();
         Reply ThenRevoke(ReceivedRequest request, Reply right)
         {
-            if (right.Status != 200) return right;
+            if (right.Status is not (200 or 206)) return right;
             tokens.RevokeAll();
             return right with { EndsAfter = 500_000 };
         }

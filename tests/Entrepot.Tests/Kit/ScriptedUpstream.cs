@@ -70,7 +70,8 @@ internal sealed class ScriptedUpstream(string name = "docker.io") : IUpstream
     public ScriptedBody ThenBody(long? size, string? validator = null, long? offset = null)
     {
         var body = new ScriptedBody();
-        Then(ask => new UpstreamBlob { Content = body, Offset = offset ?? ask.Offset, Size = size, Validator = validator });
+        var isPart = (BlobAsk ask) => offset is null && (ask.Offset > 0 || ask.End is not null);
+        Then(ask => new UpstreamBlob { Content = body, Offset = offset ?? ask.Offset, Size = size, IsPart = isPart(ask), Validator = validator });
         return body;
     }
 

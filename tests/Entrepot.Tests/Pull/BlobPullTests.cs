@@ -182,7 +182,6 @@ public sealed class BlobPullTests : IAsyncLifetime
         var large = Waiting.Bytes((int)FetchPlan.Patience + Size);
         Upstream.Fetching = new FetchRules { ParallelRuns = 2 };
         var body = Upstream.ThenBody(large.Length, offset: 0);
-        Upstream.ThenBody(large.Length, offset: 0);
         var first = await _kit.BlobAsync(Digest.Of(large));
 
         var far = await _kit.BlobAsync(Digest.Of(large), new RangeRequest(large.Length - 10, null));
