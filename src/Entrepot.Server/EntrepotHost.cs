@@ -33,9 +33,11 @@ public sealed record HostParts
 /// <param name="Root">The directory, absolute.</param>
 /// <param name="Blobs">Whole blobs in it.</param>
 /// <param name="Bytes">Bytes of those blobs.</param>
+/// <param name="Partials">Blobs of which a part rests in it.</param>
+/// <param name="PartialBytes">Bytes on disk of those parts.</param>
 /// <param name="QuotaBytes">Most bytes that everything under the root may take.</param>
 /// <param name="FreeBytes">Bytes free on the file system.</param>
-public sealed record StoreUsage(string Root, int Blobs, long Bytes, long QuotaBytes, long FreeBytes);
+public sealed record StoreUsage(string Root, int Blobs, long Bytes, int Partials, long PartialBytes, long QuotaBytes, long FreeBytes);
 
 /// <summary>The appliance could not start; the message is the one line for whoever started it.</summary>
 public sealed class StartupException(string message, Exception? inner = null) : Exception(message, inner);
@@ -273,7 +275,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         var known = Sum(_index.Blobs().Select(blob => blob.Value.Size));
         var (blobs, bytes) = known.Blobs > 0 ? known : Sum(root.Blobs().Select(blob => blob.Size));
-        return new StoreUsage(root.Path, blobs, bytes, _space.Usage.Limit, root.FreeBytes());
+        var usage = _space.Usage;
+        return new StoreUsage(root.Path, blobs, bytes, usage.Partials, usage.PartialBytes, usage.Limit, root.FreeBytes());
 
         static (int Blobs, long Bytes) Sum(IEnumerable<long> sizes) => sizes.Aggregate((Blobs: 0, Bytes: 0L), (sum, size) => (sum.Blobs + 1, sum.Bytes + size));
     }

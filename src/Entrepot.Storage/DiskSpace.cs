@@ -54,9 +54,8 @@ public sealed class DiskSpace
         {
             lock (_gate)
             {
-                // Before the first measurement they are not resident yet.
-                var (partials, bytes) = _resting.Where(one => _quota.Contains(one.Key)).Aggregate((0, 0L), (sum, one) => (sum.Item1 + 1, sum.Item2 + one.Value.Size));
-                return new SpaceUsage(_quota.Count - partials, partials, bytes, _quota.Used, _quota.Pinned, _quota.Reserved, _quota.Overhead, _quota.Limit);
+                var (whole, parts) = (_quota.Count - _resting.Keys.Count(_quota.Contains), _resting.Values.Sum(one => one.Size));
+                return new SpaceUsage(whole, _resting.Count, parts, _quota.Used, _quota.Pinned, _quota.Reserved, _quota.Overhead, _quota.Limit);
             }
         }
     }

@@ -10,9 +10,9 @@ internal sealed record Resting(long Size, FillMode Fill, DateTimeOffset Since);
 
 /// <summary>How the room under the root is used. Bytes on disk.</summary>
 /// <param name="Blobs">Blobs that are whole.</param>
-/// <param name="Partials">Blobs of which a part rests.</param>
+/// <param name="Partials">Blobs of which a part rests; known from the start.</param>
 /// <param name="PartialBytes">Bytes of those parts.</param>
-/// <param name="Used">Bytes of both.</param>
+/// <param name="Used">Bytes of both, of those that have been measured.</param>
 /// <param name="Pinned">Of those, bytes of blobs that never leave to make room.</param>
 /// <param name="Reserved">Bytes set aside for what is arriving.</param>
 /// <param name="Overhead">Bytes of index, records and directories.</param>

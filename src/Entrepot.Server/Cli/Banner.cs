@@ -39,7 +39,7 @@ internal static class Banner
 
     /// <summary>How full the store is, for people.</summary>
     public static string Usage(StoreUsage store) =>
-        $"{Quantity.Show(store.Bytes)} in {Words.Count(store.Blobs, "blob")}; "
+        $"{Quantity.Show(store.Bytes)} in {Words.Count(store.Blobs, "blob")}{Words.Parts(store.Partials, store.PartialBytes)}; "
         + $"quota {Quantity.Show(store.QuotaBytes)}; {Quantity.Show(store.FreeBytes)} free on the file system";
 
     private static bool IsEveryInterface(Uri uri) =>

@@ -36,7 +36,7 @@ internal static class StatusText
         if (report.Fetches.Count == 0) return text.ToString();
 
         var waiting = report.Fetches.Count(fetch => fetch.State == Waiting);
-        text.Append($"\nfetches: {Words.Number(report.Fetches.Count - waiting)} running{(waiting > 0 ? $", {Words.Number(waiting)} waiting for them (limits.fetches)" : "")}\n");
+        text.Append($"\nfetches: {Words.Number(report.Fetches.Count - waiting)} running{(waiting > 0 ? $", {Words.Number(waiting)} waiting for their turn (limits.fetches)" : "")}\n");
         text.Append(Columns.Text([.. report.Fetches.Take(MostFetches).Select(Fetch)], "  ", right: [1, 2, 3, 4, 5]));
         if (report.Fetches.Count > MostFetches) text.Append($"  and {Words.Number(report.Fetches.Count - MostFetches)} more\n");
         return text.ToString();
@@ -45,15 +45,12 @@ internal static class StatusText
     private static string Storage(StorageStatus storage)
     {
         var text = new StringBuilder(
-            $"{Words.Line(storage.Root)}: {Words.Count(storage.Blobs, "blob")}{Partials(storage)}, {Quantity.Show(storage.Bytes)}, "
+            $"{Words.Line(storage.Root)}: {Words.Count(storage.Blobs, "blob")}{Words.Parts(storage.Partials, storage.PartialBytes)}, {Quantity.Show(storage.Bytes)}, "
             + $"{Words.Percent(storage.Bytes, storage.Quota)} of the quota of {Quantity.Show(storage.Quota)}");
         if (storage.Reserved > 0) text.Append($"; {Quantity.Show(storage.Reserved)} reserved");
         if (storage.Pinned > 0) text.Append($"; {Quantity.Show(storage.Pinned)} pinned");
         return text.Append($"; {Quantity.Show(storage.Free)} free on the file system").ToString();
     }
-
-    private static string Partials(StorageStatus storage) =>
-        storage.Partials == 0 ? "" : $" and parts of {Words.Number(storage.Partials)} more ({Quantity.Show(storage.PartialBytes)})";
 
     private static string Requests(RequestStatus requests)
     {
@@ -87,10 +84,10 @@ internal static class StatusText
     [
         Reference(Words.Line(fetch.Reference)),
         fetch.Size is { } whole ? Words.Percent(fetch.Arrived, whole) : "",
-        fetch.Size is { } size ? $"{Quantity.Show(fetch.Arrived)} of {Quantity.Show(size)}" : Quantity.Show(fetch.Arrived),
+        fetch.State == Waiting ? "" : fetch.Size is { } size ? $"{Quantity.Show(fetch.Arrived)} of {Quantity.Show(size)}" : Quantity.Show(fetch.Arrived),
         fetch.State == Waiting ? "" : $"{Quantity.Show(fetch.Rate)}/s",
         fetch.State == Waiting ? "" : Words.Count(fetch.Runs, "run"),
-        Words.Count(fetch.Followers, "follower"),
+        fetch.State == Waiting ? "" : Words.Count(fetch.Followers, "follower"),
         fetch.State switch { Waiting => "waiting", "passing" => "not kept", _ => "" },
     ];
 

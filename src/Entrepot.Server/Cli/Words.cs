@@ -1,4 +1,5 @@
 using System.Globalization;
+using Entrepot.Server.Options;
 
 namespace Entrepot.Server.Cli;
 
@@ -16,6 +17,9 @@ internal static class Words
     /// <summary><c>91.2 %</c>, cut off so that only all is 100 %; <c>-</c> of nothing.</summary>
     public static string Percent(long part, long whole) =>
         whole <= 0 ? "-" : string.Create(CultureInfo.InvariantCulture, $"{Math.Floor(1000m * part / whole) / 10:0.#} %");
+
+    /// <summary>What follows a count of blobs: <c> and parts of 3 more (5 MiB)</c>; nothing for none.</summary>
+    public static string Parts(int blobs, long bytes) => blobs == 0 ? "" : $" and parts of {Number(blobs)} more ({Quantity.Show(bytes)})";
 
     /// <summary>A time span in its two largest units: <c>34 s</c>, <c>5 min 3 s</c>, <c>2 h 5 min</c>, <c>3 d 4 h</c>.</summary>
     public static string Duration(TimeSpan time) => time switch

@@ -98,8 +98,8 @@ public sealed class StatusAndListTests : IAsyncLifetime
         gate.Open();
         (await running).Is(blob.Bytes);
 
-        Assert.Contains("\nfetches\n  docker.io/org/app@" + blob.Digest, text);
-        Assert.Contains(" of 1.9 MiB  1 follower\n", text);
+        Assert.Contains("\nfetches: 1 running\n  docker.io/org/app@" + blob.Digest.ToString()[..19], text);
+        Assert.EndsWith("  1 run  1 follower\n", text, StringComparison.Ordinal);
         await Schemas.CheckAsync("status", json);
         Assert.Single(JsonNode.Parse(json)!["fetches"]!.AsArray());
     }

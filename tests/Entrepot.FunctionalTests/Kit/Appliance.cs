@@ -175,8 +175,8 @@ internal sealed class Appliance : IAsyncDisposable
         return metrics;
     }
 
-    /// <summary>Waits until no fetch runs: who asks before may still join one that is failing.</summary>
-    public Task IdleAsync() => MetricsAsync(metrics => metrics.Sum("entrepot_fetches_running") == 0);
+    /// <summary>Waits until no fetch runs or is to: who asks before may still join one that is failing.</summary>
+    public Task IdleAsync() => MetricsAsync(metrics => metrics.Sum("entrepot_fetches_running") + metrics.Sum("entrepot_fetches_waiting") == 0);
 
     /// <summary>Waits until a blob is in the store.</summary>
     public Task StoredAsync(Digest digest) => UntilAsync(() => Task.FromResult(Store.Has(digest)), () => $"{digest} is not stored");

@@ -108,7 +108,7 @@ public sealed class StopTests
         (await cache.GetBlobAsync(blob)).Is(blob.Bytes);
 
         Assert.Equal(1, registry.BlobGets);
-        await cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetches_running") == 0);
+        await cache.IdleAsync();
         Assert.Equal([blob.Digest], cache.Store.Checked());
     }
 

@@ -9,7 +9,7 @@ public sealed class AnswerTextTests
 
     private static readonly StatusReport Quiet = new(
         "1.2.3", "ready", 273_600, ["http://0.0.0.0:5000"],
-        new("/var/lib/entrepot", 4210, 25L << 30, 0, 0, 100L << 30, 80L << 30),
+        new("/var/lib/entrepot", 4210, 0, 0, 25L << 30, 0, 0, 100L << 30, 80L << 30),
         new(0, new Dictionary<string, long>(), 0, 0),
         [new("docker.io", "up", ["https://registry-1.docker.io"], 100, 97), new("ghcr.io", "offline", ["https://ghcr.io"], null, null)],
         [], []);
@@ -41,23 +41,42 @@ public sealed class AnswerTextTests
     {
         var text = StatusText.Of(Quiet with
         {
-            Storage = Quiet.Storage with { Reserved = 1 << 20, Pinned = 2 << 20 },
+            Storage = Quiet.Storage with { Partials = 3, PartialBytes = 5 << 20, Reserved = 1 << 20, Pinned = 2 << 20 },
             Requests = new(1000, new Dictionary<string, long> { ["fetched"] = 45, ["hit"] = 912, ["joined"] = 43 }, 2000, 1500),
-            Fetches = [new("docker.io/library/alpine@sha256:ab", 2048, 512, 1), new("ghcr.io/org/app@sha256:cd", null, 10 << 20, 12)],
+            Fetches =
+            [
+                new("docker.io/library/alpine@sha256:" + new string('a', 64), "running", 2048, 512, 3 << 20, 4, 1),
+                new("ghcr.io/org/app@sha256:cd", "passing", null, 10 << 20, 0, 1, 12),
+                new("ghcr.io/org/app@sha256:ef", "waiting", null, 0, 0, 0, 0),
+            ],
             Upstreams = [new("a", "down", ["http://a"], null, 3), new("b", "up", ["http://b", "http://c"], 200, null)],
         });
 
+        Assert.Contains(": 4,210 blobs and parts of 3 more (5 MiB), 25 GiB, ", text);
         Assert.Contains("; 1 MiB reserved; 2 MiB pinned; 80 GiB free", text);
         Assert.Contains("  1,000, 91.2 % of them hits (hit 912, fetched 45, joined 43)\n", text);
         Assert.Contains("  1.9 KiB sent, 75 % of them from the store\n", text);
         Assert.Contains("  a  down  3 requests left       http://a\n  b  up    200 requests allowed  http://b, http://c\n", text);
         Assert.EndsWith("""
 
-            fetches
-              docker.io/library/alpine@sha256:ab  25 %  512 B of 2 KiB  1 follower
-              ghcr.io/org/app@sha256:cd                         10 MiB  12 followers
+            fetches: 2 running, 1 waiting for their turn (limits.fetches)
+              docker.io/library/alpine@sha256:aaaaaaaaaaaa  25 %  512 B of 2 KiB  3 MiB/s  4 runs   1 follower
+              ghcr.io/org/app@sha256:cd                                   10 MiB    0 B/s   1 run  12 followers  not kept
+              ghcr.io/org/app@sha256:ef                                                                          waiting
 
             """, text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(20, 20, false)]
+    [InlineData(1020, 20, true)]
+    public void Of_ManyFetches_ShowsTheFirstAndCountsTheRest(int fetches, int shown, bool hasMore)
+    {
+        var text = StatusText.Of(Quiet with { Fetches = [.. Enumerable.Range(0, fetches).Select(i => new FetchStatus($"docker.io/a@sha256:{i:d4}", "running", 2, 1, 0, 1, 1))] });
+
+        Assert.Equal(shown, text.Split('\n').Count(line => line.Contains("docker.io/a@", StringComparison.Ordinal)));
+        Assert.Equal(hasMore, text.EndsWith("\n  and 1,000 more\n", StringComparison.Ordinal));
+        Assert.Contains($"\nfetches: {(hasMore ? "1,020" : "20")} running\n  docker.io/a@sha256:0000 ", text);
     }
 
     [Fact]

@@ -5,7 +5,7 @@ namespace Entrepot.Tests.Cli;
 
 public sealed class BannerTests
 {
-    private static readonly StoreUsage Store = new("/var/lib/entrepot", 1234, 5L << 30, 100L << 30, 200L << 30);
+    private static readonly StoreUsage Store = new("/var/lib/entrepot", 1234, 5L << 30, 0, 0, 100L << 30, 200L << 30);
 
     [Fact]
     public void Text_EveryInterface_SaysWhatAPersonNeeds()
@@ -55,5 +55,9 @@ public sealed class BannerTests
     [Theory]
     [InlineData(0, "0 B in 0 blobs; quota 1 KiB; 2 KiB free on the file system")]
     [InlineData(1, "0 B in 1 blob; quota 1 KiB; 2 KiB free on the file system")]
-    public void Usage_Blobs_AreCountedInWords(int blobs, string expected) => Assert.Equal(expected, Banner.Usage(new("/", blobs, 0, 1024, 2048)));
+    public void Usage_Blobs_AreCountedInWords(int blobs, string expected) => Assert.Equal(expected, Banner.Usage(new("/", blobs, 0, 0, 0, 1024, 2048)));
+
+    [Fact]
+    public void Usage_PartsOfBlobs_AreTold() => Assert.Equal(
+        "3 KiB in 1 blob and parts of 2 more (5 MiB); quota 1 KiB; 2 KiB free on the file system", Banner.Usage(new("/", 1, 3072, 2, 5 << 20, 1024, 2048)));
 }
