@@ -9,9 +9,9 @@ namespace Entrepot.Upstream;
 
 /// <summary>Gets an answer from one upstream: its addresses, tries again, authentication, redirects, and how many at once.</summary>
 /// <remarks>
-/// A request takes (1) a place among the upstream's connections, then up to three tries (see <see cref="Attempt{T}.IsWorthAgain"/>), each of which (2) goes through the addresses in order until
-/// one is not dead, (3) answers its challenge, and (4) follows redirects. The wait for a place and all tries together are each bounded by
-/// <see cref="UpstreamTimes.Total"/>. Safe for concurrent use.
+/// A request takes (1) a place among the upstream's connections, then up to three tries (see <see cref="Attempt{T}.IsWorthAgain"/>), each of which
+/// (2) goes through the addresses in order until one is not dead, (3) answers its challenge, and (4) follows redirects. The wait for a place and all
+/// tries together are each bounded by <see cref="UpstreamTimes.Total"/>. Safe for concurrent use.
 /// </remarks>
 internal sealed class RegistryTransport : IDisposable
 {
