@@ -99,7 +99,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             Evicted = (blobs, bytes) => Log.Evicted(_log, blobs, bytes),
         };
         _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
-        _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Ended = FetchEnded };
+        _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock);
         var upstreams = _upstreams.Replace(InForce(options));
         _pulls = new PullThrough(_store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
@@ -376,7 +376,6 @@ public sealed class EntrepotHost : IAsyncDisposable
     private void FetchEnded(FetchEnd end)
     {
         if (end is { StoreFailed: true, Fault: { } fault }) _faults.Add("The store failed while a blob arrived,", fault);
-        if (end.Error is { } error) Log.FetchFailed(_log, end.Fault, end.Reference, end.Bytes, error.Detail ?? error.Message);
-        else Log.Fetched(_log, end.Reference, end.Bytes);
+        Log.Ended(_log, end);
     }
 }

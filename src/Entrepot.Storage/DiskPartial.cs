@@ -171,7 +171,7 @@ internal sealed class DiskPartial : IPartialBlob
             cancel);
     }
 
-    public async ValueTask RestAsync(CancellationToken cancel)
+    public async ValueTask<bool> RestAsync(CancellationToken cancel)
     {
         await SettledAsync();
         await Task.Run(
@@ -180,6 +180,7 @@ internal sealed class DiskPartial : IPartialBlob
                 if (TrySave()) _isResting = _store.TryRest(this, _digest, _written.Total, _reserved, _fill);
             },
             cancel);
+        return _isResting;
     }
 
     public async ValueTask DisposeAsync()

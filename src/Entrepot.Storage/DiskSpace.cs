@@ -47,12 +47,17 @@ public sealed class DiskSpace
     /// <summary>Who left and why, since the start.</summary>
     public EvictionCounters Evictions => _evicted;
 
-    /// <summary>Blobs and bytes that are resident, bytes that are reserved, bytes of everything else, and the limit, all at one moment.</summary>
+    /// <summary>Blobs and bytes that are resident, how much of that are parts of blobs, bytes that are reserved, bytes of everything else, and the limit, all at one moment.</summary>
     public SpaceUsage Usage
     {
         get
         {
-            lock (_gate) return new SpaceUsage(_quota.Count - _resting.Keys.Count(_quota.Contains), _quota.Used, _quota.Pinned, _quota.Reserved, _quota.Overhead, _quota.Limit);
+            lock (_gate)
+            {
+                // Before the first measurement they are not resident yet.
+                var (partials, bytes) = _resting.Where(one => _quota.Contains(one.Key)).Aggregate((0, 0L), (sum, one) => (sum.Item1 + 1, sum.Item2 + one.Value.Size));
+                return new SpaceUsage(_quota.Count - partials, partials, bytes, _quota.Used, _quota.Pinned, _quota.Reserved, _quota.Overhead, _quota.Limit);
+            }
         }
     }
 

@@ -9,13 +9,15 @@ namespace Entrepot.Storage;
 internal sealed record Resting(long Size, FillMode Fill, DateTimeOffset Since);
 
 /// <summary>How the room under the root is used. Bytes on disk.</summary>
-/// <param name="Blobs">Blobs.</param>
-/// <param name="Used">Bytes of the blobs.</param>
+/// <param name="Blobs">Blobs that are whole.</param>
+/// <param name="Partials">Blobs of which a part rests.</param>
+/// <param name="PartialBytes">Bytes of those parts.</param>
+/// <param name="Used">Bytes of both.</param>
 /// <param name="Pinned">Of those, bytes of blobs that never leave to make room.</param>
 /// <param name="Reserved">Bytes set aside for what is arriving.</param>
 /// <param name="Overhead">Bytes of index, records and directories.</param>
 /// <param name="Limit">Bytes that all of that may take.</param>
-public sealed record SpaceUsage(int Blobs, long Used, long Pinned, long Reserved, long Overhead, long Limit);
+public sealed record SpaceUsage(int Blobs, int Partials, long PartialBytes, long Used, long Pinned, long Reserved, long Overhead, long Limit);
 
 /// <summary>Blobs that left, and their bytes, by reason, since the start. Safe for concurrent use.</summary>
 public sealed class EvictionCounters

@@ -69,7 +69,7 @@ public sealed class Fetch
     internal RangeRequest? First { get; }
 
     /// <summary>How it is to be filled.</summary>
-    internal FetchRules Rules { get; }
+    public FetchRules Rules { get; }
 
     /// <summary>Whether all of it has arrived.</summary>
     internal bool IsComplete { get { lock (_gate) return _arrival.Arrived.Total == _arrival.Size; } }

@@ -35,6 +35,10 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     private TimeSpan _told;
     private bool _fromStart;   // the next run compares all
     private bool _rebegun;
+    private bool _isKept;
+
+    /// <summary>Told when there is something of an earlier fetch to go on with.</summary>
+    public required Action Resumed { get; init; }
 
     /// <summary>How often all bytes were there and wrong.</summary>
     public int VerifyFailures { get; private set; }
@@ -56,7 +60,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         }
         catch (OperationCanceledException)
         {
-            return Ended(RegistryError.Down("the cache is being stopped"));
+            return Ended(RegistryError.Down(FetchEnd.Stopping)) with { IsStopped = true };
         }
         catch (NobodyReadsException)
         {
@@ -68,11 +72,12 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         }
     }
 
-    private FetchEnd Ended(RegistryError? error) => new(fetch.Leader, fetch.Arrived, error);
+    private FetchEnd Ended(RegistryError? error) => new(fetch.Leader, fetch.Size, fetch.Arrived, error) { IsKept = _isKept };
 
     private async Task<FetchEnd> FillAndKeepAsync(CancellationToken cancel)
     {
         if (await _target.OpenAsync(cancel) is { } noRoom) return Ended(noRoom) with { StoreFailed = true };
+        if (_target.Partial.Left is not null) Resumed();
         RegistryError? error = null;
         try
         {
@@ -83,7 +88,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
             await EndRunsAsync();
 
             // Whatever ended it: what has arrived is gone on with by the next one.
-            if (_target.CanRest && !fetch.IsComplete) await _target.Partial.RestAsync(CancellationToken.None);
+            _isKept = _target.CanRest && !fetch.IsComplete && await _target.Partial.RestAsync(CancellationToken.None);
         }
 
         if (error is not null) return Ended(error);

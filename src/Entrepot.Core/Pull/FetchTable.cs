@@ -7,7 +7,7 @@ namespace Entrepot.Pull;
 public sealed class FetchTable : IAsyncDisposable
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<Digest, (Fetch Fetch, Task Run)> _running = [];   // guarded by _gate
+    private readonly Dictionary<Digest, Entry> _running = [];   // guarded by _gate
     private readonly CancellationTokenSource _stop = new();
     private readonly IBlobStore _store;
     private readonly TimeProvider _clock;
@@ -24,14 +24,14 @@ public sealed class FetchTable : IAsyncDisposable
     /// <summary>Fetches now running or waiting to.</summary>
     public int Count { get { lock (_gate) return _running.Count; } }
 
-    /// <summary>Those now running; a snapshot, in no order.</summary>
-    public IReadOnlyList<Fetch> Running { get { lock (_gate) return [.. _running.Values.Select(one => one.Fetch)]; } }
-
-    /// <summary>Followers of all of them together.</summary>
-    public int Followers { get { lock (_gate) return _running.Values.Sum(one => one.Fetch.Followers); } }
+    /// <summary>How each of them is now, in no order.</summary>
+    public IReadOnlyList<FetchState> States { get { lock (_gate) return [.. _running.Values.Select(one => new FetchState(one.Fetch, one.IsWaiting))]; } }
 
     /// <summary>How often fetched bytes were not what their digest names, since the start.</summary>
     public long VerifyFailures => Interlocked.Read(ref _wrong);
+
+    /// <summary>Told of each fetch that goes on with what an earlier one has left, before it asks for the rest; must return at once.</summary>
+    public Action<Fetch>? Resumed { get; init; }
 
     /// <summary>Told of each fetch's end, with what went wrong or <see langword="null"/>; must return at once.</summary>
     public Action<FetchEnd>? Ended { get; init; }
@@ -56,7 +56,9 @@ public sealed class FetchTable : IAsyncDisposable
             ObjectDisposedException.ThrowIf(_stopped, this);
 
             var fetch = new Fetch(reference, range, upstream.Fetching, _clock);
-            _running.Add(reference.Digest, (fetch, Task.Run(() => RunAsync(fetch, upstream))));
+            var entry = new Entry(fetch);
+            _running.Add(reference.Digest, entry);
+            entry.Run = Task.Run(() => RunAsync(entry, upstream));
             return (fetch, true);
         }
     }
@@ -76,18 +78,20 @@ public sealed class FetchTable : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task RunAsync(Fetch fetch, IUpstream upstream)
+    private async Task RunAsync(Entry entry, IUpstream upstream)
     {
-        var fill = new FetchFill(fetch, upstream, _store, _clock);
+        var fetch = entry.Fetch;
+        var fill = new FetchFill(fetch, upstream, _store, _clock) { Resumed = () => Resumed?.Invoke(fetch) };
         FetchEnd end;
         try
         {
             using var place = await _places.EnterAsync(Demand.Always, _stop.Token);
+            lock (_gate) entry.IsWaiting = false;
             end = await fill.RunAsync(_stop.Token);
         }
         catch (OperationCanceledException)
         {
-            end = new FetchEnd(fetch.Leader, 0, RegistryError.Down("the cache is being stopped"));
+            end = new FetchEnd(fetch.Leader, null, 0, RegistryError.Down(FetchEnd.Stopping)) { IsStopped = true };
         }
 
         Interlocked.Add(ref _wrong, fill.VerifyFailures);
@@ -100,13 +104,13 @@ public sealed class FetchTable : IAsyncDisposable
         await fetch.LeaveAsync();
         Ended?.Invoke(end);
     }
-}
 
-/// <summary>How a fetch ended.</summary>
-/// <param name="Reference">What was fetched, and from where.</param>
-/// <param name="Bytes">Bytes that had arrived by then, those of earlier fetches among them.</param>
-/// <param name="Error">What went wrong; <see langword="null"/> if nothing did.</param>
-/// <param name="StoreFailed">Whether it was the store that went wrong.</param>
-/// <param name="Fault">What was thrown, if something was.</param>
-/// <param name="Rested">Whether it ended because nobody wants more of it now.</param>
-public sealed record FetchEnd(Reference Reference, long Bytes, RegistryError? Error, bool StoreFailed = false, Exception? Fault = null, bool Rested = false);
+    private sealed class Entry(Fetch fetch)
+    {
+        public Fetch Fetch => fetch;
+
+        public Task Run { get; set; } = Task.CompletedTask;
+
+        public bool IsWaiting { get; set; } = true;
+    }
+}

@@ -90,8 +90,8 @@ public interface IPartialBlob : IAsyncDisposable
     ValueTask CommitAsync(CancellationToken cancel);
 
     /// <summary>Keeps what has been written for whoever begins this blob next. Only disposal may follow.</summary>
-    /// <remarks>What cannot be kept is discarded: it is worth no more than being fetched again.</remarks>
-    ValueTask RestAsync(CancellationToken cancel);
+    /// <returns>Whether it is kept. What cannot be is discarded: it is worth no more than being fetched again.</returns>
+    ValueTask<bool> RestAsync(CancellationToken cancel);
 }
 
 /// <summary>What was left of a blob. An immutable value; the extents are their owner's.</summary>

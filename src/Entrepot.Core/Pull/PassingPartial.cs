@@ -114,7 +114,7 @@ internal sealed class PassingPartial : IPartialBlob
     public ValueTask CommitAsync(CancellationToken cancel) => throw new InvalidOperationException("what passes through is not kept");
 
     /// <inheritdoc/>
-    public ValueTask RestAsync(CancellationToken cancel) => throw new InvalidOperationException("what passes through is not kept");
+    public ValueTask<bool> RestAsync(CancellationToken cancel) => throw new InvalidOperationException("what passes through is not kept");
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync()

@@ -10,7 +10,7 @@ namespace Entrepot.Server.Admin;
 /// <param name="Storage">How full the store is.</param>
 /// <param name="Requests">What has been answered since the start.</param>
 /// <param name="Upstreams">Each configured upstream.</param>
-/// <param name="Fetches">Blobs that are arriving.</param>
+/// <param name="Fetches">Blobs that are arriving: those that most wait for, and of which most is to come, first; then those that wait for their turn.</param>
 /// <param name="Problems">What someone may have to act on, a sentence each; empty if all is well.</param>
 internal sealed record StatusReport(
     string Version, string State, long Uptime, IReadOnlyList<string> Registry, StorageStatus Storage, RequestStatus Requests,
@@ -18,13 +18,15 @@ internal sealed record StatusReport(
 
 /// <summary>How full the store is. Bytes on disk.</summary>
 /// <param name="Root">The directory, absolute.</param>
-/// <param name="Blobs">Blobs in it.</param>
+/// <param name="Blobs">Whole blobs in it.</param>
+/// <param name="Partials">Blobs of which a part rests in it: a fetch was interrupted, or lazy clients read some of it.</param>
+/// <param name="PartialBytes">Bytes of those parts.</param>
 /// <param name="Bytes">Bytes of everything under the root.</param>
 /// <param name="Reserved">Bytes set aside for what is arriving.</param>
 /// <param name="Pinned">Bytes of blobs that are never evicted.</param>
 /// <param name="Quota">Bytes that all of that may take.</param>
 /// <param name="Free">Bytes free on the file system.</param>
-internal sealed record StorageStatus(string Root, int Blobs, long Bytes, long Reserved, long Pinned, long Quota, long Free);
+internal sealed record StorageStatus(string Root, int Blobs, int Partials, long PartialBytes, long Bytes, long Reserved, long Pinned, long Quota, long Free);
 
 /// <summary>Pulls of manifests and blobs since the start.</summary>
 /// <param name="Total">How many.</param>
@@ -43,10 +45,13 @@ internal sealed record UpstreamStatus(string Name, string State, IReadOnlyList<s
 
 /// <summary>A blob that is arriving.</summary>
 /// <param name="Reference">What it was asked for as.</param>
+/// <param name="State"><c>running</c>, <c>passing</c> (its bytes are not kept), or <c>waiting</c> (for its turn).</param>
 /// <param name="Size">Bytes of the whole; <see langword="null"/> while it is not known.</param>
-/// <param name="Arrived">Bytes that have arrived.</param>
+/// <param name="Arrived">Bytes that have arrived, those of earlier fetches among them.</param>
+/// <param name="Rate">Bytes a second that arrived in the last seconds.</param>
+/// <param name="Runs">Upstream requests that fill it.</param>
 /// <param name="Followers">Responses that read it.</param>
-internal sealed record FetchStatus(string Reference, long? Size, long Arrived, int Followers);
+internal sealed record FetchStatus(string Reference, string State, long? Size, long Arrived, long Rate, int Runs, int Followers);
 
 /// <summary><c>GET /api/v1/images</c>: what is cached.</summary>
 /// <param name="Images">By upstream, repository, first tag and digest, in ordinal order.</param>

@@ -71,12 +71,24 @@ internal sealed class StatusReporter
             IsDraining() ? "draining" : "ready",
             Math.Max(0, (long)(Clock.GetUtcNow() - _began).TotalSeconds),
             [.. Registry().Select(uri => uri.GetLeftPart(UriPartial.Authority))],
-            new StorageStatus(Root.Path, usage.Blobs, usage.Used + usage.Overhead, usage.Reserved, usage.Pinned, usage.Limit, free),
+            new StorageStatus(Root.Path, usage.Blobs, usage.Partials, usage.PartialBytes, usage.Used + usage.Overhead, usage.Reserved, usage.Pinned, usage.Limit, free),
             new RequestStatus(sources.Values.Sum(), sources, bytes, hitBytes),
             upstreams,
-            [.. Fetches.Running.Select(fetch => new FetchStatus(fetch.Leader.ToString(), fetch.Size, fetch.Arrived, fetch.Followers)).OrderBy(fetch => fetch.Reference, StringComparer.Ordinal)],
+            [.. InOrder(Fetches.States).Select(Describe)],
             [.. Problems(isMeasured, usage, free, upstreams)]);
     }
+
+    // What somebody may wonder about first: many wait for it, much is to come.
+    private static IEnumerable<FetchState> InOrder(IEnumerable<FetchState> fetches) => fetches
+        .OrderBy(fetch => fetch.IsWaiting)
+        .ThenByDescending(fetch => fetch.Followers)
+        .ThenByDescending(fetch => (fetch.Size ?? long.MaxValue) - fetch.Arrived)
+        .ThenBy(fetch => fetch.Reference.ToString(), StringComparer.Ordinal);
+
+    private static FetchStatus Describe(FetchState fetch) => new(
+        fetch.Reference.ToString(),
+        fetch.IsWaiting ? "waiting" : fetch.IsPassing ? "passing" : "running",
+        fetch.Size, fetch.Arrived, fetch.Rate, fetch.Runs, fetch.Followers);
 
     private static UpstreamStatus Describe(RegistryUpstream upstream, UpstreamCounters counters) => new(
         upstream.Name,

@@ -7,6 +7,11 @@ namespace Entrepot.Server.Cli;
 /// <summary>A status report for people: what is wrong comes first. Pure.</summary>
 internal static class StatusText
 {
+    // What fits on a screen beside the rest; as JSON all are told.
+    private const int MostFetches = 20;
+
+    private const string Waiting = "waiting";
+
     /// <summary>All of it, some lines.</summary>
     public static string Of(StatusReport report)
     {
@@ -30,19 +35,25 @@ internal static class StatusText
         text.Append(Columns.Text([.. report.Upstreams.Select(Upstream)], "  "));
         if (report.Fetches.Count == 0) return text.ToString();
 
-        text.Append("\nfetches\n");
-        return text.Append(Columns.Text([.. report.Fetches.Select(Fetch)], "  ", right: [1, 2])).ToString();
+        var waiting = report.Fetches.Count(fetch => fetch.State == Waiting);
+        text.Append($"\nfetches: {Words.Number(report.Fetches.Count - waiting)} running{(waiting > 0 ? $", {Words.Number(waiting)} waiting for them (limits.fetches)" : "")}\n");
+        text.Append(Columns.Text([.. report.Fetches.Take(MostFetches).Select(Fetch)], "  ", right: [1, 2, 3, 4, 5]));
+        if (report.Fetches.Count > MostFetches) text.Append($"  and {Words.Number(report.Fetches.Count - MostFetches)} more\n");
+        return text.ToString();
     }
 
     private static string Storage(StorageStatus storage)
     {
         var text = new StringBuilder(
-            $"{Words.Line(storage.Root)}: {Words.Count(storage.Blobs, "blob")}, {Quantity.Show(storage.Bytes)}, "
+            $"{Words.Line(storage.Root)}: {Words.Count(storage.Blobs, "blob")}{Partials(storage)}, {Quantity.Show(storage.Bytes)}, "
             + $"{Words.Percent(storage.Bytes, storage.Quota)} of the quota of {Quantity.Show(storage.Quota)}");
         if (storage.Reserved > 0) text.Append($"; {Quantity.Show(storage.Reserved)} reserved");
         if (storage.Pinned > 0) text.Append($"; {Quantity.Show(storage.Pinned)} pinned");
         return text.Append($"; {Quantity.Show(storage.Free)} free on the file system").ToString();
     }
+
+    private static string Partials(StorageStatus storage) =>
+        storage.Partials == 0 ? "" : $" and parts of {Words.Number(storage.Partials)} more ({Quantity.Show(storage.PartialBytes)})";
 
     private static string Requests(RequestStatus requests)
     {
@@ -74,9 +85,19 @@ internal static class StatusText
 
     private static string[] Fetch(FetchStatus fetch) =>
     [
-        Words.Line(fetch.Reference),
+        Reference(Words.Line(fetch.Reference)),
         fetch.Size is { } whole ? Words.Percent(fetch.Arrived, whole) : "",
         fetch.Size is { } size ? $"{Quantity.Show(fetch.Arrived)} of {Quantity.Show(size)}" : Quantity.Show(fetch.Arrived),
+        fetch.State == Waiting ? "" : $"{Quantity.Show(fetch.Rate)}/s",
+        fetch.State == Waiting ? "" : Words.Count(fetch.Runs, "run"),
         Words.Count(fetch.Followers, "follower"),
+        fetch.State switch { Waiting => "waiting", "passing" => "not kept", _ => "" },
     ];
+
+    // The digest's first digits tell it from others by eye, and leave the line short enough for a terminal.
+    private static string Reference(string reference)
+    {
+        var digest = reference.LastIndexOf('@') + 1;
+        return reference[..digest] + Words.Short(reference[digest..]);
+    }
 }

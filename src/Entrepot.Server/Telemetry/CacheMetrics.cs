@@ -97,11 +97,20 @@ internal sealed class CacheMetrics
     {
         var failures = NewCounter(MetricTable.VerifyFailures);
         var running = NewGauge(MetricTable.FetchesRunning);
+        var waiting = NewGauge(MetricTable.FetchesWaiting);
+        var runs = NewGauge(MetricTable.FetchRuns);
+        var size = NewGauge(MetricTable.FetchSize);
+        var arrived = NewGauge(MetricTable.FetchArrived);
         var followers = NewGauge(MetricTable.Followers);
         _registry.AddBeforeCollectCallback(() =>
         {
-            running.Set(fetches.Count);
-            followers.Set(fetches.Followers);
+            var states = fetches.States;
+            running.Set(states.Count(fetch => !fetch.IsWaiting));
+            waiting.Set(states.Count(fetch => fetch.IsWaiting));
+            runs.Set(states.Sum(fetch => fetch.Runs));
+            size.Set(states.Sum(fetch => fetch.Size ?? 0));
+            arrived.Set(states.Sum(fetch => fetch.Size is null ? 0 : fetch.Arrived));
+            followers.Set(states.Sum(fetch => fetch.Followers));
             failures.WithLabels(MetricTable.WhereFetch).IncTo(fetches.VerifyFailures);
             failures.WithLabels(MetricTable.WhereScrub).IncTo(scrub.Failures);
         });
@@ -110,6 +119,7 @@ internal sealed class CacheMetrics
     private void ReadWhenScraped(DiskSpace space)
     {
         var bytes = NewGauge(MetricTable.StorageBytes);
+        var partial = NewGauge(MetricTable.StoragePartial);
         var reserved = NewGauge(MetricTable.StorageReserved);
         var quota = NewGauge(MetricTable.StorageQuota);
         var blobs = NewGauge(MetricTable.StorageBlobs);
@@ -119,6 +129,7 @@ internal sealed class CacheMetrics
         {
             var usage = space.Usage;
             bytes.Set(usage.Used + usage.Overhead);
+            partial.Set(usage.PartialBytes);
             reserved.Set(usage.Reserved);
             quota.Set(usage.Limit);
             blobs.Set(usage.Blobs);

@@ -26,6 +26,22 @@ internal static partial class Log
         else Answered(log, level, exchange.Request.Method, exchange.Request.Path, exchange.Status, source, exchange.Sent, milliseconds);
     }
 
+    /// <summary>One line for each fetch that goes on with what there is: work for an upstream. Of lazy clients each pause is one, and goes without saying.</summary>
+    public static void Resumed(ILogger log, Fetch fetch)
+    {
+        if (fetch.Size is { } size) FetchResumed(log, fetch.Rules.Fill is FillMode.Touched ? LogLevel.Debug : LogLevel.Information, fetch.Leader, fetch.Arrived, size);
+    }
+
+    /// <summary>One line for each fetch that has ended.</summary>
+    public static void Ended(ILogger log, FetchEnd end)
+    {
+        if (end is { IsStopped: true, IsKept: true }) FetchStopped(log, end.Reference, end.Bytes, end.Size!.Value);
+        else if (end is { Rested: true, IsKept: true }) FetchRested(log, end.Reference, end.Bytes, end.Size!.Value);
+        else if (end.IsStopped || end.Rested) FetchDropped(log, end.Reference, end.Bytes);
+        else if (end.Error is { } error) FetchFailed(log, end.Fault, end.Reference, end.Bytes, $"{error.Detail ?? error.Message}{(end.IsKept ? "; what has arrived is kept" : "")}");
+        else Fetched(log, end.Reference, end.Bytes);
+    }
+
     [LoggerMessage(101, LogLevel.Debug, "{Path}: the client left after {Sent} bytes")]
     public static partial void ClientLeft(ILogger log, PathString path, long sent);
 
@@ -40,6 +56,18 @@ internal static partial class Log
 
     [LoggerMessage(202, LogLevel.Debug, "Fetched {Reference}, {Bytes} bytes")]
     public static partial void Fetched(ILogger log, Reference reference, long bytes);
+
+    [LoggerMessage(EventId = 203, Message = "Goes on with the fetch of {Reference}: {Bytes} of {Size} bytes are there")]
+    public static partial void FetchResumed(ILogger log, LogLevel level, Reference reference, long bytes, long size);
+
+    [LoggerMessage(204, LogLevel.Debug, "Nobody reads {Reference} any longer: {Bytes} of {Size} bytes are kept")]
+    public static partial void FetchRested(ILogger log, Reference reference, long bytes, long size);
+
+    [LoggerMessage(205, LogLevel.Information, "Fetch of {Reference} stopped: {Bytes} of {Size} bytes are kept for the next one")]
+    public static partial void FetchStopped(ILogger log, Reference reference, long bytes, long size);
+
+    [LoggerMessage(206, LogLevel.Information, "Fetch of {Reference} stopped after {Bytes} bytes, of which none is kept")]
+    public static partial void FetchDropped(ILogger log, Reference reference, long bytes);
 
     [LoggerMessage(301, LogLevel.Error, "{Reference} was served but could not be kept")]
     public static partial void NotKept(ILogger log, Exception fault, Reference reference);

@@ -59,13 +59,33 @@ internal static class MetricTable
     /// <summary>Running fetches.</summary>
     public static readonly MetricSpec FetchesRunning = new("entrepot_fetches_running", MetricKind.Gauge, "blobs", "Blobs now being fetched.");
 
+    /// <summary>Fetches that have not begun.</summary>
+    public static readonly MetricSpec FetchesWaiting = new(
+        "entrepot_fetches_waiting", MetricKind.Gauge, "blobs", "Blobs that wait to be fetched, since limits.fetches others are.");
+
+    /// <summary>What fills them.</summary>
+    public static readonly MetricSpec FetchRuns = new(
+        "entrepot_fetch_runs", MetricKind.Gauge, "requests", "Requests to upstreams that now fill the blobs being fetched.");
+
+    /// <summary>What is to be there.</summary>
+    public static readonly MetricSpec FetchSize = new(
+        "entrepot_fetch_size_bytes", MetricKind.Gauge, "bytes", "Bytes of the blobs now being fetched, as far as their sizes are known.");
+
+    /// <summary>What of it is.</summary>
+    public static readonly MetricSpec FetchArrived = new(
+        "entrepot_fetch_arrived_bytes", MetricKind.Gauge, "bytes", "Of those, bytes that have arrived, those of earlier fetches among them.");
+
     /// <summary>Their readers.</summary>
     public static readonly MetricSpec Followers = new(
         "entrepot_followers", MetricKind.Gauge, "responses", "Responses now reading a blob that is being fetched.");
 
     /// <summary>What is stored, in bytes.</summary>
     public static readonly MetricSpec StorageBytes = new(
-        "entrepot_storage_bytes", MetricKind.Gauge, "bytes", "Bytes on disk under the root: blobs, index, records, directories.");
+        "entrepot_storage_bytes", MetricKind.Gauge, "bytes", "Bytes on disk under the root: blobs, resting parts of blobs, index, records, directories.");
+
+    /// <summary>What rests.</summary>
+    public static readonly MetricSpec StoragePartial = new(
+        "entrepot_storage_partial_bytes", MetricKind.Gauge, "bytes", "Of those, bytes of parts of blobs that rest: nobody fetches the blob now.");
 
     /// <summary>What is to come.</summary>
     public static readonly MetricSpec StorageReserved = new(
@@ -75,14 +95,14 @@ internal static class MetricTable
     public static readonly MetricSpec StorageQuota = new("entrepot_storage_quota_bytes", MetricKind.Gauge, "bytes", "Bytes that all of that may take.");
 
     /// <summary>What is stored, in blobs.</summary>
-    public static readonly MetricSpec StorageBlobs = new("entrepot_storage_blobs", MetricKind.Gauge, "blobs", "Blobs under the root.");
+    public static readonly MetricSpec StorageBlobs = new("entrepot_storage_blobs", MetricKind.Gauge, "blobs", "Whole blobs under the root.");
 
     /// <summary>What left.</summary>
-    public static readonly MetricSpec Evictions = new("entrepot_evictions_total", MetricKind.Counter, "blobs", "Blobs that left.", Reason);
+    public static readonly MetricSpec Evictions = new("entrepot_evictions_total", MetricKind.Counter, "blobs", "Blobs, and parts of blobs, that left.", Reason);
 
     /// <summary>What left, in bytes.</summary>
     public static readonly MetricSpec EvictedBytes = new(
-        "entrepot_evicted_bytes_total", MetricKind.Counter, "bytes", "Bytes on disk of blobs that left.", Reason);
+        "entrepot_evicted_bytes_total", MetricKind.Counter, "bytes", "Bytes on disk of what left.", Reason);
 
     /// <summary>Wrong bytes.</summary>
     public static readonly MetricSpec VerifyFailures = new(
@@ -94,8 +114,8 @@ internal static class MetricTable
     [
         Requests, ServedBytes, FirstByte,
         UpstreamRequests, UpstreamBytes, RateLimit, RateLimitRemaining,
-        FetchesRunning, Followers,
-        StorageBytes, StorageReserved, StorageQuota, StorageBlobs,
+        FetchesRunning, FetchesWaiting, FetchRuns, FetchSize, FetchArrived, Followers,
+        StorageBytes, StoragePartial, StorageReserved, StorageQuota, StorageBlobs,
         Evictions, EvictedBytes, VerifyFailures,
     ];
 

@@ -35,6 +35,14 @@ internal static class MetricsReference
           waited for it any longer.
         - **Upstream bytes**: bytes of bodies that were read, tokens and error documents included. Bodies that tell nothing, those of
           redirects, challenges, 429 and 5xx, are not read.
+        - **Blobs being fetched**: those that run. Their rate is not a metric of its own: over time it is that of the upstreams' bytes,
+          `rate(entrepot_upstream_bytes_total[1m])`; `entrepot status` tells that of each blob. `entrepot_fetch_size_bytes` less
+          `entrepot_fetch_arrived_bytes` is what is to come, but for upstreams with `fill: touched`, of whose blobs only what is read comes.
+        - **Parts that rest** were left by a fetch that was interrupted, and wait for the next one that wants the blob, or are what lazy clients
+          read of it. They count in `entrepot_storage_bytes`, not in `entrepot_storage_blobs`, and leave like blobs, or as `expired` when
+          nobody has gone on with an interrupted fetch for `storage.partialTtl`. While a fetch goes on with a part, that counts as reserved.
+        - **Evictions**: `quota` and `space` make room for something else, within `storage.quota` and for `storage.minFree`; `corrupt` was found to be
+          wrong; `removed` was asked for.
         - **An upstream that is configured no longer**, after the options were read again, keeps its series; they go on if it comes back.
 
         """;

@@ -193,11 +193,11 @@ internal sealed class MemoryBlobStore : IBlobStore
             store._blobs[digest] = Bytes();
         }
 
-        public ValueTask RestAsync(CancellationToken cancel)
+        public ValueTask<bool> RestAsync(CancellationToken cancel)
         {
             Assert.NotNull(_description);
             store.Resting[digest] = (new PartialState(_description.Value.Size, _description.Value.Validator, Written()), _content);
-            return default;
+            return new(true);
         }
 
         public ValueTask DisposeAsync()
