@@ -12,7 +12,7 @@ public static class FetchPlan
     public const long Patience = 8 << 20;
 
     /// <summary>
-    /// The last bytes of a response that begins at the first byte: they wait until the whole is verified. One flush of a response is enough to keep
+    /// The last bytes of a response that has all of them: they wait until the whole is verified. One flush of a response is enough to keep
     /// a wrong blob from ending cleanly, and small enough not to be noticed.
     /// </summary>
     public const long HeldTail = 64 << 10;
@@ -35,7 +35,7 @@ public static class FetchPlan
     /// <summary>How far ahead of its reader such a blob is fetched, in bytes: an open-ended range whose client leaves early costs no more than that.</summary>
     public const long ReadAhead = 4 << 20;
 
-    /// <summary>Where a response that begins at the first byte has to stop until the whole is verified.</summary>
+    /// <summary>Where a response that has all bytes has to stop until the whole is verified.</summary>
     public static long HoldFrom(long size) => Math.Max(0, size - HeldTail);
 
     /// <summary>What one of several runs is asked for, by what a run has brought: about a second's worth.</summary>

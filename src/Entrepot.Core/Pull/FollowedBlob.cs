@@ -19,8 +19,8 @@ public sealed class FollowedBlob : Blob
     /// <inheritdoc/>
     public override long Size { get; }
 
-    /// <summary>Whether the last bytes wait for verification: for every response that begins at the first byte (invariant 5).</summary>
-    internal bool HoldTail => From == 0;
+    /// <summary>Whether the last bytes wait for verification: for every response that has all of them (invariant 5).</summary>
+    internal bool HoldTail => From == 0 && To == Size;
 
     /// <summary>The first byte that it wants.</summary>
     internal long From { get; }
