@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Entrepot.FunctionalTests.Cli;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
-using Entrepot.Server.Options;
 
 namespace Entrepot.FunctionalTests.Life;
 
