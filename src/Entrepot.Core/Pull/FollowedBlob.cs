@@ -22,6 +22,9 @@ public sealed class FollowedBlob : Blob
     /// <summary>Whether the last bytes wait for verification: for every response that begins at the first byte (invariant 5).</summary>
     internal bool HoldTail => From == 0;
 
+    /// <summary>Whether it wants some of those.</summary>
+    internal bool EndsVerified => HoldTail && To > FetchPlan.HoldFrom(Size);
+
     /// <summary>The first byte that it wants.</summary>
     internal long From { get; }
 
