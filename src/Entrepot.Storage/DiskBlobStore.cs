@@ -75,10 +75,16 @@ public sealed class DiskBlobStore : IBlobStore
             // Each writer has a file and a name of its own, also beside another one of the same blob: none can publish or remove what is not its own.
             var first = _root.PartialPath(digest);
             var path = first;
-            for (var other = 2; (path == first && _space.IsLeaving(digest)) || !_taken.TryAdd(path, true); other++) path = $"{first}.{other}";
+            var size = 0L;
+            var isMine = _taken.TryAdd(path, true);
+            var wakes = isMine && _space.TryWake(digest, out size);
+
+            // What is leaving has the first name until its file is gone. Only what did not wake can be.
+            if (isMine && !wakes && _space.IsLeaving(digest)) isMine = !_taken.TryRemove(path, out _);
+            for (var other = 2; !isMine; other++) isMine = _taken.TryAdd(path = $"{first}.{other}", true);
             try
             {
-                return new(path == first && _space.TryWake(digest, out var size) ? GoOn(digest, fill, path, size) : Begin(digest, fill, path));
+                return new(wakes ? GoOn(digest, fill, path, size) : Begin(digest, fill, path));
             }
             catch
             {
@@ -186,7 +192,11 @@ public sealed class DiskBlobStore : IBlobStore
         try
         {
             if (PartialRecord.TryRead(path) is { } record && Quota.OnDisk(record.State.Written.Total) == size)
-                return new DiskPartial(this, _space, digest, path, new SharedFile(Open(path, FileMode.Open)), fill, record.State);
+            {
+                var partial = new DiskPartial(this, _space, digest, path, new SharedFile(Open(path, FileMode.Open)), fill, record.State);
+                _space.Wrote(record.State.Written.Total);
+                return partial;
+            }
         }
         catch (FileNotFoundException)
         {
@@ -194,11 +204,11 @@ public sealed class DiskBlobStore : IBlobStore
         }
         catch
         {
-            _space.Release(size, size);
+            _space.Release(size, 0);
             throw;
         }
 
-        _space.Release(size, size);
+        _space.Release(size, 0);
         return Begin(digest, fill, path);
     }
 

@@ -42,6 +42,7 @@ internal sealed class DiskPartial : IPartialBlob
     private long _reserved;              // bytes on disk; changed by who holds _reserving
     private bool? _isRight;
     private bool _isResting;
+    private volatile bool _isLeaving;
 
     /// <param name="store">Where it is published.</param>
     /// <param name="space">Where its room comes from.</param>
@@ -200,6 +201,7 @@ internal sealed class DiskPartial : IPartialBlob
     // No task of its own is at the file any more.
     private async ValueTask SettledAsync()
     {
+        _isLeaving = true;
         await _catchingUp.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);   // whoever verifies is told
         await _saving;
     }
@@ -222,7 +224,7 @@ internal sealed class DiskPartial : IPartialBlob
                 lock (_gate)
                 {
                     (from, to) = (_hashed, _written.EndFrom(_hashed));
-                    _isHashing = to > from;
+                    _isHashing = to > from && !_isLeaving;
                     if (!_isHashing) return;
                 }
 

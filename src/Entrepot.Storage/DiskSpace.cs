@@ -156,7 +156,7 @@ public sealed class DiskSpace
 
     /// <summary>What rests of a blob is gone on with: its room becomes a reservation.</summary>
     /// <param name="digest">The blob.</param>
-    /// <param name="size">Bytes on disk that are reserved, all of them written.</param>
+    /// <param name="size">Bytes on disk that are reserved. How much of it is written is for the caller to tell.</param>
     /// <returns><see langword="false"/> if nothing rests of it.</returns>
     internal bool TryWake(Digest digest, out long size)
     {
@@ -164,10 +164,8 @@ public sealed class DiskSpace
         {
             size = _resting.Remove(digest, out var resting) ? resting.Size : 0;
             if (resting is not null) _quota.Wake(digest, size);
+            return resting is not null;
         }
-
-        Interlocked.Add(ref _written, size);
-        return size > 0;
     }
 
     /// <summary>What rests since then or longer of blobs of which all was to come.</summary>
@@ -326,8 +324,8 @@ public sealed class DiskSpace
         var (victim, resting) = leaver;
         lock (NameOf(victim.Digest))
         {
-            // Committed anew meanwhile: that has replaced the file, and stays.
-            var isGone = Contains(victim.Digest) || (!cancel.IsCancellationRequested && TryDelete(victim, resting is not null));
+            // Committed anew meanwhile: that has replaced the file, and stays. What rested has a file of its own.
+            var isGone = (resting is null && Contains(victim.Digest)) || (!cancel.IsCancellationRequested && TryDelete(victim, resting is not null));
             lock (_gate)
             {
                 // What cannot be removed still takes its room; the next reservation tries again.
@@ -374,7 +372,7 @@ public sealed class DiskSpace
     private bool TryDelete(Victim victim, bool isResting)
     {
         // Forgotten first: whoever still finds the record finds the file, or neither.
-        _index.RemoveBlob(victim.Digest);
+        if (!isResting) _index.RemoveBlob(victim.Digest);
         try
         {
             _root.Delete(victim.Digest, isResting);

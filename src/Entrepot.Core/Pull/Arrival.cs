@@ -30,16 +30,18 @@ internal sealed class Arrival(FetchRules rules, TimeProvider clock)
     public long Claimed => Arrived.Total + _runs.Sum(run => Math.Min(run.End, Size ?? run.End) - run.Position);
 
     /// <summary>Whether somebody reads all of it.</summary>
-    public bool WantsAll => _followers.Any(one => one.To - one.From == Size);
+    public bool WantsAll => _followers.Any(one => one.HoldTail);
 
     /// <summary>Adds a reader.</summary>
     public void Follow(FollowedBlob follower) => _followers.Add(follower);
 
     /// <summary>A reader has left: what it alone wanted is not waited for any longer.</summary>
-    public void Unfollow(FollowedBlob follower)
+    /// <returns>Whether it had not left before.</returns>
+    public bool Unfollow(FollowedBlob follower)
     {
-        _followers.Remove(follower);
+        if (!_followers.Remove(follower)) return false;
         foreach (var run in _runs) run.Demand.IsWanted = IsWanted(run);
+        return true;
     }
 
     /// <summary>A reader waits at its offset.</summary>

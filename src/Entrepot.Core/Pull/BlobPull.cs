@@ -42,7 +42,7 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
             switch (follow.Kind)
             {
                 case FollowKind.Following:
-                    if (follow.IsThere && follow.Blob!.From > 0) source = PullSource.Hit;   // nobody has to fetch it
+                    if (follow.IsThere && !follow.Blob!.HoldTail) source = PullSource.Hit;   // nobody has to fetch it
                     return await FollowAsync(reference, range, upstream, fetch, follow.Blob!, source, cancel);
                 case FollowKind.StoreFailed:
                     return await PassAsync(reference, range, null, upstream, cancel);

@@ -123,8 +123,10 @@ public sealed class Fetch
             Task moved;
             lock (_gate)
             {
-                if (_phase is Phase.Failed) throw new FetchFailedException(_error!);
                 follower.Offset = offset;
+
+                // What has arrived is as good as before, unless it is all there is: then that is what failed.
+                if (_phase is Phase.Failed && (_arrival.Arrived.Total == _arrival.Size || ReadableLocked(follower) is null)) throw new FetchFailedException(_error!);
                 if (ReadableLocked(follower) is { } end)
                 {
                     follower.WaitsSince = 0;
@@ -147,8 +149,7 @@ public sealed class Fetch
     {
         lock (_gate)
         {
-            _arrival.Unfollow(follower);
-            if (_arrival.Followers > 0) return default;
+            if (!_arrival.Unfollow(follower) || _arrival.Followers > 0) return default;
             AskLocked();
             if (_running) return default;
         }

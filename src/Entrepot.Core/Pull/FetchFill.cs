@@ -76,26 +76,29 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
 
     private async Task<FetchEnd> FillAndKeepAsync(CancellationToken cancel)
     {
-        if (await _target.OpenAsync(cancel) is { } noRoom) return Ended(noRoom) with { StoreFailed = true };
-        if (_target.Partial.Left is not null) Resumed();
-        RegistryError? error = null;
+        RegistryError? error;
+        var isRight = false;
         try
         {
+            if (await _target.OpenAsync(cancel) is { } noRoom) return Ended(noRoom) with { StoreFailed = true };
+            if (_target.Partial.Left is not null) Resumed();
             error = await FillAsync(cancel);
+            isRight = error is null && fetch.IsComplete;
         }
         finally
         {
             await EndRunsAsync();
 
             // Whatever ended it: what has arrived is gone on with by the next one.
-            _isKept = _target.CanRest && !fetch.IsComplete && await _target.Partial.RestAsync(CancellationToken.None);
+            _isKept = _target.CanRest && !isRight && await _target.Partial.RestAsync(CancellationToken.None);
         }
 
         if (error is not null) return Ended(error);
-        if (!fetch.IsComplete) return Ended(null) with { Rested = true };
+        if (!isRight) return Ended(null) with { Rested = true };
 
+        // Whoever ends all fetches waits for this one: most of it has been flushed by now, and fetching all again would take longer.
         fetch.Verify();
-        if (!fetch.IsPassing) await _target.Partial.CommitAsync(cancel);
+        if (!fetch.IsPassing) await _target.Partial.CommitAsync(CancellationToken.None);
         return Ended(null);
     }
 
@@ -111,6 +114,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
 
                 // Bytes spoilt on the way are worth one more look; bytes that are wrong at the upstream are not.
                 VerifyFailures++;
+                _target.Spoil();
                 if (_rebegun || fetch.IsPassing) return WrongBytes();
                 _rebegun = _fromStart = true;
             }
@@ -124,16 +128,13 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
             cancel.ThrowIfCancellationRequested();
             foreach (var (task, one) in _active.Where(run => run.Key.IsCompleted).ToList())
             {
-                if (await EndAsync(task, one, cancel) is { } error) return error;
+                // One that ended beside another one that has made an end of all is not judged any more.
+                if (_active.ContainsKey(task) && await EndAsync(task, one, cancel) is { } error) return error;
             }
         }
     }
 
-    private RegistryError WrongBytes()
-    {
-        _target.Spoil();
-        return RegistryError.BadGateway($"the bytes received are not those of {fetch.Leader.Digest}");
-    }
+    private RegistryError WrongBytes() => RegistryError.BadGateway($"the bytes received are not those of {fetch.Leader.Digest}");
 
     private async Task<RegistryError?> LearnSizeAsync(CancellationToken cancel)
     {
@@ -206,6 +207,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         }
 
         if (brought >= FutileBytes) (_futile, _told) = (0, TimeSpan.Zero);
+        if (_pause is not null && end.Outcome is not RunOutcome.FromStart) return null;   // several that fall together are one setback
         if (++_futile >= FutileTries || _target.Generations > MaxGenerations || PauseAfter(end.Error) is not { } pause)
             return end.Error ?? RegistryError.BadGateway("the blob ends before its announced size, however often it is asked for");
         if (end.Outcome is not RunOutcome.FromStart) _pause = Task.Delay(pause, clock, cancel);

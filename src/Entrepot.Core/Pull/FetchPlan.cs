@@ -35,6 +35,9 @@ public static class FetchPlan
     /// <summary>How far ahead of its reader such a blob is fetched, in bytes: an open-ended range whose client leaves early costs no more than that.</summary>
     public const long ReadAhead = 4 << 20;
 
+    // No blob is as large, and from there on nothing overflows.
+    private const long MostOffset = 1L << 60;
+
     /// <summary>Where a response that has all bytes has to stop until the whole is verified.</summary>
     public static long HoldFrom(long size) => Math.Max(0, size - HeldTail);
 
@@ -51,7 +54,7 @@ public static class FetchPlan
     /// <returns>The first byte, and the first byte no longer wanted; <see langword="null"/> for all the rest.</returns>
     public static (long From, long? To) First(RangeRequest? first, int mostRuns, FillMode fill)
     {
-        var from = first?.First ?? 0;
+        var from = Math.Min(first?.First ?? 0, MostOffset);
         if (fill is FillMode.Touched && first is { } range)
         {
             var to = Math.Min(range.Last ?? long.MaxValue, from + ReadAhead - 1) + 1;

@@ -87,9 +87,13 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
     public bool HasDoubts => !_isSound && Partial.Written().Total > fetch.Arrived;
 
     /// <summary>A comparison has confirmed all there is.</summary>
-    public void Trust() => _isSound = true;
+    public void Trust()
+    {
+        _isSound = true;
+        if (fetch.Size is { } size) Partial.Describe(size, Validator);
+    }
 
-    /// <summary>All is there, and it is wrong.</summary>
+    /// <summary>All is there, and it is wrong. Only a comparison can say that some of it is not.</summary>
     public void Spoil() => _isSound = false;
 
     /// <summary>Keeps bytes that a run brings next.</summary>
