@@ -14,7 +14,7 @@ public sealed class SoakTests(ITestOutputHelper output)
     private const int LargeBlobs = 8;
     private const int LargeBytes = 40_000_000;   // from 32 MB on several runs fill a blob
     private const int SmallBlobs = 12;
-    private const int SmallBytes = 8_000_000;
+    private const int SmallBytes = 16_000_000;
     private const int Restarts = 3;
 
     // Each connection's share, low enough that what is on its way when one breaks does not matter beside the blobs' sizes.

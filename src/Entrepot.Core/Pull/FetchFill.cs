@@ -35,6 +35,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     private TimeSpan _told;
     private bool _fromStart;   // the next run compares all
     private bool _rebegun;
+    private bool _isRight;     // all bytes are there, and are those that the digest names
 
     /// <summary>How often all bytes were there and wrong.</summary>
     public int VerifyFailures { get; private set; }
@@ -82,15 +83,16 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         {
             await EndRunsAsync();
 
-            // Whatever ended it: what has arrived is gone on with by the next one.
-            if (_target.CanRest && !fetch.IsComplete) await _target.Partial.RestAsync(CancellationToken.None);
+            // Whatever ended it: what has arrived is gone on with by the next one, which only has to verify it if it is all there.
+            if (_target.CanRest && !_isRight) await _target.Partial.RestAsync(CancellationToken.None);
         }
 
         if (error is not null) return Ended(error);
-        if (!fetch.IsComplete) return Ended(null) with { Rested = true };
+        if (!_isRight) return Ended(null) with { Rested = true };
 
+        // Not broken off by a stop: that would throw all of it away, and to keep it for later waits for the disk too.
         fetch.Verify();
-        if (!fetch.IsPassing) await _target.Partial.CommitAsync(cancel);
+        if (!fetch.IsPassing) await _target.Partial.CommitAsync(CancellationToken.None);
         return Ended(null);
     }
 
@@ -102,7 +104,8 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         {
             if (fetch.IsComplete && _active.Count == 0)
             {
-                if (await _target.Partial.VerifyAsync(cancel)) return null;
+                _isRight = await _target.Partial.VerifyAsync(cancel);
+                if (_isRight) return null;
 
                 // Bytes spoilt on the way are worth one more look; bytes that are wrong at the upstream are not.
                 VerifyFailures++;
