@@ -78,7 +78,8 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
             // Ends with the last byte, not with the body: that may bring more, or never end.
             while (!(isFull = fetch.Claim(run, 1) == 0))
             {
-                var result = await pipe.Reader.ReadAsync(cancel);
+                // A stop ends the pipe's other end; what has come by then is kept.
+                var result = await pipe.Reader.ReadAsync(CancellationToken.None);
                 foreach (var segment in result.Buffer)
                 {
                     if (fetch.Claim(run, segment.Length) is > 0 and var count) await target.KeepAsync(run, segment[..count], compares, cancel);
