@@ -60,7 +60,7 @@ public sealed class AnswerTextTests
         Assert.EndsWith("""
 
             fetches: 2 running, 1 waiting for their turn (limits.fetches)
-              docker.io/library/alpine@sha256:aaaaaaaaaaaa  25 %  512 B of 2 KiB  3 MiB/s  4 runs   1 follower
+              docker.io/library/alpine@sha256:aaaaaaaaaaaa  25 %  512 B of 2 KiB  3 MiB/s  4 runs    1 follower
               ghcr.io/org/app@sha256:cd                                   10 MiB    0 B/s   1 run  12 followers  not kept
               ghcr.io/org/app@sha256:ef                                                                          waiting
 
