@@ -61,7 +61,7 @@ internal sealed class MemoryStore(int capacity) : IBlobStore
 
         public ValueTask CommitAsync(CancellationToken cancel) => default;
 
-        public ValueTask RestAsync(CancellationToken cancel) => default;
+        public ValueTask<bool> RestAsync(CancellationToken cancel) => new(false);
 
         public ValueTask DisposeAsync() => default;
     }
