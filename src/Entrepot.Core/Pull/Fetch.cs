@@ -88,12 +88,7 @@ public sealed class Fetch
     /// <param name="cancel">Ends this wait. The fetch goes on: it is not the follower's to stop.</param>
     public async Task<FollowResult> FollowAsync(RangeRequest? range, CancellationToken cancel)
     {
-        lock (_gate)
-        {
-            _asking++;
-            _wasAsked = true;
-        }
-
+        lock (_gate) (_asking, _wasAsked) = (_asking + 1, true);
         FollowedBlob? joined = null;   // until it is the caller's
         try
         {
