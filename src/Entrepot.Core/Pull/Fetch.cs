@@ -88,12 +88,7 @@ public sealed class Fetch
     /// <param name="cancel">Ends this wait. The fetch goes on: it is not the follower's to stop.</param>
     public async Task<FollowResult> FollowAsync(RangeRequest? range, CancellationToken cancel)
     {
-        lock (_gate)
-        {
-            _asking++;
-            _wasAsked = true;
-        }
-
+        lock (_gate) (_asking, _wasAsked) = (_asking + 1, true);
         FollowedBlob? joined = null;   // until it is the caller's
         try
         {
@@ -343,12 +338,14 @@ public sealed class Fetch
                     {
                         joined(blob = new FollowedBlob(this, _generations[^1].OpenReader(size), size, range) { Generation = _generations.Count - 1 });
                         _arrival.Follow(blob);
+                        AskLocked();
                     }
 
                     // Before anybody was told it, the size has turned out to be another one.
                     if (blob.Size != size) return new FollowResult(FollowKind.Rested);
                     var isThere = _arrival.Arrived.Covers(new ByteSpan(blob.From, blob.To));
                     if (isThere || _confirmed) return new FollowResult(FollowKind.Following, blob, IsThere: isThere);
+                    blob.Offset = _arrival.Arrived.EndFrom(blob.From);   // what is missing is what it waits for
                     if (_arrival.Waits(blob)) AskLocked();
                 }
 

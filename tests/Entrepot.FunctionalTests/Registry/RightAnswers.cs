@@ -69,18 +69,21 @@ internal static class RightAnswers
         int start, end;
         if (first.Length == 0)
         {
-            (start, end) = (Math.Max(0, size - int.Parse(last, CultureInfo.InvariantCulture)), size - 1);
+            (start, end) = (Math.Max(0, size - Position(last)), size - 1);
         }
         else
         {
-            start = int.Parse(first, CultureInfo.InvariantCulture);
-            end = last.Length == 0 ? size - 1 : Math.Min(size - 1, int.Parse(last, CultureInfo.InvariantCulture));
+            start = Position(first);
+            end = last.Length == 0 ? size - 1 : Math.Min(size - 1, Position(last));
         }
 
         if (start >= size || start > end)
             return Reply.Error(416, "RANGE_INVALID").With("Content-Range", string.Create(CultureInfo.InvariantCulture, $"bytes */{size}"));
         return Part(whole, start, end + 1);
     }
+
+    // Behind the end of everything is far enough.
+    private static int Position(string text) => (int)Math.Min(int.MaxValue, decimal.Parse(text, CultureInfo.InvariantCulture));
 
     /// <summary>A part of what a reply has whole.</summary>
     public static Reply Part(Reply whole, int from, int to) =>
