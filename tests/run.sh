@@ -293,7 +293,8 @@ test_project() {
   echo
   echo "== $project"
   mkdir -p "$work/tmp"
-  "$@" env TMPDIR="$work/tmp" dotnet test "$PWD/tests/$project/bin/Release/net10.0/$project.dll" \
+  # Under nohup, SIGHUP is ignored by all that it starts; the tests send it.
+  "$@" env --default-signal=HUP TMPDIR="$work/tmp" dotnet test "$PWD/tests/$project/bin/Release/net10.0/$project.dll" \
     --logger "console;verbosity=$verbosity" --logger "trx;LogFileName=$results/$project.trx" --results-directory "$results" \
     --blame-hang-timeout "$((600 + ${SOAK:-0}))s" --blame-hang-dump-type none &
   # In the background: bash answers a signal while it waits, but not before a command in the foreground has ended.
@@ -342,7 +343,7 @@ report_pulls() {
 
 # clients_page [keep|judge]: prints docs/clients.md with what each engine did in this run, and with "keep" with the versions that it names already,
 # with "judge" also with the rows of newer engines that are not those of the page. A table whose first column is "engine" has the situations as its
-# other columns; the row of an engine that was not there stays, and so does "this or that" where the engine did one of them.
+# other columns; the row of an engine that was not there stays.
 clients_page() {
   local stable
   stable=$(printf '%s\t' "${clients[@]}")
@@ -369,7 +370,6 @@ clients_page() {
       for (i = 3; i < count; i++) {
         if (title[i] == "version") value = mode != "" ? cells[i] : version[cells[2]]
         else value = ((cells[2], title[i]) in outcome) ? outcome[cells[2], title[i]] : "not tested"
-        if (index(" or " cells[i] " or ", " or " value " or ")) value = cells[i]
         line = line " " value " |"
       }
       print line
@@ -410,8 +410,7 @@ run_clients() {
   root=$(dirname "$(readlink -f "$(command -v dotnet)")")
   CRASH_SEED=${CRASH_SEED:-$((RANDOM * 32768 + RANDOM))}
   echo "Crash test: CRASH_SEED=$CRASH_SEED"
-  # Under nohup, SIGHUP is ignored by all that it starts; the tests send it.
-  test_project Entrepot.ClientTests normal in_namespace env --default-signal=HUP \
+  test_project Entrepot.ClientTests normal in_namespace env \
     PATH="$PATH:/usr/sbin:/sbin" DOTNET_ROOT="${DOTNET_ROOT:-$root}" DOTNET_CLI_HOME="$work" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 \
     PUBLISHED_PROGRAM="$program" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
     CLIENT_OUTCOMES="$work/outcomes" CLIENT_NEWER="$work/newer" CLIENT_BUILDKIT="$buildkit" NUGET_PACKAGES="${NUGET_PACKAGES:-$HOME/.nuget/packages}" CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"

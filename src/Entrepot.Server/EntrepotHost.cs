@@ -222,9 +222,8 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
 
         await _registryWeb.DisposeAsync();
-        var ended = _api.EndAsync();
         await _adminWeb.DisposeAsync();
-        await ended;   // its clients are gone by now: what still runs is a step on the disk
+        await _api.EndAsync();   // its clients are gone by now: what still runs is a step on the disk
         _api.Dispose();
         if (_metricsWeb is not null) await _metricsWeb.DisposeAsync();
         await _ending.CancelAsync();

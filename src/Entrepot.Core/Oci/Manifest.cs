@@ -15,6 +15,9 @@ public sealed record Descriptor(Digest Digest, string MediaType, long Size);
 /// <param name="Manifests">An index's manifests, of which an engine fetches those for its platform.</param>
 public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs, IReadOnlyList<Descriptor> Manifests)
 {
+    /// <summary>Whether engines run it: at least one layer is a file system's. Of anything else (signatures, charts) a client may want no blob, or only some.</summary>
+    public bool IsImage { get; private init; }
+
     /// <summary>Reads a manifest.</summary>
     /// <returns><see langword="null"/> if it is not a JSON object, so that no registry would call it a manifest.</returns>
     public static Manifest? TryParse(ReadOnlyMemory<byte> content)
@@ -39,12 +42,19 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
             foreach (var child in children.EnumerateArray()) Add(manifests, child);
 
         var blobs = new List<Descriptor>();
+        var isImage = false;
         if (root.TryGetProperty("config", out var config)) Add(blobs, config);
         if (root.TryGetProperty("layers", out var layers) && layers.ValueKind is JsonValueKind.Array)
-            foreach (var layer in layers.EnumerateArray()) Add(blobs, layer);
+        {
+            foreach (var layer in layers.EnumerateArray())
+            {
+                Add(blobs, layer);
+                isImage |= layer.ValueKind is JsonValueKind.Object && MediaTypes.IsImageLayer(Text(layer, "mediaType"));
+            }
+        }
 
         var declared = Text(root, "mediaType");
-        return new Manifest(declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest, blobs, manifests);
+        return new Manifest(declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest, blobs, manifests) { IsImage = isImage };
     }
 
     // Layers with addresses of their own ("foreign" layers) are fetched from there, not from a registry.

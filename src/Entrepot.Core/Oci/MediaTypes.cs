@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Entrepot.Oci;
 
-/// <summary>The media types of manifests that registries and engines use.</summary>
+/// <summary>The media types that registries and engines use.</summary>
 public static class MediaTypes
 {
     /// <summary>An image index (OCI image specification).</summary>
@@ -31,6 +31,11 @@ public static class MediaTypes
         "application/vnd.oci.artifact.manifest.v1+json",
         "*/*",
     ];
+
+    /// <summary>Whether this is a layer of an image's file system, however it is packed; foreign and nondistributable ones, too.</summary>
+    public static bool IsImageLayer(string mediaType) =>
+        mediaType.StartsWith("application/vnd.oci.image.layer.", StringComparison.Ordinal) ||
+        mediaType.StartsWith("application/vnd.docker.image.rootfs.", StringComparison.Ordinal);
 
     /// <summary>Whether this may stand in a header: printable ASCII, not empty and not absurdly long.</summary>
     public static bool IsUsable([NotNullWhen(true)] string? mediaType) =>

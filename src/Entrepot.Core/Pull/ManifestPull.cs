@@ -288,9 +288,9 @@ internal sealed class ManifestPull(
     private async ValueTask<RegistryError?> MissingPartAsync(Reference reference, CancellationToken cancel) =>
         await LoadAsync(reference, cancel) is { } stored ? MissingPart(stored) : Incomplete("its manifest");
 
-    // An engine that was given a manifest expects the blobs from the same place (design, section 4): an image that is not whole is refused first.
+    // An engine that was given an image's manifest expects the blobs from the same place (design, section 4): an image that is not whole is refused first.
     private RegistryError? MissingPart(ManifestContent content) =>
-        Manifest.TryParse(content.Bytes)?.Blobs.FirstOrDefault(blob => !IsHere(blob.Digest)) is { } missing
+        Manifest.TryParse(content.Bytes) is { IsImage: true } image && image.Blobs.FirstOrDefault(blob => !IsHere(blob.Digest)) is { } missing
             ? Incomplete(missing.Digest.ToString())
             : null;
 

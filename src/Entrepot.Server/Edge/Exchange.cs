@@ -113,7 +113,8 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
         context.Response.StatusCode = error.Status;
         Refusal = error.Detail ?? error.Message;
         if (contentRange is not null) Set("Content-Range", contentRange);
-        if ((error.RetryAfter ?? (error.Status == StatusCodes.Status503ServiceUnavailable ? SoonAgain : null)) is { } wait) Set("Retry-After", $"{Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))}");
+        if ((error.RetryAfter ?? (error.Status == StatusCodes.Status503ServiceUnavailable ? SoonAgain : null)) is { } wait)
+            Set("Retry-After", $"{Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))}");
         if (error.Status == StatusCodes.Status405MethodNotAllowed) Set("Allow", "GET, HEAD");
         return WriteJsonAsync(json =>
         {

@@ -17,6 +17,7 @@ public sealed class VerifyTests : IAsyncLifetime
         _cache = await Appliance.StartAsync(_registry);
         _image = _registry.Content.AddImage("org/app", "1", TestBlob.Random(100_000, seed: 440), TestBlob.Random(200_000, seed: 441));
         await _cache.PullAsync(_image);
+        await _cache.IdleAsync();   // a blob has its name a little before the index knows of it
     }
 
     public async Task DisposeAsync()
@@ -122,8 +123,8 @@ public sealed class VerifyTests : IAsyncLifetime
         await held.Begun;
 
         var stopping = _cache.Host.DisposeAsync();
-        await held.ReleaseAsync();
         var ran = await running;
+        await held.ReleaseAsync();
         await stopping;
 
         ran.IsFailure(

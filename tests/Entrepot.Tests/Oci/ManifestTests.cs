@@ -43,6 +43,27 @@ public sealed class ManifestTests
         Assert.Empty(Parse($$"""{"layers":[{"digest":"{{Layer}}","size":5,"urls":["https://example.com/layer"]}]}""")!.Blobs);
 
     [Theory]
+    [InlineData("application/vnd.oci.image.layer.v1.tar", true)]
+    [InlineData("application/vnd.oci.image.layer.v1.tar+gzip", true)]
+    [InlineData("application/vnd.oci.image.layer.v1.tar+zstd", true)]
+    [InlineData("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", true)]
+    [InlineData("application/vnd.docker.image.rootfs.diff.tar", true)]
+    [InlineData("application/vnd.docker.image.rootfs.diff.tar.gzip", true)]
+    [InlineData("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", true)]
+    [InlineData("application/vnd.oci.image.config.v1+json", false)]
+    [InlineData("application/vnd.oci.empty.v1+json", false)]
+    [InlineData("application/vnd.dev.cosign.simplesigning.v1+json", false)]
+    [InlineData("application/vnd.cncf.helm.chart.content.v1.tar+gzip", false)]
+    [InlineData("", false)]
+    public void IsImage_OneLayerOfAFileSystem_Makes(string mediaType, bool isImage)
+    {
+        const string Other = """{"mediaType":"application/vnd.in-toto+json"}""";
+
+        Assert.Equal(isImage, Parse($$"""{"layers":[{{Other}},{"mediaType":"{{mediaType}}","urls":["https://example.com/layer"]}]}""")!.IsImage);
+        Assert.False(Parse($$"""{"config":{"mediaType":"{{mediaType}}"},"layers":[1,{{Other}}]}""")!.IsImage);
+    }
+
+    [Theory]
     [InlineData("""{"config":null,"layers":{}}""")]
     [InlineData("""{"config":[],"layers":[1,null,"x",[],{}]}""")]
     [InlineData("""{"config":{"digest":"sha256:abc","size":1},"layers":[{"digest":5}]}""")]

@@ -12,17 +12,14 @@ public sealed class IncompleteImageTests : IAsyncLifetime
     private static readonly byte[] Layer = "layer"u8.ToArray();
     private static readonly Reference Tag = PullKit.Of("3.20");
 
-    private static readonly byte[] Image = Encoding.UTF8.GetBytes(
-        $$"""{"schemaVersion":2,"config":{"digest":"{{Digest.Of(Config)}}","size":6},"layers":[{"digest":"{{Digest.Of(Layer)}}","size":5}]}""");
+    private static readonly byte[] Image = OfLayer("application/vnd.oci.image.layer.v1.tar+gzip");
+    private static readonly byte[] Signature = OfLayer("application/vnd.dev.cosign.simplesigning.v1+json");
 
     private readonly PullKit _kit = new();
 
     public async Task InitializeAsync()
     {
-        var info = new ManifestInfo(Digest.Of(Image), MediaTypes.OciManifest, Image.Length);
-        _kit.Upstream.HeadManifest = (_, _) => ScriptedUpstream.Say<ManifestInfo>(info);
-        _kit.Upstream.GetManifest = (_, _) => ScriptedUpstream.Say<ReceivedManifest>(new ReceivedManifest(Image, MediaTypes.OciManifest, null));
-        Assert.Equal(PullSource.Fetched, (await _kit.ManifestAsync(Tag)).Source);
+        await FetchAsync(Tag, Image);
         _kit.Store.Put(Config);
     }
 
@@ -64,4 +61,36 @@ public sealed class IncompleteImageTests : IAsyncLifetime
 
     [Fact]
     public async Task Get_UpstreamIsUp_PartsMayBeMissing() => Assert.Equal(PullSource.Hit, (await _kit.ManifestAsync(Tag)).Source);
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Get_NoImage_IsServedWithoutItsParts(bool headOnly)
+    {
+        var tag = PullKit.Of("sha256-3f.sig");
+        await FetchAsync(tag, Signature);
+        _kit.Upstream.IsDown = true;
+        Assert.Equal(PullSource.Hit, (await _kit.ManifestAsync(tag, headOnly)).Source);
+        Assert.Equal(PullSource.Hit, (await _kit.ManifestAsync(tag.At(Digest.Of(Signature)), headOnly)).Source);
+
+        _kit.Clock.Now += _kit.Upstream.TagTtl;
+        _kit.Upstream.HeadManifest = (_, _) => ScriptedUpstream.Say<ManifestInfo>(RegistryError.Down("scripted"));
+        Assert.Equal(PullSource.Stale, (await _kit.ManifestAsync(tag, headOnly)).Source);
+
+        _kit.Store.Remove(Digest.Of(Signature));
+        Assert.Equal(503, (await _kit.ManifestAsync(tag, headOnly)).Error!.Status);
+    }
+
+    private async Task FetchAsync(Reference tag, byte[] manifest)
+    {
+        var info = new ManifestInfo(Digest.Of(manifest), MediaTypes.OciManifest, manifest.Length);
+        _kit.Upstream.HeadManifest = (_, _) => ScriptedUpstream.Say<ManifestInfo>(info);
+        _kit.Upstream.GetManifest = (_, _) => ScriptedUpstream.Say<ReceivedManifest>(new ReceivedManifest(manifest, MediaTypes.OciManifest, null));
+        Assert.Equal(PullSource.Fetched, (await _kit.ManifestAsync(tag)).Source);
+    }
+
+    private static byte[] OfLayer(string mediaType) => Encoding.UTF8.GetBytes($$"""
+        {"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{{Digest.Of(Config)}}","size":6},
+         "layers":[{"mediaType":"{{mediaType}}","digest":"{{Digest.Of(Layer)}}","size":5}]}
+        """);
 }
