@@ -7,13 +7,14 @@
 # otherwise turn to the real registry, and the test would pass.
 #
 # The last line is "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed. Logs: TestResults/.
-#   SOAK=SECONDS       how long the crash test goes on at least (it kills the program 20 times in any case, and 50 times under a small quota)
+#   SOAK=SECONDS       how long the crash test goes on at least (it kills the program 20 times in any case, and 50 times under a small quota),
+#                      and the soak of arriving blobs (a minute in any case)
 #   CRASH_SEED=NUMBER  repeats the crash test's random choices
 #   PUBLISHED_PROGRAM=PATH  the part "clients" tests this executable instead of publishing src/Entrepot.Server
 #   NEWER_ENGINES=no   does without the engines of Debian's development suite, which are unpacked for the tests and not installed
 set -euo pipefail
 
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,15s/^# \{0,1\}//p' "$0"; }
 
 parts=()
 for argument in "$@"; do

@@ -23,6 +23,10 @@ internal static class Program
             case ["record-log"]:
                 await RecordLogRate.RunAsync();
                 return 0;
+            case ["cold-fetch", var program, var megabytes, var times]:
+                await ColdFetch.RunAsync(
+                    program, int.Parse(megabytes, CultureInfo.InvariantCulture) * 1_000_000, int.Parse(times, CultureInfo.InvariantCulture));
+                return 0;
         }
 
         var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(arguments).ToList();
