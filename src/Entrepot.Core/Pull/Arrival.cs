@@ -4,12 +4,13 @@ namespace Entrepot.Pull;
 
 /// <summary>What a fetch knows of its bytes: which have arrived, which runs bring more, who reads where.</summary>
 /// <remarks>Not safe for concurrent use; its fetch holds a lock. No waits, no effects but on what it holds.</remarks>
-internal sealed class Arrival(FetchRules rules, TimeProvider clock)
+internal sealed class Arrival(FetchRules rules, RangeRequest? first, TimeProvider clock)
 {
     private readonly HashSet<FollowedBlob> _followers = [];
     private readonly List<Run> _runs = [];
     private readonly Pace _pace = new(clock);
     private long _waits;   // counts waits, to tell who has waited longest
+    private bool _hasBegun;
 
     /// <summary>Bytes of the whole; <see langword="null"/> until that is known.</summary>
     public long? Size { get; set; }
@@ -66,6 +67,9 @@ internal sealed class Arrival(FetchRules rules, TimeProvider clock)
         // Whoever reads all of a blob of which only what is read is kept reads it like any other.
         var fill = rules.Fill is FillMode.Touched && WantsAll ? FillMode.Complete : rules.Fill;
         var waiting = _followers.Where(one => one.WaitsSince > 0).OrderBy(one => one.WaitsSince).Select(one => new ByteSpan(one.Offset, one.To)).ToList();
+
+        // Whoever came first is about to wait: all runs would be filling something else by then.
+        if (!_hasBegun && waiting.Count == 0 && first is { } wanted && wanted.TryResolve(size, out var span)) waiting.Add(span);
         var near = _followers.Count > 0 ? _followers.Min(one => one.Offset) : 0;
         var claims = _runs.ConvertAll(run => new ByteSpan(run.Position, Math.Min(run.End, size)));
         if (FetchPlan.Next(new FetchView(size, Arrived, claims, waiting, near, mostRuns, stripe, fill)) is not { } next) return null;
@@ -79,6 +83,7 @@ internal sealed class Arrival(FetchRules rules, TimeProvider clock)
     {
         var run = new Run(span, isWanted);
         _runs.Add(run);
+        _hasBegun = true;
         return run;
     }
 

@@ -34,7 +34,7 @@ public sealed class Fetch
     private bool _running = true;                               // the fill has not left yet
 
     internal Fetch(Reference leader, RangeRequest? first, FetchRules rules, TimeProvider clock) =>
-        (Leader, First, Rules, _arrival) = (leader, first, rules, new Arrival(rules, clock));
+        (Leader, First, Rules, _arrival) = (leader, first, rules, new Arrival(rules, first, clock));
 
     private enum Phase { Arriving, Verified, Resting, Rested, Ended, Failed }
 
