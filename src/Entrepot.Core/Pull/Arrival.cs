@@ -72,7 +72,12 @@ internal sealed class Arrival(FetchRules rules, RangeRequest? first, TimeProvide
         if (!_hasBegun && waiting.Count == 0 && first is { } wanted && wanted.TryResolve(size, out var span)) waiting.Add(span);
         var near = _followers.Count > 0 ? _followers.Min(one => one.Offset) : 0;
         var claims = _runs.ConvertAll(run => new ByteSpan(run.Position, Math.Min(run.End, size)));
-        if (FetchPlan.Next(new FetchView(size, Arrived, claims, waiting, near, mostRuns, stripe, fill)) is not { } next) return null;
+        var view = new FetchView(size, Arrived, claims, waiting, near, mostRuns, stripe, fill);
+        if (FetchPlan.Next(view) is not { } next)
+        {
+            if (_runs.Count >= mostRuns) MakePlace(waiting.Count(reader => !FetchPlan.IsComing(view, reader.From)), size);
+            return null;
+        }
 
         foreach (var run in _runs.Where(run => run.Position < next.Span.From && next.Span.From < run.End)) run.End = next.Span.From;
         return Begin(next.Span, next.IsWaitedFor);
@@ -107,6 +112,14 @@ internal sealed class Arrival(FetchRules rules, RangeRequest? first, TimeProvide
         Arrived.Clear();
         Arrived.Add(new ByteSpan(0, confirmed));
         foreach (var run in _runs) (run.Position, run.End) = (confirmed, long.MaxValue);
+    }
+
+    // Runs that nobody waits for end soon where somebody waits for a place. Not at once: bytes may be on their way to the disk.
+    private void MakePlace(int places, long size)
+    {
+        places -= _runs.Count(run => Math.Min(run.End, size) - run.Position <= FetchPlan.Farewell);
+        var others = _runs.Where(run => !run.Demand.IsWanted && Math.Min(run.End, size) - run.Position > 2 * FetchPlan.Farewell);
+        foreach (var run in others.OrderByDescending(run => run.Position).Take(Math.Max(0, places)).ToList()) run.End = run.Position + FetchPlan.Farewell;
     }
 
     private bool IsWanted(Run run) => _followers.Any(one =>

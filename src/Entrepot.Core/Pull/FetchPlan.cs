@@ -29,6 +29,9 @@ public static class FetchPlan
     /// <summary>The most that one of several runs is asked for, in bytes: who waits for a place among them waits for no more than that.</summary>
     public const long MostStripe = 64 << 20;
 
+    /// <summary>What a run still brings, in bytes, when it has to give its place to one that somebody waits for: more than is on its way to the disk.</summary>
+    public const long Farewell = 1 << 20;
+
     /// <summary>The unit in which a blob is fetched of which only what is read is kept, in bytes. Lazy readers ask for less than that, again and again.</summary>
     public const long Piece = 64 << 10;
 

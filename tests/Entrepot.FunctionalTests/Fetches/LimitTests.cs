@@ -19,10 +19,11 @@ public sealed class LimitTests : FetchTest
         foreach (var blob in blobs)
         {
             asked.Add(cache.GetBlobAsync(blob));
-            await cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetches_running") == asked.Count);
+            await cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetches_running") + metrics.Sum("entrepot_fetches_waiting") == asked.Count);
         }
 
         Assert.Equal(1, registry.BlobGets);
+        await cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetches_running") == 1);
         gate.Open();
         foreach (var (got, blob) in (await Task.WhenAll(asked)).Zip(blobs)) got.Is(blob.Bytes);
         Assert.Equal(blobs.Select(blob => blob.Digest.ToString()), registry.Log.All.Where(Ask.Blob).Select(request => request.Target));
@@ -37,7 +38,7 @@ public sealed class LimitTests : FetchTest
         registry.On(Ask.Blob, Misbehave.HangAt(1000));
         using var leaving = new CancellationTokenSource();
         var asked = blobs.Select(blob => cache.Client.GetAsync(new Uri(cache.Url, Appliance.PathOf(blob.Digest)), leaving.Token)).ToList();
-        await cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetches_running") == 2);
+        await cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetches_waiting") == 1);
         await leaving.CancelAsync();
 
         await cache.RestartAsync();
