@@ -38,6 +38,9 @@ internal sealed class MemoryBlobStore : IBlobStore
     /// <summary>What a commit waits for, if anything.</summary>
     public Task Flush { get; set; } = Task.CompletedTask;
 
+    /// <summary>What verifying a blob waits for, if anything.</summary>
+    public Task Hash { get; set; } = Task.CompletedTask;
+
     /// <summary>What looking for a blob waits for, if anything.</summary>
     public Task Look { get; set; } = Task.CompletedTask;
 
@@ -183,7 +186,11 @@ internal sealed class MemoryBlobStore : IBlobStore
             });
         }
 
-        public ValueTask<bool> VerifyAsync(CancellationToken cancel) => new(_isRight ??= digest.Matches(Bytes()));
+        public async ValueTask<bool> VerifyAsync(CancellationToken cancel)
+        {
+            await store.Hash.WaitAsync(cancel);
+            return _isRight ??= digest.Matches(Bytes());
+        }
 
         public async ValueTask CommitAsync(CancellationToken cancel)
         {

@@ -206,6 +206,25 @@ public sealed class FetchTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task DisposeAsync_AllBytesAreThereAndNotVerified_AreGoneOnWithByTheNextOne()
+    {
+        var kit = new PullKit();
+        var content = Waiting.Bytes(3 * Tail);
+        kit.Store.Hash = new TaskCompletionSource().Task;
+        kit.Upstream.ThenBody(content.Length).Give(content).End();
+        var blob = await kit.FollowAsync(Digest.Of(content));
+        await blob.ReadAsync(0, content.Length - Tail);
+        var fetch = kit.Fetches.Find(Digest.Of(content))!;
+        while (fetch.Arrived < content.Length) await Task.Yield();
+
+        await kit.Fetches.DisposeAsync().Soon();
+        await blob.DisposeAsync();
+
+        Assert.Equal(content.Length, kit.Store.Resting[Digest.Of(content)].State.Written.Total);
+        Assert.Equal(0, kit.Store.Partials);
+    }
+
+    [Fact]
     public async Task DisposeAsync_FetchesRun_EndsThemAndItsFollowers()
     {
         var kit = new PullKit();
