@@ -33,7 +33,11 @@ public sealed class QuotaTests
 
         Assert.True(await scene.Entrepot.MetricAsync("entrepot_storage_bytes") <= 200 * MB);
         var gets = (await scene.Registry.StopAsync()).Where(request => request.Method == "GET").Select(request => request.Path).ToList();
-        foreach (var blob in hot.Blobs) Assert.Single(gets, path => path.EndsWith(blob, StringComparison.Ordinal));
+
+        // A layer may take several requests, all of which came before anything else was pulled.
+        var hotGets = gets.Where(path => path.StartsWith($"/v2/{hot.Repository}/blobs/", StringComparison.Ordinal)).ToList();
+        Assert.Equal(hot.Blobs.Count, hotGets.Distinct().Count());
+        Assert.True(gets.FindLastIndex(hotGets.Contains) < gets.FindIndex(path => path.Contains("/quota1/blobs/", StringComparison.Ordinal)), "the hot image was fetched again");
     }
 
     [ClientFact]
