@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Entrepot.ClientTests.Kit;
 using Gate = Entrepot.FunctionalTests.Registry.Gate;
@@ -94,7 +95,14 @@ public sealed class EngineTests
         await stage.Engine.PullAsync(Stage.Image);
 
         await stage.RecordAsync("cut", Outcome.Right);
-        Assert.Equal(["bytes=0-33554431", "bytes=300000-"], stage.BlobGets.Where(Stage.IsLayer).Select(request => request.Header("Range")));
+        var asked = stage.BlobGets.Where(Stage.IsLayer).Select(request => request.Header("Range")!["bytes=".Length..].Split('-')).ToList();
+        Assert.Equal(["0", "33554431"], asked[0]);
+
+        // Where a client reads pieces, the rest may come by pieces, too; none of it comes twice.
+        var rest = asked.Skip(1).OrderBy(range => int.Parse(range[0], CultureInfo.InvariantCulture)).ToList();
+        Assert.Equal("300000", rest[0][0]);
+        Assert.Equal("", rest[^1][1]);
+        for (var i = 1; i < rest.Count; i++) Assert.Equal(rest[i][0], (int.Parse(rest[i - 1][1], CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture));
     }
 
     [ProgramTheory, Engines, MissingEngines]
