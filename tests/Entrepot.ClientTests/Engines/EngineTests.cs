@@ -3,6 +3,7 @@ using System.Net;
 using Entrepot.ClientTests.Kit;
 using Gate = Entrepot.FunctionalTests.Registry.Gate;
 using Misbehave = Entrepot.FunctionalTests.Registry.Misbehave;
+using ReceivedRequest = Entrepot.FunctionalTests.Registry.ReceivedRequest;
 using TestRegistry = Entrepot.FunctionalTests.Registry.TestRegistry;
 
 namespace Entrepot.ClientTests.Engines;
@@ -17,7 +18,7 @@ public sealed class EngineTests
 
         await stage.Engine.PullAsync(Stage.Image);
         await stage.RecordAsync("cold", Outcome.Right);
-        Assert.All(stage.BlobGets.CountBy(request => request.Path), blob => Assert.Equal(1, blob.Value));
+        Assert.All(stage.BlobGets.GroupBy(request => request.Path), AssertNoByteTwice);
         var asked = stage.BlobGets.Count;
 
         await PullAgainAsync(stage);
@@ -95,14 +96,12 @@ public sealed class EngineTests
         await stage.Engine.PullAsync(Stage.Image);
 
         await stage.RecordAsync("cut", Outcome.Right);
-        var asked = stage.BlobGets.Where(Stage.IsLayer).Select(request => request.Header("Range")!["bytes=".Length..].Split('-')).ToList();
-        Assert.Equal(["0", "33554431"], asked[0]);
+        var asked = stage.BlobGets.Where(Stage.IsLayer).ToList();
+        Assert.Equal((0, 33_554_431), RangeOf(asked[0]));
 
-        // Where a client reads pieces, the rest may come by pieces, too; none of it comes twice.
-        var rest = asked.Skip(1).OrderBy(range => int.Parse(range[0], CultureInfo.InvariantCulture)).ToList();
-        Assert.Equal("300000", rest[0][0]);
-        Assert.Equal("", rest[^1][1]);
-        for (var i = 1; i < rest.Count; i++) Assert.Equal(rest[i][0], (int.Parse(rest[i - 1][1], CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture));
+        // Where a client reads pieces, the rest may come by pieces, too.
+        Assert.Equal(300_000, asked.Skip(1).Min(request => RangeOf(request).From));
+        AssertNoByteTwice(asked.Skip(1));
     }
 
     [ProgramTheory, Engines, MissingEngines]
@@ -167,5 +166,19 @@ public sealed class EngineTests
     {
         Assert.Equal(status, await stage.AskForManifestAsync());
         await stage.RecordAsync(situation, await stage.PullUnservedAsync());
+    }
+
+    // A blob takes one request, or one for each of the places where a client that reads pieces waited.
+    private static void AssertNoByteTwice(IEnumerable<ReceivedRequest> gets)
+    {
+        var ranges = gets.Select(RangeOf).Order().ToList();
+        foreach (var (range, next) in ranges.Zip(ranges.Skip(1))) Assert.True(range.Last < next.From, $"up to {range.Last} and from {next.From} on");
+    }
+
+    private static (long From, long Last) RangeOf(ReceivedRequest request)
+    {
+        if (request.Header("Range") is not { } text) return (0, long.MaxValue);
+        var bounds = text["bytes=".Length..].Split('-');
+        return (long.Parse(bounds[0], CultureInfo.InvariantCulture), bounds[1].Length > 0 ? long.Parse(bounds[1], CultureInfo.InvariantCulture) : long.MaxValue);
     }
 }
