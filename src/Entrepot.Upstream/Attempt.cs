@@ -5,6 +5,8 @@ namespace Entrepot.Upstream;
 /// <summary>How one try ended: with something, or with an error and what that says about trying again. A value.</summary>
 internal readonly record struct Attempt<T> where T : class
 {
+    private static readonly TimeSpan Moment = TimeSpan.FromSeconds(2);
+
     private Attempt(T? value, RegistryError? error, bool isDead, TimeSpan? pause) =>
         (Value, Error, IsDead, Pause) = (value, error, isDead, pause);
 
@@ -20,12 +22,12 @@ internal readonly record struct Attempt<T> where T : class
     /// <summary>How long the other side wants to be left alone (Retry-After); <see langword="null"/> if it did not say.</summary>
     public TimeSpan? Pause { get; }
 
-    /// <summary>Whether it is tried again while a client waits: what failed as something dead does, without a word about when.</summary>
+    /// <summary>Whether it is tried again while a client waits: what failed as something dead does, or whoever asks for no more than a moment.</summary>
     /// <remarks>
-    /// Engines have patience of their own, and other mirrors. Whoever limits, or says when to come back, is passed on at once: in a chain of
-    /// caches each would otherwise wait as often as all behind it together.
+    /// Engines have patience of their own, and other mirrors. Whoever limits, or wants to be left alone for longer than two seconds, is passed on at
+    /// once: in a chain of caches each would otherwise wait as often as all behind it together.
     /// </remarks>
-    public bool IsWorthAgain => IsDead && Pause is null;
+    public bool IsWorthAgain => Pause is { } pause ? pause <= Moment : IsDead;
 
     /// <summary>Something came.</summary>
     public static Attempt<T> Of(T value) => new(value, null, isDead: false, null);

@@ -10,7 +10,7 @@ namespace Entrepot.Upstream;
 internal sealed class BodyStream : ForwardStream
 {
     private readonly Stream _source;
-    private readonly IDisposable _owner;
+    private readonly Action<bool> _close;
     private readonly string _upstream;
     private readonly TimeSpan _stall;
     private readonly UpstreamCounters _counters;
@@ -19,18 +19,19 @@ internal sealed class BodyStream : ForwardStream
     private CancellationTokenSource? _link;     // of the stall and the token that reads were last made with
     private CancellationToken _linked;
     private long? _left;
+    private bool _isWhole;
 
     /// <param name="source">The raw body.</param>
-    /// <param name="owner">What is disposed together with this stream.</param>
+    /// <param name="close">What is done at disposal, told whether the body was read to its end.</param>
     /// <param name="left">Bytes that were announced; <see langword="null"/> if none were.</param>
     /// <param name="upstream">The upstream's name, for messages.</param>
     /// <param name="stall">Longest silence.</param>
     /// <param name="counters">Where received bytes are counted.</param>
     /// <param name="clock">What the silence is measured with.</param>
     public BodyStream(
-        Stream source, IDisposable owner, long? left, string upstream, TimeSpan stall, UpstreamCounters counters, TimeProvider clock)
+        Stream source, Action<bool> close, long? left, string upstream, TimeSpan stall, UpstreamCounters counters, TimeProvider clock)
     {
-        (_source, _owner, _left, _upstream, _stall, _counters) = (source, owner, left, upstream, stall, counters);
+        (_source, _close, _left, _upstream, _stall, _counters) = (source, close, left, upstream, stall, counters);
         _timer = clock.CreateTimer(_ => _stalled.Cancel(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -49,6 +50,7 @@ internal sealed class BodyStream : ForwardStream
 
         _counters.Received(count);
         _left -= count;
+        _isWhole = count == 0 || _left == 0;
         return count;
     }
 
@@ -110,7 +112,7 @@ internal sealed class BodyStream : ForwardStream
         if (disposing)
         {
             _timer.Dispose();
-            _owner.Dispose();
+            _close(_isWhole);
             _source.Dispose();
             _link?.Dispose();
         }

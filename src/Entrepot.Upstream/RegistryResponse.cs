@@ -6,10 +6,13 @@ using Entrepot.Pull;
 namespace Entrepot.Upstream;
 
 /// <summary>An answer with its place among the upstream's connections. Disposal gives both back; so does disposal of its body.</summary>
+/// <remarks>The place of a connection that is broken off is free a little later: until the other side notices, it counts it still.</remarks>
 internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable place, Demand demand, Wire wire) : IDisposable
 {
     // Enough for any error document; the rest is not read.
     private const int ErrorLimit = 16 << 10;
+
+    private static readonly TimeSpan Noticed = TimeSpan.FromMilliseconds(100);
 
     public HttpStatusCode Status => message.StatusCode;
 
@@ -37,7 +40,7 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     public IEnumerable<string> Header(string name) => message.Headers.NonValidated.TryGetValues(name, out var lines) ? lines : [];
 
     /// <summary>Opens the body, which from then on owns this answer.</summary>
-    public Task<Answer<Stream>> OpenAsync(CancellationToken cancel) => wire.OpenBodyAsync(message, this, demand, cancel);
+    public Task<Answer<Stream>> OpenAsync(CancellationToken cancel) => wire.OpenBodyAsync(message, Close, demand, cancel);
 
     /// <summary>Reads the whole body, at most <paramref name="limit"/> bytes, and disposes this answer.</summary>
     public Task<Answer<byte[]>> ReadAsync(int limit, CancellationToken cancel) => wire.ReadAsync(message, this, limit, cancel);
@@ -65,6 +68,19 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     public void Dispose()
     {
         message.Dispose();
+        place.Dispose();
+    }
+
+    private void Close(bool isWhole)
+    {
+        if (isWhole) Dispose();
+        else _ = BreakOffAsync();
+    }
+
+    private async Task BreakOffAsync()
+    {
+        message.Dispose();
+        await wire.PauseAsync(Noticed);
         place.Dispose();
     }
 }

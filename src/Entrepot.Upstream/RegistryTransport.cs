@@ -50,7 +50,11 @@ internal sealed class RegistryTransport : IDisposable
                 BackoffType = DelayBackoffType.Exponential,
                 UseJitter = true,
                 Delay = times.Pause,
-                ShouldHandle = static tried => ValueTask.FromResult(tried.Outcome.Result.IsWorthAgain),
+                DelayGenerator = static tried => ValueTask.FromResult(tried.Outcome.Result.Pause),
+
+                // Whoever limits is asked once more: a limit by the second is over then, and a longer one is not.
+                ShouldHandle = static tried =>
+                    ValueTask.FromResult(tried.Outcome.Result is { IsWorthAgain: true } failed && (failed.IsDead || tried.AttemptNumber == 0)),
             })
             .Build();
     }

@@ -71,6 +71,11 @@ internal sealed class Wire : IDisposable
             var what = e.InnerException is TimeoutException ? "no connection in time" : "the request was broken off";
             return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, what)));
         }
+        catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.InvalidResponse)
+        {
+            _counters.Answered(kind, null);
+            return Attempt<HttpResponseMessage>.Refused(RegistryError.BadGateway(Says(host, $"it sent something else than HTTP: {e.Message}")));
+        }
         // Not supported is a proxy of an unknown scheme in the environment.
         catch (Exception e) when (e is HttpRequestException or IOException or NotSupportedException)
         {
@@ -81,23 +86,26 @@ internal sealed class Wire : IDisposable
 
     /// <summary>An answer's body; its failures are <see cref="IOException"/>s.</summary>
     /// <param name="response">The answer.</param>
-    /// <param name="owner">What is disposed with the body: the answer, and what belongs to it.</param>
+    /// <param name="close">What is done when the body is disposed, told whether it was read to its end: disposing the answer, and what belongs to it.</param>
     /// <param name="demand">Whether somebody waits for it.</param>
     /// <param name="cancel">Ends opening.</param>
-    public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, IDisposable owner, Demand demand, CancellationToken cancel)
+    public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, Action<bool> close, Demand demand, CancellationToken cancel)
     {
         var encoding = EncodingOf(response);
         var isGzip = encoding.Equals("gzip", StringComparison.OrdinalIgnoreCase) || encoding.Equals("x-gzip", StringComparison.OrdinalIgnoreCase);
         if (encoding.Length > 0 && !isGzip) return Unusable(response, $"the content encoding '{encoding}', which was not asked for");
 
         var source = await response.Content.ReadAsStreamAsync(cancel);
-        var body = new BodyStream(source, owner, response.Content.Headers.ContentLength, _upstream, _times.Stall, _counters, _clock)
+        var body = new BodyStream(source, close, response.Content.Headers.ContentLength, _upstream, _times.Stall, _counters, _clock)
         {
             Bandwidth = _bandwidth,
             Demand = demand,
         };
         return isGzip ? new GunzipStream(body, _upstream) : body;
     }
+
+    /// <summary>Waits by the clock that all its times are measured with.</summary>
+    public Task PauseAsync(TimeSpan time) => Task.Delay(time, _clock);
 
     /// <summary>How a body is to be decoded; empty for not at all.</summary>
     public static string EncodingOf(HttpResponseMessage response) => string.Join(
@@ -112,7 +120,7 @@ internal sealed class Wire : IDisposable
         var host = response.RequestMessage!.RequestUri!.Authority;
         try
         {
-            var opened = await OpenBodyAsync(response, owner, Demand.Always, both.Token);
+            var opened = await OpenBodyAsync(response, _ => owner.Dispose(), Demand.Always, both.Token);
             if (!opened.Has(out var body, out var error)) return error;
             await using var disposed = body;
 

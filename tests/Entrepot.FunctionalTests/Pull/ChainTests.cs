@@ -10,13 +10,13 @@ public sealed class ChainTests
     [Theory]
     [InlineData("stopped", 503, null)]
     [InlineData("503", 503, null)]
-    [InlineData("503", 503, "1")]
-    [InlineData("429", 429, "1")]
+    [InlineData("503", 503, "3")]
+    [InlineData("429", 429, "3")]
     [InlineData("429", 429, null)]
     public async Task UnknownContent_OriginCannotSay_IsAskedOnceOfTheInnerOne(string origin, int status, string? retryAfter)
     {
         await using var registry = new TestRegistry();
-        await using var inner = await Appliance.StartAsync(registry);
+        await using var inner = await Appliance.StartAsync(registry, new Setup { Times = Setup.Patient with { Break = TimeSpan.FromSeconds(10) } });
         await using var outer = await InFrontOfAsync(inner, registry);
         var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 670));
         if (origin == "stopped") await registry.DisposeAsync();

@@ -134,11 +134,11 @@ public sealed class ManifestTests : UpstreamTest
     [Theory]
     [InlineData("this is not HTTP at all\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\nno colon here\r\n\r\n")]
-    public async Task GetManifest_NotHttp_IsDown(string answer)
+    public async Task GetManifest_NotHttp_IsBadGatewayAtOnce(string answer)
     {
         var registry = ServeRaw(answer);
 
-        Assert.Equal(503, (await Connect(registry.Address).GetManifestAsync(SomeTag, default)).Error?.Status);
+        Assert.Equal(502, (await Connect(registry.Address).GetManifestAsync(SomeTag, default)).Error?.Status);
     }
 
     [Fact]

@@ -23,7 +23,8 @@ public sealed class TriesTests : UpstreamTest
     [Theory]
     [InlineData(null)]
     [InlineData("soon")]
-    public async Task Request_OnlyFailuresThatDoNotSayWhen_IsDownAfterThreeTries(string? after)
+    [InlineData("0")]
+    public async Task Request_OnlyFailures_IsDownAfterThreeTries(string? after)
     {
         var registry = await ServeAsync(context =>
         {
@@ -39,16 +40,14 @@ public sealed class TriesTests : UpstreamTest
     }
 
     [Theory]
-    [InlineData(503, 503, "1", 1)]
+    [InlineData(503, 503, "3", 3)]
     [InlineData(502, 503, "3600", 3600)]
-    [InlineData(503, 503, "0", 0)]
     [InlineData(503, 503, "Thu, 01 Jan 1970 00:01:30 GMT", 30)]   // half a minute after its Date
-    [InlineData(503, 503, "Thu, 01 Jan 1970 00:00:30 GMT", 0)]
-    [InlineData(429, 429, "1", 1)]
+    [InlineData(429, 429, "3", 3)]
     [InlineData(429, 429, "Thu, 01 Jan 1970 00:01:30 GMT", 30)]
     [InlineData(429, 429, null, null)]
     [InlineData(429, 429, "soon", null)]
-    public async Task Request_LimitOrRetryAfter_IsPassedOnAtOnce(int status, int told, string? after, int? seconds)
+    public async Task Request_LimitOrLongRetryAfter_IsPassedOnAtOnce(int status, int told, string? after, int? seconds)
     {
         var registry = await ServeAsync(context =>
         {
@@ -64,13 +63,51 @@ public sealed class TriesTests : UpstreamTest
     }
 
     [Theory]
+    [InlineData(503, "1", 2, 2)]
+    [InlineData(503, "Thu, 01 Jan 1970 00:00:30 GMT", 2, 0)]   // over before its Date
+    [InlineData(429, "1", 1, 1)]
+    [InlineData(429, "0", 1, 0)]
+    public async Task Request_AMomentIsAskedFor_WaitsThatLongAndIsRightThen(int status, string after, int failures, int seconds)
+    {
+        var left = failures;
+        var registry = await ServeAsync(context =>
+        {
+            if (Interlocked.Decrement(ref left) < 0) return SendAsync(context, 200, "content");
+            (context.Response.Headers.RetryAfter, context.Response.Headers.Date) = (after, "Thu, 01 Jan 1970 00:01:00 GMT");
+            return SendAsync(context, status);
+        });
+        var began = Stopwatch.GetTimestamp();
+
+        var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.NotNull(answer.Value);
+        Assert.Equal(failures + 1, registry.Requests.Count);
+        Assert.True(Stopwatch.GetElapsedTime(began) >= TimeSpan.FromSeconds(seconds), "it was asked before it wanted to be");
+    }
+
+    [Fact]
+    public async Task Request_StillLimitedAfterAMoment_IsPassedOn()
+    {
+        var registry = await ServeAsync(context =>
+        {
+            context.Response.Headers.RetryAfter = "1";
+            return SendAsync(context, 429);
+        });
+
+        var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.Equal((429, 1), (answer.Error?.Status, answer.Error?.RetryAfter?.TotalSeconds));
+        Assert.Equal(2, registry.Requests.Count);
+    }
+
+    [Theory]
     [InlineData(429, false)]
     [InlineData(503, true)]
     public async Task IsDown_AfterManyAnswersThatSayWhen_IsForOutagesAndNotForLimits(int status, bool isDown)
     {
         var registry = await ServeAsync(context =>
         {
-            context.Response.Headers.RetryAfter = "1";
+            context.Response.Headers.RetryAfter = "3";
             return SendAsync(context, status);
         });
         var upstream = Connect(registry.Address);

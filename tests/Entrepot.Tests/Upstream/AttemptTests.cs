@@ -5,19 +5,21 @@ namespace Entrepot.Tests.Upstream;
 
 public sealed class AttemptTests
 {
-    [Fact]
-    public void IsWorthAgain_Limited_IsNotWhetherItsEndWasToldOrNot()
+    [Theory]
+    [InlineData(0.0, true)]
+    [InlineData(2.0, true)]
+    [InlineData(2.1, false)]
+    public void IsWorthAgain_SaysWhen_IsIfThatIsSoon(double seconds, bool isWorthIt)
     {
-        Assert.False(Attempt<string>.Refused(RegistryError.TooManyRequests(null)).IsWorthAgain);
-        Assert.False(Attempt<string>.Refused(RegistryError.TooManyRequests(TimeSpan.Zero), TimeSpan.Zero).IsWorthAgain);
+        var pause = TimeSpan.FromSeconds(seconds);
+
+        Assert.Equal(isWorthIt, Attempt<string>.Refused(RegistryError.TooManyRequests(pause), pause).IsWorthAgain);
+        Assert.Equal(isWorthIt, Attempt<string>.Dead(RegistryError.Down("x"), pause).As<object>().IsWorthAgain);
     }
 
     [Fact]
-    public void IsWorthAgain_DeadThatSaysWhen_IsNot()
-    {
-        Assert.False(Attempt<string>.Dead(RegistryError.Down("x"), TimeSpan.Zero).IsWorthAgain);
-        Assert.False(Attempt<string>.Dead(RegistryError.Down("x"), TimeSpan.FromSeconds(1)).As<object>().IsWorthAgain);
-    }
+    public void IsWorthAgain_LimitedForNobodyKnowsHowLong_IsNot() =>
+        Assert.False(Attempt<string>.Refused(RegistryError.TooManyRequests(null)).IsWorthAgain);
 
     [Fact]
     public void IsWorthAgain_OnlyTheDead_AreAskedAgain()

@@ -84,7 +84,7 @@ public sealed class BodyStreamTests : IDisposable
     public async Task ReadAsync_LimitedBandwidth_ReadsSharesAndReturnsWhatDidNotCome()
     {
         var bandwidth = new Bandwidth(_clock) { BytesPerSecond = 1_000_000 };
-        await using var body = new BodyStream(new MemoryStream(new byte[30_000]), _owner, 30_000, "docker.io", TimeSpan.FromSeconds(15), _counters, _clock)
+        await using var body = new BodyStream(new MemoryStream(new byte[30_000]), _owner.Close, 30_000, "docker.io", TimeSpan.FromSeconds(15), _counters, _clock)
         {
             Bandwidth = bandwidth,
         };
@@ -103,15 +103,20 @@ public sealed class BodyStreamTests : IDisposable
         Assert.Equal(1, await other.Soon());
     }
 
-    [Fact]
-    public async Task DisposeAsync_GivesItsPlaceBack()
+    [Theory]
+    [InlineData(20, 20L, true)]
+    [InlineData(30, null, true)]
+    [InlineData(10, 20L, false)]
+    [InlineData(10, null, false)]
+    public async Task DisposeAsync_TellsWhetherAllWasRead(int read, long? length, bool isWhole)
     {
-        var body = New(_source, null);
-        Assert.False(_owner.IsDisposed);
+        var body = New(new MemoryStream(new byte[20]), length);
+        for (var at = 0; at < read; at += 10) _ = await body.ReadAsync(new byte[10]);
+        Assert.Null(_owner.WasWhole);
 
         await body.DisposeAsync();
 
-        Assert.True(_owner.IsDisposed);
+        Assert.Equal(isWhole, _owner.WasWhole);
     }
 
     [Fact]
@@ -139,7 +144,7 @@ public sealed class BodyStreamTests : IDisposable
     public void Dispose() => _source.Dispose();
 
     private BodyStream New(Stream source, long? length) =>
-        new(source, _owner, length, "docker.io", TimeSpan.FromSeconds(15), _counters, _clock);
+        new(source, _owner.Close, length, "docker.io", TimeSpan.FromSeconds(15), _counters, _clock);
 
     private static byte[] Gzip(byte[] content)
     {
@@ -148,10 +153,11 @@ public sealed class BodyStreamTests : IDisposable
         return packed.ToArray();
     }
 
-    private sealed class Owner : IDisposable
+    private sealed class Owner
     {
-        public bool IsDisposed { get; private set; }
-        public void Dispose() => IsDisposed = true;
+        public bool? WasWhole { get; private set; }
+
+        public void Close(bool isWhole) => WasWhole = isWhole;
     }
 
     private sealed class SlowStream : ForwardStream
