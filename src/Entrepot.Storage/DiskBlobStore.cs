@@ -70,27 +70,15 @@ public sealed class DiskBlobStore : IBlobStore
     /// <inheritdoc/>
     public ValueTask<IPartialBlob> CreateAsync(Digest digest, FillMode fill, CancellationToken cancel)
     {
-        lock (_space.NameOf(digest))
+        var (path, left) = Claim(digest);
+        try
         {
-            // Each writer has a file and a name of its own, also beside another one of the same blob: none can publish or remove what is not its own.
-            var first = _root.PartialPath(digest);
-            var path = first;
-            var size = 0L;
-            var isMine = _taken.TryAdd(path, true);
-            var wakes = isMine && _space.TryWake(digest, out size);
-
-            // What is leaving has the first name until its file is gone. Only what did not wake can be.
-            if (isMine && !wakes && _space.IsLeaving(digest)) isMine = !_taken.TryRemove(path, out _);
-            for (var other = 2; !isMine; other++) isMine = _taken.TryAdd(path = $"{first}.{other}", true);
-            try
-            {
-                return new(wakes ? GoOn(digest, fill, path, size) : Begin(digest, fill, path));
-            }
-            catch
-            {
-                _taken.TryRemove(path, out _);
-                throw;
-            }
+            return new(left is { } size ? GoOn(digest, fill, path, size) : Begin(digest, fill, path));
+        }
+        catch
+        {
+            _taken.TryRemove(path, out _);
+            throw;
         }
     }
 
@@ -185,6 +173,24 @@ public sealed class DiskBlobStore : IBlobStore
         }
 
         Forget(partial);
+    }
+
+    // Each writer has a file and a name of its own, also beside another one of the same blob: none can publish or remove what is not its own.
+    private (string Path, long? Left) Claim(Digest digest)
+    {
+        var first = _root.PartialPath(digest);
+        var path = first;
+        var size = 0L;
+        lock (_space.NameOf(digest))
+        {
+            var isMine = _taken.TryAdd(path, true);
+            var wakes = isMine && _space.TryWake(digest, out size);
+
+            // What is leaving has the first name until its file is gone. Only what did not wake can be.
+            if (isMine && !wakes && _space.IsLeaving(digest)) isMine = !_taken.TryRemove(path, out _);
+            for (var other = 2; !isMine; other++) isMine = _taken.TryAdd(path = $"{first}.{other}", true);
+            return (path, wakes ? size : null);
+        }
     }
 
     private DiskPartial GoOn(Digest digest, FillMode fill, string path, long size)

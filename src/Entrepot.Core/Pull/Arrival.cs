@@ -11,6 +11,7 @@ internal sealed class Arrival(FetchRules rules, RangeRequest? first, TimeProvide
     private readonly Pace _pace = new(clock);
     private long _waits;   // counts waits, to tell who has waited longest
     private bool _hasBegun;
+    private bool _isShared;
 
     /// <summary>Bytes of the whole; <see langword="null"/> until that is known.</summary>
     public long? Size { get; set; }
@@ -72,7 +73,7 @@ internal sealed class Arrival(FetchRules rules, RangeRequest? first, TimeProvide
         if (!_hasBegun && waiting.Count == 0 && first is { } wanted && wanted.TryResolve(size, out var span)) waiting.Add(span);
         var near = _followers.Count > 0 ? _followers.Min(one => one.Offset) : 0;
         var claims = _runs.ConvertAll(run => new ByteSpan(run.Position, Math.Min(run.End, size)));
-        var view = new FetchView(size, Arrived, claims, waiting, near, mostRuns, stripe, fill);
+        var view = new FetchView(size, Arrived, claims, waiting, near, mostRuns, stripe, _isShared, fill);
         if (FetchPlan.Next(view) is not { } next)
         {
             if (_runs.Count >= mostRuns) MakePlace(waiting.Count(reader => !FetchPlan.IsComing(view, reader.From)), size);
@@ -81,6 +82,24 @@ internal sealed class Arrival(FetchRules rules, RangeRequest? first, TimeProvide
 
         foreach (var run in _runs.Where(run => run.Position < next.Span.From && next.Span.From < run.End)) run.End = next.Span.From;
         return Begin(next.Span, next.IsWaitedFor);
+    }
+
+    /// <summary>From here on several runs fill it: what those that are active have claimed far ahead is for others to bring.</summary>
+    public bool Share(long stripe)
+    {
+        foreach (var run in _runs) run.End = Math.Min(run.End, run.Position + Math.Max(stripe, FetchPlan.LeastStripe));
+        return _isShared = true;
+    }
+
+    /// <summary>A run brings nothing: whose claims were cut go on as far as they asked, up to what is there or is another one's.</summary>
+    public void GiveBack()
+    {
+        foreach (var run in _runs.Where(run => run.End > run.Position))
+        {
+            var others = _runs.Where(other => other.Position > run.Position && other.End > other.Position).Select(other => other.Position);
+            var free = others.Append(run.Asked).Min();
+            run.End = Math.Max(run.End, Arrived.FirstGap(run.Position, free)?.To ?? free);
+        }
     }
 
     /// <summary>Begins a run.</summary>

@@ -42,8 +42,10 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
             switch (follow.Kind)
             {
                 case FollowKind.Following:
-                    if (follow.IsThere && !follow.Blob!.HoldTail) source = PullSource.Hit;   // nobody has to fetch it
-                    return await FollowAsync(reference, range, upstream, fetch, follow.Blob!, source, cancel);
+                    var blob = follow.Blob!;
+                    var isThere = started ? fetch.HadLeft(new ByteSpan(blob.From, blob.To)) : follow.IsThere;
+                    if (isThere && !blob.HoldTail) source = PullSource.Hit;   // nobody has to fetch it
+                    return await FollowAsync(reference, range, upstream, fetch, blob, source, cancel);
                 case FollowKind.StoreFailed:
                     return await PassAsync(reference, range, null, upstream, cancel);
                 case FollowKind.Failed when started || follow.Error!.IsOutage || IsSameRepository(fetch.Leader, reference):

@@ -7,8 +7,7 @@ namespace Entrepot.Pull;
 /// <remarks>
 /// <para>Safe for concurrent use. All state, that of its runs and followers too, is under one lock that is never held across a wait; each change wakes all
 /// who wait. Only its <see cref="FetchFill"/> begins and ends runs and ends the fetch; each run alone adds to what has arrived in its claim.</para>
-/// <para>The end of a blob and the failure of its fetch are different states: a follower that runs out of bytes of a failed fetch gets the
-/// failure, never a short blob.</para>
+/// <para>A follower that runs out of bytes of a failed fetch gets the failure, never a short blob.</para>
 /// <para>When the upstream's bytes turn out to have changed, a new <em>generation</em> begins, with a partial blob of its own. Followers that have read
 /// past the first difference are failed; the others go on in the new one, whose bytes before the difference are the same.</para>
 /// </remarks>
@@ -29,6 +28,7 @@ public sealed class Fetch
     private bool _comparing;                                    // one run compares all, and no other may begin
     private bool _confirmed;                                    // the upstream has answered, so what is there is not all there will be
     private Relay? _relay;
+    private Extents _left = new();                              // what an earlier fetch has left
     private int _asking;                                        // those who wait to follow
     private bool _wasAsked;
     private bool _running = true;                               // the fill has not left yet
@@ -70,6 +70,9 @@ public sealed class Fetch
 
     /// <summary>How it is to be filled.</summary>
     public FetchRules Rules { get; }
+
+    /// <summary>Whether bytes were there before the upstream was asked for anything.</summary>
+    internal bool HadLeft(ByteSpan span) { lock (_gate) return _left.Covers(span); }
 
     /// <summary>Whether all of it has arrived.</summary>
     internal bool IsComplete { get { lock (_gate) return _arrival.Arrived.Total == _arrival.Size; } }
@@ -121,8 +124,8 @@ public sealed class Fetch
                 follower.Offset = offset;
 
                 // What has arrived is as good as before, unless it is all there is: then that is what failed.
-                if (_phase is Phase.Failed && (_arrival.Arrived.Total == _arrival.Size || ReadableLocked(follower) is null)) throw new FetchFailedException(_error!);
-                if (ReadableLocked(follower) is { } end)
+                var isWrong = _phase is Phase.Failed && _arrival.Arrived.Total == _arrival.Size;
+                if (!isWrong && ReadableLocked(follower) is { } end)
                 {
                     follower.WaitsSince = 0;
                     var current = _generations.Count - 1;
@@ -131,6 +134,7 @@ public sealed class Fetch
                     return (end, _generations[current].OpenReader(follower.Size));
                 }
 
+                if (_phase is Phase.Failed) throw new FetchFailedException(_error!);
                 if (_arrival.Waits(follower)) AskLocked();
                 moved = _moved.Next;
             }
@@ -174,6 +178,7 @@ public sealed class Fetch
             if (partial.Left is not { } left) return;
             _arrival.Size = left.Size;
             foreach (var span in left.Written.Spans) _arrival.Arrived.Add(span);
+            _left = new Extents(left.Written);
         }
 
         _moved.Raise();
@@ -187,8 +192,7 @@ public sealed class Fetch
         {
             if (_wasAsked && _asking == 0) partial.Abandon();
             Debug.Assert(_arrival.Size is null && _generations.Count <= 1);
-            var begun = _generations.FirstOrDefault();
-            _passing = true;
+            (_passing, var begun) = (true, _generations.FirstOrDefault());
             _generations.Clear();
             _generations.Add(partial);
             return begun;
@@ -222,17 +226,14 @@ public sealed class Fetch
         }
     }
 
+    /// <summary>From here on several runs fill it, and those that are active go on for a stripe; not while one compares all.</summary>
+    internal bool TryShare(long stripe) { lock (_gate) return !_comparing && _arrival.Share(stripe); }
+
     /// <summary>Begins a run that no plan is needed for: the first one, and one that compares all.</summary>
-    internal Run Begin(long from, long? to)
-    {
-        lock (_gate) return _arrival.Begin(new ByteSpan(from, to ?? long.MaxValue), isWanted: true);
-    }
+    internal Run Begin(long from, long? to) { lock (_gate) return _arrival.Begin(new ByteSpan(from, to ?? long.MaxValue), isWanted: true); }
 
     /// <summary>How many of the bytes that a run brings next are its to keep. Others are another one's, or behind the end.</summary>
-    internal int Claim(Run run, int count)
-    {
-        lock (_gate) return _arrival.Claim(run, count);
-    }
+    internal int Claim(Run run, int count) { lock (_gate) return _arrival.Claim(run, count); }
 
     /// <summary>The upstream sends a blob as a whole only: one run at a time, and one that begins now gets all that follows.</summary>
     internal void HasNoRanges(Run run)
@@ -241,8 +242,14 @@ public sealed class Fetch
         {
             _oneRun = true;
             if (run.From == 0 && _arrival is { Runs: 1, Arrived.Total: 0 }) run.End = long.MaxValue;
+            if (_arrival.Runs == 1) return;
+            run.End = run.Position;
+            _arrival.GiveBack();
         }
     }
+
+    /// <summary>A run brings nothing: those whose claims it cut go on.</summary>
+    internal void GiveBack() { lock (_gate) _arrival.GiveBack(); }
 
     /// <summary>Bytes of a run are there, and it goes on behind them.</summary>
     internal void Add(Run run, int count)
@@ -257,16 +264,13 @@ public sealed class Fetch
         lock (_gate)
         {
             _arrival.End(run);
-            if (_arrival.Runs == 0) _comparing = false;
+            _comparing &= _arrival.Runs > 0;
             AskLocked();
         }
     }
 
     /// <summary>Ends when there may be something to decide: somebody waits for what no run brings, a run has ended, the last follower has left.</summary>
-    internal Task AskedAsync()
-    {
-        lock (_gate) return Interlocked.Exchange(ref _isAsked, false) ? Task.CompletedTask : _asked.Next;
-    }
+    internal Task AskedAsync() { lock (_gate) return Interlocked.Exchange(ref _isAsked, false) ? Task.CompletedTask : _asked.Next; }
 
     /// <summary>From here on one run compares all from the start; nobody reads on before his bytes are confirmed.</summary>
     /// <returns><see langword="false"/>, with nothing changed, if that run is not the only one.</returns>
@@ -303,9 +307,8 @@ public sealed class Fetch
     {
         lock (_gate)
         {
-            if (_arrival.Followers > 0 || _asking > 0) return false;
-            _phase = Phase.Resting;
-            return true;
+            if (_arrival.Followers == 0 && _asking == 0) _phase = Phase.Resting;
+            return _phase is Phase.Resting;
         }
     }
 

@@ -29,6 +29,9 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     private readonly Dictionary<Task<RunEnd>, ActiveRun> _active = [];
     private readonly FetchTarget _target = new(fetch, store);
     private Task? _pause;
+    private Task? _look;            // when the one run is looked at
+    private (long At, long Arrived)? _seen;   // when it was first
+    private bool _isShared;
     private int _mostRuns = fetch.Rules.ParallelRuns;
     private long _stripe = FetchPlan.FirstStripe;
     private int _futile;
@@ -105,7 +108,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     // Returns null when all bytes are there and right, or when nobody wants more of them.
     private async Task<RegistryError?> FillAsync(CancellationToken cancel)
     {
-        if (fetch.Size is null && fetch.First is { First: null } && await LearnSizeAsync(cancel) is { } unknown) return unknown;
+        if (fetch.Size is null && IsSizeFirst && await LearnSizeAsync(cancel) is { } unknown) return unknown;
         while (true)
         {
             if (fetch.IsComplete && _active.Count == 0)
@@ -123,8 +126,10 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
             BeginRuns(cancel);
             if (_active.Count == 0 && _pause is null && !await LingerAsync(asked, cancel)) return null;
 
-            await Task.WhenAny([.. _active.Keys, asked, .. _pause is null ? Array.Empty<Task>() : [_pause]]);
+            LookLater(cancel);
+            await Task.WhenAny([.. _active.Keys, asked, .. OrNone(_pause), .. OrNone(_look)]).WaitAsync(cancel);
             if (_pause is { IsCompleted: true }) _pause = null;
+            if (_look is { IsCompleted: true }) LookNow();
             cancel.ThrowIfCancellationRequested();
             foreach (var (task, one) in _active.Where(run => run.Key.IsCompleted).ToList())
             {
@@ -133,6 +138,9 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
             }
         }
     }
+
+    // The last bytes are to be asked for by their place; and what may lie behind the end is not asked for with all of the blob where only what is read is kept.
+    private bool IsSizeFirst => fetch.First is { First: null } || (fetch.Rules.Fill is FillMode.Touched && fetch.First is { First: > 0 });
 
     private RegistryError WrongBytes() => RegistryError.BadGateway($"the bytes received are not those of {fetch.Leader.Digest}");
 
@@ -162,6 +170,29 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         }
 
         while (fetch.BeginNext(_mostRuns, _stripe) is { } run) Begin(run, compares: false, cancel);
+    }
+
+    private static Task[] OrNone(Task? task) => task is null ? [] : [task];
+
+    // One run fills a blob, as plainly as a client would ask for it, unless that turns out to be slow.
+    private void LookLater(CancellationToken cancel)
+    {
+        if (_isShared || _look is not null || _mostRuns == 1 || fetch.IsPassing || fetch.Rules.Fill is FillMode.Touched) return;
+        if (fetch.Size >= FetchPlan.ParallelFrom) _look = Task.Delay(FetchPlan.Look, clock, cancel);
+    }
+
+    private void LookNow()
+    {
+        _look = null;
+        var (now, arrived) = (clock.GetTimestamp(), fetch.Arrived);
+        if (_seen is { } seen && clock.GetElapsedTime(seen.At, now) is var time && FetchPlan.IsSlow(fetch.Size!.Value - arrived, arrived - seen.Arrived, time))
+        {
+            _stripe = FetchPlan.StripeOf(arrived - seen.Arrived, time);
+            _isShared = fetch.TryShare(_stripe);
+        }
+
+        // The first bytes come late, and say nothing about how fast the others come.
+        if (_active.Values.Any(one => one.Run.Position > one.Run.From)) _seen ??= (now, arrived);
     }
 
     private void Begin(Run run, bool compares, CancellationToken cancel)
@@ -197,6 +228,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
                 return null;
             case RunOutcome.Refused when _active.Count > 0:
                 _mostRuns = _active.Count;   // it takes no more of them, and those that it took go on
+                fetch.GiveBack();
                 return null;
             case RunOutcome.Refused when !end.Error!.IsOutage || !fetch.IsConfirmed:
                 return end.Error;

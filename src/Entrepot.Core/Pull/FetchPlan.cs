@@ -20,8 +20,14 @@ public static class FetchPlan
     /// <summary>Bytes from which on a blob is filled by several runs: below that, the round trips of more requests cost what they bring.</summary>
     public const long ParallelFrom = 32_000_000;
 
-    /// <summary>What the first run asks for where several runs are allowed: all of a blob that is not worth more of them.</summary>
+    /// <summary>What the first run asks for where a part is wanted and several runs are allowed: readers of parts come in numbers.</summary>
     public const long FirstStripe = 32 << 20;
+
+    /// <summary>Bytes a second of a run from which on more of them bring nothing: it is not its connection then that holds it back.</summary>
+    public const long FastEnough = 100_000_000;
+
+    /// <summary>How long a run is looked at before others are begun beside it, and again until they are.</summary>
+    public static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
 
     /// <summary>The least that one of several runs is asked for, in bytes.</summary>
     public const long LeastStripe = 4 << 20;
@@ -42,13 +48,21 @@ public static class FetchPlan
     private const long MostOffset = 1L << 60;
 
     /// <summary>Where a response that has all bytes has to stop until the whole is verified.</summary>
-    public static long HoldFrom(long size) => Math.Max(0, size - HeldTail);
+    /// <remarks>Of a small blob a half: its first bytes go on as they come, too.</remarks>
+    public static long HoldFrom(long size) => size - Math.Min(HeldTail, (size + 1) / 2);
 
     /// <summary>What one of several runs is asked for, by what a run has brought: about a second's worth.</summary>
     /// <param name="bytes">Bytes that it brought.</param>
     /// <param name="time">The time that took.</param>
     public static long StripeOf(long bytes, TimeSpan time) =>
         time <= TimeSpan.Zero ? MostStripe : (long)Math.Clamp(bytes / time.TotalSeconds, LeastStripe, MostStripe);
+
+    /// <summary>Whether a blob is worth several runs: the one that it has would take long for what is left, and is not fast.</summary>
+    /// <param name="left">Bytes that are left.</param>
+    /// <param name="bytes">Bytes that the run brought lately.</param>
+    /// <param name="time">The time that took.</param>
+    public static bool IsSlow(long left, long bytes, TimeSpan time) =>
+        bytes < FastEnough * time.TotalSeconds && left * time.TotalSeconds > bytes;
 
     /// <summary>What the first run of a blob of unknown size asks for.</summary>
     /// <param name="first">What the first reader wants; <see langword="null"/> for all of it.</param>
@@ -64,7 +78,7 @@ public static class FetchPlan
             return (from / Piece * Piece, (to + Piece - 1) / Piece * Piece);
         }
 
-        return (from, mostRuns > 1 ? from + FirstStripe : null);
+        return (from, mostRuns > 1 && (first is not null || fill is FillMode.Touched) ? from + FirstStripe : null);
     }
 
     /// <summary>Where the next run begins and how much it is asked for.</summary>
@@ -81,8 +95,7 @@ public static class FetchPlan
         if (waiting.Count > 0) return new NextRun(WaitedFor(view, claimed, waiting), IsWaitedFor: true);
         if (view.Fill is FillMode.Touched) return null;
 
-        // Below that size one run fills it, and others run only where somebody waits.
-        if (view.Size < ParallelFrom && view.Runs.Count > 0) return null;
+        if (!view.IsShared && view.Runs.Count > 0) return null;
         if ((claimed.FirstGap(view.Near, view.Size) ?? claimed.FirstGap(0, view.Size)) is not { } gap) return null;
         return new NextRun(gap with { To = Math.Min(gap.To, gap.From + Stripe(view, claimed)) }, IsWaitedFor: false);
     }
@@ -143,9 +156,9 @@ public static class FetchPlan
 
     // Shares that get smaller towards the end, so that all runs end at about the same time.
     private static long Stripe(FetchView view, Extents claimed) =>
-        view.MostRuns == 1 || view.Size < ParallelFrom
-            ? view.Size
-            : Math.Clamp((view.Size - claimed.Total) / (2 * view.MostRuns), LeastStripe, view.Stripe);
+        view.MostRuns == 1 || view.Size < ParallelFrom ? view.Size
+        : !view.IsShared ? MostStripe
+        : Math.Clamp((view.Size - claimed.Total) / (2 * view.MostRuns), LeastStripe, view.Stripe);
 }
 
 /// <summary>What a fetch knows when it decides about its next run. Immutable, valid as long as what it points to is not changed.</summary>
@@ -156,9 +169,11 @@ public static class FetchPlan
 /// <param name="Near">Where the foremost reader is: the rest is filled from there on.</param>
 /// <param name="MostRuns">Most runs at once; at least 1.</param>
 /// <param name="Stripe">Most that one of several runs is asked for, in bytes.</param>
+/// <param name="IsShared">Whether several runs fill it; otherwise one does, and others run only where somebody waits.</param>
 /// <param name="Fill">Whether all of it is wanted, or only what is waited for.</param>
 public sealed record FetchView(
-    long Size, Extents Arrived, IReadOnlyList<ByteSpan> Runs, IReadOnlyList<ByteSpan> Waiting, long Near, int MostRuns, long Stripe, FillMode Fill);
+    long Size, Extents Arrived, IReadOnlyList<ByteSpan> Runs, IReadOnlyList<ByteSpan> Waiting, long Near, int MostRuns, long Stripe, bool IsShared,
+    FillMode Fill);
 
 /// <summary>A run that is to begin.</summary>
 /// <param name="Span">What it is asked for.</param>

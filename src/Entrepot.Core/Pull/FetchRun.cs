@@ -89,7 +89,7 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
                 if (result.IsCompleted) break;
             }
 
-            isFull = fetch.Claim(run, 1) == 0;
+            isFull = isFull || fetch.Claim(run, 1) == 0;
         }
         finally
         {

@@ -28,6 +28,20 @@ public sealed class TouchedTests : FetchTest
         Assert.False(cache.Store.Has(blob.Digest));
     }
 
+    [Fact]
+    public async Task Range_BehindTheEnd_CostsNoByte()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, Touched);
+        var blob = registry.Content.AddBlob(Size, seed: 9);
+
+        var got = await RangeAsync(cache, blob, Text($"{Size}-"));
+        await cache.IdleAsync();
+
+        Assert.Equal((416, Text($"bytes */{Size}")), (got.Status, got.Header("Content-Range")));
+        Assert.Equal(0, registry.Traffic(blob).Bytes);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -9,11 +9,11 @@ public sealed class ArrivalTests
 {
     private const long Size = 1L << 30;
 
-
     [Fact]
     public void BeginNext_FirstReaderWantsTheEnd_BeginsThereBeforeItWaits()
     {
         var arrival = new Arrival(new FetchRules(), new RangeRequest(null, 1024), TimeProvider.System) { Size = Size };
+        arrival.Share(FetchPlan.MostStripe);
 
         Assert.Equal(Size - 1024, arrival.BeginNext(Size, 4, FetchPlan.MostStripe)!.From);
         Assert.Equal(0, arrival.BeginNext(Size, 4, FetchPlan.MostStripe)!.From);
@@ -23,6 +23,7 @@ public sealed class ArrivalTests
     public async Task BeginNext_AllPlacesAreTakenByFilling_OneRunEndsSoonForWhoWaits()
     {
         var arrival = new Arrival(new FetchRules(), null, TimeProvider.System) { Size = Size };
+        arrival.Share(FetchPlan.MostStripe);
         var runs = Enumerable.Range(0, 4).Select(_ => arrival.BeginNext(Size, 4, FetchPlan.MostStripe)!).ToList();
         foreach (var run in runs.Skip(1)) run.Demand.IsWanted = false;
         var ends = runs.ConvertAll(run => run.End);
@@ -37,6 +38,27 @@ public sealed class ArrivalTests
         Assert.Equal(runs[3].Position + FetchPlan.Farewell, runs[3].End);
         arrival.End(runs[3]);
         Assert.Equal(Size - 10, arrival.BeginNext(Size, 4, FetchPlan.MostStripe)!.From);
+    }
+
+    [Fact]
+    public void GiveBack_AnotherBringsNothing_GoesOnAsFarAsItAskedAndNothingIsThere()
+    {
+        var arrival = new Arrival(new FetchRules(), null, TimeProvider.System) { Size = Size };
+        var plain = arrival.Begin(new ByteSpan(0, long.MaxValue), isWanted: true);
+        arrival.Share(FetchPlan.LeastStripe);
+        var second = arrival.BeginNext(Size, 4, FetchPlan.LeastStripe)!;
+        var third = arrival.BeginNext(Size, 4, FetchPlan.LeastStripe)!;
+        Assert.Equal((FetchPlan.LeastStripe, FetchPlan.LeastStripe), (plain.End, second.From));
+
+        arrival.End(second);
+        arrival.GiveBack();
+        Assert.Equal(third.From, plain.End);
+        Assert.Equal(third.Asked, third.End);
+
+        arrival.Add(third, 10);
+        arrival.End(third);
+        arrival.GiveBack();
+        Assert.Equal(third.From, plain.End);
     }
 
     private sealed class EmptyBlob : Blob

@@ -168,7 +168,7 @@ public sealed class BlobPullTests : IAsyncLifetime
 
         Assert.Equal((PullSource.Joined, true), (far.Source, far.Stored));
         Assert.Equal(large[from..(from + 10)], await ReadAsync(far));
-        Assert.Equal(["GET blob 0-33554432", $"GET blob {from}-"], Upstream.Requests);
+        Assert.Equal(["GET blob 0-", $"GET blob {from}-"], Upstream.Requests);
         body.Give(large.AsMemory(10, from - 10));
         Assert.Equal(large, await ReadAsync(first));
         Assert.Null((await _kit.EndOf(Digest.Of(large))).Error);

@@ -15,8 +15,10 @@ public sealed class FetchPlanTests
     [Theory]
     [InlineData(0, 0)]
     [InlineData(1, 0)]
-    [InlineData(FetchPlan.HeldTail, 0)]
-    [InlineData(FetchPlan.HeldTail + 1, 1)]
+    [InlineData(2, 1)]
+    [InlineData(1000, 500)]
+    [InlineData(2 * FetchPlan.HeldTail, FetchPlan.HeldTail)]
+    [InlineData(2 * FetchPlan.HeldTail + 1, FetchPlan.HeldTail + 1)]
     [InlineData(1 << 30, (1 << 30) - FetchPlan.HeldTail)]
     public void HoldFrom_Size_LeavesTheTail(long size, long from) => Assert.Equal(from, FetchPlan.HoldFrom(size));
 
@@ -43,10 +45,11 @@ public sealed class FetchPlanTests
     }
 
     [Fact]
-    public void First_WholeBlob_AsksForAStripeWhereSeveralRunsMayFollow()
+    public void First_WholeBlob_IsAskedForPlainlyAndAPartByAStripe()
     {
-        Assert.Equal((0, null), FetchPlan.First(null, 1, FillMode.Complete));
-        Assert.Equal((0, FetchPlan.FirstStripe), FetchPlan.First(null, 4, FillMode.Complete));
+        Assert.Equal((0, null), FetchPlan.First(null, 4, FillMode.Complete));
+        Assert.Equal((0, FetchPlan.FirstStripe), FetchPlan.First(null, 4, FillMode.Touched));
+        Assert.Equal((500, null), FetchPlan.First(new RangeRequest(500, 510), 1, FillMode.Complete));
         Assert.Equal((500, 500 + FetchPlan.FirstStripe), FetchPlan.First(new RangeRequest(500, 510), 4, FillMode.Complete));
     }
 
@@ -56,6 +59,24 @@ public sealed class FetchPlanTests
     [InlineData(10 * FetchPlan.Piece, null, 10 * FetchPlan.Piece, 10 * FetchPlan.Piece + FetchPlan.ReadAhead)]
     public void First_Touched_AsksForWholePiecesAndNotFarAhead(long first, long? last, long from, long to) =>
         Assert.Equal((from, to), FetchPlan.First(new RangeRequest(first, last), 4, FillMode.Touched));
+
+    [Theory]
+    [InlineData(300, 2, 100, true)]      // 20 MB/s, and 15 s to go
+    [InlineData(1, 2, 100, false)]       // 20 MB/s, and 50 ms to go
+    [InlineData(1000, 11, 100, false)]   // 110 MB/s
+    [InlineData(1000, 9, 100, true)]     // 90 MB/s
+    [InlineData(90, 9, 100, false)]      // 90 MB/s, and a second to go
+    [InlineData(40, 0, 100, true)]       // it stands
+    public void IsSlow_Run_WhereMoreRunsWouldBringSomething(long left, long bytes, int milliseconds, bool isSlow) =>
+        Assert.Equal(isSlow, FetchPlan.IsSlow(left * Mega, bytes * Mega, TimeSpan.FromMilliseconds(milliseconds)));
+
+    [Fact]
+    public void Next_NotShared_IsFilledByOneRunAndByOthersWhereSomebodyWaits()
+    {
+        Assert.Equal(new NextRun(new ByteSpan(0, FetchPlan.MostStripe), false), FetchPlan.Next(View() with { IsShared = false }));
+        Assert.Null(FetchPlan.Next(View(runs: [new(0, Mega)]) with { IsShared = false }));
+        Assert.Equal(500 * Mega, FetchPlan.Next(View(runs: [new(0, Size)], waiting: [new(500 * Mega, Size)]) with { IsShared = false })!.Value.Span.From);
+    }
 
     [Fact]
     public void Next_ReaderWaitsFarFromAllRuns_GetsARunWhereItWaits()
@@ -80,7 +101,7 @@ public sealed class FetchPlanTests
         const long small = FetchPlan.ParallelFrom - 1;
 
         Assert.Equal(new NextRun(new ByteSpan(0, small), false), FetchPlan.Next(View(size: small)));
-        Assert.Null(FetchPlan.Next(View(size: small, runs: [new(0, small / 2)])));
+        Assert.Null(FetchPlan.Next(View(size: small, runs: [new(0, small / 2)]) with { IsShared = false }));
         Assert.Equal(small - 10, FetchPlan.Next(View(size: small, runs: [new(0, small)], waiting: [new(small - 10, small)]))!.Value.Span.From);
     }
 
@@ -144,5 +165,5 @@ public sealed class FetchPlanTests
 
     private static FetchView View(
         long size = Size, IReadOnlyList<ByteSpan>? runs = null, IReadOnlyList<ByteSpan>? waiting = null, long near = 0, int most = 4, FillMode fill = FillMode.Complete) =>
-        new(size, new Extents(), runs ?? [], waiting ?? [], near, most, FetchPlan.MostStripe, fill);
+        new(size, new Extents(), runs ?? [], waiting ?? [], near, most, FetchPlan.MostStripe, IsShared: true, fill);
 }

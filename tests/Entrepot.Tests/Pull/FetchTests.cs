@@ -214,14 +214,30 @@ public sealed class FetchTests : IAsyncLifetime
         kit.Upstream.ThenBody(content.Length).Give(content).End();
         var blob = await kit.FollowAsync(Digest.Of(content));
         await blob.ReadAsync(0, content.Length - Tail);
-        var fetch = kit.Fetches.Find(Digest.Of(content))!;
-        while (fetch.Arrived < content.Length) await Task.Yield();
+
+        // A part does not wait for verification.
+        await using var rest = (await kit.Fetches.Find(Digest.Of(content))!.FollowAsync(new RangeRequest(1, null), default).Soon()).Blob!;
+        await rest.ReadAsync(1, content.Length - 1);
 
         await kit.Fetches.DisposeAsync().Soon();
         await blob.DisposeAsync();
+        await rest.DisposeAsync();
 
         Assert.Equal(content.Length, kit.Store.Resting[Digest.Of(content)].State.Written.Total);
         Assert.Equal(0, kit.Store.Partials);
+    }
+
+    [Fact]
+    public async Task DisposeAsync_AReaderOfAPartStands_Ends()
+    {
+        var kit = new PullKit();
+        var content = Waiting.Bytes(3 * Tail);
+        kit.Upstream.Fetching = new FetchRules { ParallelRuns = 1, Fill = FillMode.Touched };
+        kit.Upstream.ThenBody(content.Length).Give(content).End();
+        await using var blob = await kit.FollowAsync(Digest.Of(content), new RangeRequest(0, 9));
+        await blob.ReadAsync(0, 10);
+
+        await kit.Fetches.DisposeAsync().Soon();
     }
 
     [Fact]
