@@ -27,7 +27,8 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         }
         catch (Exception) when (exchange.ClientLeft)
         {
-            Log.ClientLeft(log, exchange.Request.Path, exchange.Sent);
+            if (exchange.IsTooSlow) Log.ClientTooSlow(log, exchange.Request.Path, exchange.Sent);
+            else Log.ClientLeft(log, exchange.Request.Path, exchange.Sent);
         }
         catch (Exception ending) when (ending is OperationCanceledException or ObjectDisposedException)
         {
