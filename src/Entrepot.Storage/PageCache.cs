@@ -12,7 +12,7 @@ internal static partial class PageCache
     private const int Interrupted = 4;     // EINTR
 
     // The system reads ahead by more than that, and evicts by about as much: what lies between two probes is in memory if they are.
-    private const int ProbeStep = 64 << 10;
+    private const int ProbeStep = 128 << 10;
 
     private static readonly bool IsThere = OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc", typeof(PageCache).Assembly, null, out var libc)
         && NativeLibrary.TryGetExport(libc, "preadv2", out _);

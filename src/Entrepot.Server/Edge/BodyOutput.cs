@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using Entrepot.Oci;
 using Entrepot.Pull;
@@ -24,6 +25,7 @@ internal sealed class BodyOutput(HttpContext context, Action began)
     private const int CopiedBytes = 128 << 10;
 
     private SocketOutput? _files;
+    private int _unsent;     // bytes that wait for others
     private bool _isKnown;   // whether there is such an output
 
     /// <summary>Bytes of the body that the connection has taken: all that the client got, if it stayed to the end.</summary>
@@ -57,6 +59,13 @@ internal sealed class BodyOutput(HttpContext context, Action began)
 
     /// <summary>Sends what has been written, and the headers.</summary>
     public async ValueTask FlushAsync(CancellationToken cancel) => GoOn(await Writer.FlushAsync(cancel));
+
+    /// <summary>Writes a few bytes, which go with those that follow.</summary>
+    public void Write(ReadOnlySpan<byte> bytes)
+    {
+        Writer.Write(bytes);
+        _unsent += bytes.Length;
+    }
 
     /// <summary>Writes bytes that are at hand, in pieces, so that of a client that leaves it is known how much it got.</summary>
     public async Task WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel)
@@ -131,5 +140,6 @@ internal sealed class BodyOutput(HttpContext context, Action began)
     {
         TakesNoMore = flushed.IsCompleted;
         if (TakesNoMore) throw new OperationCanceledException("the client has gone");
+        (Sent, _unsent) = (Sent + _unsent, 0);
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
 using Entrepot.Oci;
 using Entrepot.Pull;
@@ -152,6 +153,33 @@ internal sealed class Exchange
         if (blob.StoredAt is null) await _body.FlushAsync(Aborted);
         await _body.WriteAsync(blob, span, Aborted);
         Began();   // also where there was nothing to send
+    }
+
+    /// <summary>Answers with several parts of a blob, following them as they arrive (multipart/byteranges: RFC 9110, section 14.6).</summary>
+    /// <param name="content">What the first range asked for.</param>
+    /// <param name="spans">The parts, in the order in which they are sent; more than one.</param>
+    /// <param name="open">Opens a part of a blob that is still arriving, which is read from one place on; disposed here.</param>
+    public async Task WriteAsync(BlobContent content, IReadOnlyList<ByteSpan> spans, Func<ByteSpan, Task<BlobContent>> open)
+    {
+        var boundary = Guid.NewGuid().ToString("N");
+        var heads = spans.Select((span, index) => Encoding.ASCII.GetBytes(
+            $"{(index > 0 ? "\r\n" : "")}--{boundary}\r\nContent-Type: {MediaTypes.Bytes}\r\nContent-Range: bytes {span.From}-{span.To - 1}/{content.Size}\r\n\r\n")).ToList();
+        var tail = Encoding.ASCII.GetBytes($"\r\n--{boundary}--\r\n");
+        var response = _context.Response;
+        response.StatusCode = StatusCodes.Status206PartialContent;
+        response.ContentType = $"multipart/byteranges; boundary={boundary}";
+        response.ContentLength = heads.Sum(head => head.Length) + spans.Sum(span => span.Length) + tail.Length;
+
+        var first = content.Blob!;
+        await response.StartAsync(Aborted);
+        for (var index = 0; index < spans.Count; index++)
+        {
+            await using var part = first.StoredAt is null && (index > 0 || content.Span != spans[0]) ? await open(spans[index]) : null;
+            _body.Write(heads[index]);
+            await _body.WriteAsync(part?.Blob ?? first, spans[index], Aborted);
+        }
+
+        await _body.WriteAsync(tail, Aborted);
     }
 
     /// <summary>Ends the connection in a way that no client takes for the end of a body.</summary>
