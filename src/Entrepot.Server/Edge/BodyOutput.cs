@@ -38,7 +38,7 @@ internal sealed class BodyOutput(HttpContext context, Action began)
     public bool HasFault { get; private set; }
 
     /// <summary>Whether the client was given up, because it reads too slowly.</summary>
-    public bool IsTooSlow => TakesNoMore && Files?.IsTooSlow == true;
+    public bool IsTooSlow => _files?.IsTooSlow == true;
 
     private PipeWriter Writer => context.Response.BodyWriter;
 
@@ -113,8 +113,20 @@ internal sealed class BodyOutput(HttpContext context, Action began)
         files.Take(file.Handle, position, count);
         _ = Writer.GetMemory();
         Writer.Advance(count);
-        var flushed = await Writer.FlushAsync(cancel);
-        Sent += files.FileBytesSent;
+        var flushed = default(FlushResult);
+        try
+        {
+            flushed = await Writer.FlushAsync(cancel);
+        }
+        catch (OperationCanceledException) when (files.Fault is not null)
+        {
+            // The connection was aborted for the file's sake, and the request with it.
+        }
+        finally
+        {
+            Sent += files.FileBytesSent;
+        }
+
         if (files.Fault is not { } fault)
         {
             GoOn(flushed);

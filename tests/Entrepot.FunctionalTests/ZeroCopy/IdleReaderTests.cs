@@ -13,7 +13,8 @@ public sealed class IdleReaderTests : ZeroCopyTest
         using var neighbour = await RawClient.ConnectAsync(Cache.Url);
 
         await Appliance.UntilAsync(
-            () => Task.FromResult(Lines.All.Any(line => line.Contains("limits.minRate", StringComparison.Ordinal))), () => "it is not ended");
+            () => Task.FromResult(Lines.All.Any(line => line.Contains("limits.minRate", StringComparison.Ordinal))),
+            () => $"it is not ended; the log says {string.Join('\n', Lines.All)}");
 
         IsBrokenOff(await client.ReadRestAsync());
         await WorksAsync(neighbour);

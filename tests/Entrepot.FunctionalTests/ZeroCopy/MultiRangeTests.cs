@@ -35,7 +35,7 @@ public sealed partial class MultiRangeTests : ZeroCopyTest
     [InlineData("bytes=0-9,5000000-5000009,9000000-9099999", FillMode.Complete)]
     [InlineData("bytes=0-9,5000000-5000009,9000000-9099999", FillMode.Touched)]
     [InlineData("bytes=-100000,4000000-4000099,-7", FillMode.Complete)]
-    [InlineData("bytes=20000000-,3-5,100-200000", FillMode.Touched)]
+    [InlineData("bytes=3-5,100-200000,20000000-", FillMode.Touched)]
     public async Task Get_SeveralRangesOfAnUnknownBlob_AreFetched(string range, FillMode fill)
     {
         Cache.ReloadUpstream(upstream => upstream with { Fetching = upstream.Fetching with { Fill = fill } });
