@@ -6,6 +6,7 @@ using Entrepot.Server.Admin;
 using Entrepot.Server.Edge;
 using Entrepot.Server.Options;
 using Entrepot.Server.Telemetry;
+using Entrepot.Server.ZeroCopy;
 using Entrepot.Storage;
 using Entrepot.Upstream;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -15,19 +16,6 @@ using Serilog;
 using Log = Entrepot.Server.Telemetry.Log;
 
 namespace Entrepot.Server;
-
-/// <summary>What the host is given from outside: the clock, the patience, the log.</summary>
-public sealed record HostParts
-{
-    /// <summary>The time.</summary>
-    public TimeProvider Clock { get; init; } = TimeProvider.System;
-
-    /// <summary>How long upstreams are waited for.</summary>
-    public UpstreamTimes Times { get; init; } = new();
-
-    /// <summary>Where log lines go.</summary>
-    public Serilog.ILogger Log { get; init; } = Serilog.Core.Logger.None;
-}
 
 /// <summary>How full the store is.</summary>
 /// <param name="Root">The directory, absolute.</param>
@@ -72,6 +60,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly RegistryEndpoint _registry;
     private readonly RecentFaults _faults;
     private readonly Probes _probes = new();
+    private readonly ZeroCopyOutput _output;
     private readonly WebApplication _registryWeb;
     private readonly WebApplication _adminWeb;
     private readonly AdminApi _api;
@@ -91,7 +80,8 @@ public sealed class EntrepotHost : IAsyncDisposable
         (_options, _root) = (options, root);
         _faults = new RecentFaults(parts.Clock);
         _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
-        _registryWeb = BuildWeb(options.Listen, options, parts);
+        _output = new ZeroCopyOutput(options.MinRate, parts.Clock, parts.Calls);
+        _registryWeb = BuildWeb(options.Listen, options, parts, _output);
         _adminWeb = BuildWeb([options.Admin], options, parts);
         _metricsWeb = options.Metrics is { } address ? BuildWeb([address], options, parts) : null;
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
@@ -142,6 +132,9 @@ public sealed class EntrepotHost : IAsyncDisposable
 
     /// <summary>Where metrics and health alone answer, with its real port; <see langword="null"/> if they do not.</summary>
     public Uri? Metrics { get; private set; }
+
+    /// <summary>What was sent of files.</summary>
+    internal ZeroCopyCounts FileBytes => _output.Counts;
 
     /// <summary>How full the store was at start.</summary>
     public StoreUsage Store { get; private set; } = null!;   // set by StartAsync, like Admin
@@ -247,7 +240,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         new(options.Upstreams.Select(one => (one.Name, one.Hosts.AsEnumerable())), options.DefaultUpstream);
 
     // Servers of their own, so that health and metrics can still be asked while the registry's drains.
-    private static WebApplication BuildWeb(IEnumerable<string> addresses, EntrepotOptions options, HostParts parts)
+    private static WebApplication BuildWeb(IEnumerable<string> addresses, EntrepotOptions options, HostParts parts, ZeroCopyOutput? output = null)
     {
         // What is aborted ends with FIN. A reset takes from the client what it has not read yet, and containerd, which asks another host for the
         // rest where a connection ended early, gives up where it was reset. The announced length keeps such an end from passing for clean.
@@ -261,7 +254,14 @@ public sealed class EntrepotHost : IAsyncDisposable
             kestrel.Limits.MaxConcurrentConnections = options.Connections;
             kestrel.Limits.MaxRequestBodySize = 0;   // nothing is pushed here
             kestrel.Limits.MinResponseDataRate = new MinDataRate(options.MinRate, TimeSpan.FromSeconds(5));
-            foreach (var text in addresses) kestrel.Listen(Endpoint(text), listen => listen.Protocols = HttpProtocols.Http1);
+            foreach (var text in addresses)
+            {
+                kestrel.Listen(Endpoint(text), listen =>
+                {
+                    listen.Protocols = HttpProtocols.Http1;
+                    output?.UseFor(listen);
+                });
+            }
         });
         return builder.Build();
     }

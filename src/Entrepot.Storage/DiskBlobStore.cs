@@ -32,6 +32,9 @@ public sealed class DiskBlobStore : IBlobStore
     public DiskBlobStore(StoreRoot root, ICacheIndex index, DiskSpace space, TimeProvider clock, Action<Digest> falseFile) =>
         (_root, _index, _space, _clock, _falseFile) = (root, index, space, clock, falseFile);
 
+    /// <summary>What waits for the disk in place of its readers.</summary>
+    internal ColdReads Cold { get; } = new();
+
     /// <inheritdoc/>
     public bool Contains(Digest digest) => _index.FindBlob(digest) is not null || File.Exists(_root.BlobPath(digest));
 
@@ -48,7 +51,7 @@ public sealed class DiskBlobStore : IBlobStore
         try
         {
             var file = File.OpenHandle(_root.BlobPath(digest));
-            if (RandomAccess.GetLength(file) == record.Size) return new FileBlob(new SharedFile(file), record.Size, record.StoredAt);
+            if (RandomAccess.GetLength(file) == record.Size) return new FileBlob(new SharedFile(file), Cold, record.Size, record.StoredAt);
             var size = RandomAccess.GetLength(file);
             file.Dispose();
             Drop(digest, size);

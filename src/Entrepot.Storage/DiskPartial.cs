@@ -141,7 +141,7 @@ internal sealed class DiskPartial : IPartialBlob
         }
     }
 
-    public Blob OpenReader(long size) => new FileBlob(_file.Share(), size);
+    public Blob OpenReader(long size) => new FileBlob(_file.Share(), _store.Cold, size);
 
     public async ValueTask<bool> VerifyAsync(CancellationToken cancel)
     {

@@ -9,21 +9,29 @@ public readonly record struct RangeRequest(long? First, long? Last)
 {
     private const string Unit = "bytes=";
 
-    /// <summary>Reads a header. Other units, several ranges and malformed text are to be ignored, as the RFC says: <see langword="false"/>.</summary>
+    /// <summary>Reads a header of one range. Other units, several ranges and malformed text are <see langword="false"/>.</summary>
     public static bool TryParse(ReadOnlySpan<char> header, out RangeRequest range)
     {
         range = default;
-        if (!header.StartsWith(Unit, StringComparison.OrdinalIgnoreCase)) return false;
+        return header.StartsWith(Unit, StringComparison.OrdinalIgnoreCase) && TryParseOne(header[Unit.Length..], out range);
+    }
 
-        var text = header[Unit.Length..].Trim(' ');
-        var dash = text.IndexOf('-');
-        if (dash < 0) return false;
-        if (!TryNumber(text[..dash], out var first) || !TryNumber(text[(dash + 1)..], out var last)) return false;
-        if (first is null && last is null) return false;
-        if (first > last) return false;
+    /// <summary>Reads a header of any number of ranges.</summary>
+    /// <returns>The ranges, in their order; none if the header is to be ignored, as the RFC says of other units and malformed text.</returns>
+    public static IReadOnlyList<RangeRequest> ParseAll(ReadOnlySpan<char> header)
+    {
+        if (!header.StartsWith(Unit, StringComparison.OrdinalIgnoreCase)) return [];
 
-        range = new RangeRequest(first, last);
-        return true;
+        var ranges = new List<RangeRequest>();
+        var text = header[Unit.Length..];
+        foreach (var part in text.Split(','))
+        {
+            if (text[part].Trim(" \t").IsEmpty) continue;   // a list may have empty elements
+            if (!TryParseOne(text[part], out var range)) return [];
+            ranges.Add(range);
+        }
+
+        return ranges;
     }
 
     /// <summary>What the range means for a blob of <paramref name="size"/> bytes.</summary>
@@ -35,6 +43,20 @@ public readonly record struct RangeRequest(long? First, long? Last)
             : (Math.Max(0, size - Last!.Value), size);
         span = new ByteSpan(from, to);
         return from < size && from < to;
+    }
+
+    private static bool TryParseOne(ReadOnlySpan<char> text, out RangeRequest range)
+    {
+        range = default;
+        text = text.Trim(" \t");
+        var dash = text.IndexOf('-');
+        if (dash < 0) return false;
+        if (!TryNumber(text[..dash], out var first) || !TryNumber(text[(dash + 1)..], out var last)) return false;
+        if (first is null && last is null) return false;
+        if (first > last) return false;
+
+        range = new RangeRequest(first, last);
+        return true;
     }
 
     // Empty text is null; a number past what a long holds is as good as infinite.

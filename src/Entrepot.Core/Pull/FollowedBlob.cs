@@ -44,6 +44,13 @@ public sealed class FollowedBlob : Blob
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancel)
     {
         if (offset == Size) return 0;
+        var (reader, end) = await ArrivedAsync(offset, cancel);
+        return await reader.ReadAsync(buffer[..(int)Math.Min(buffer.Length, end - offset)], offset, cancel);
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<(Blob At, long End)> ArrivedAsync(long offset, CancellationToken cancel)
+    {
         var (end, reopened) = await _fetch.PastAsync(this, offset, cancel);
         if (reopened is not null)
         {
@@ -51,7 +58,7 @@ public sealed class FollowedBlob : Blob
             _reader = reopened;
         }
 
-        return await _reader.ReadAsync(buffer[..(int)Math.Min(buffer.Length, end - offset)], offset, cancel);
+        return (_reader, end);
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,5 @@
 using System.Buffers;
-using System.IO.Pipelines;
+using System.Text;
 using System.Text.Json;
 using Entrepot.Oci;
 using Entrepot.Pull;
@@ -8,27 +8,36 @@ namespace Entrepot.Server.Edge;
 
 /// <summary>One request and its response: what it turned out to be, and how much of it was really sent.</summary>
 /// <remarks>Used by the one task that handles the request. This is the only file that writes responses of the registry API.</remarks>
-internal sealed class Exchange(HttpContext context, TimeProvider clock)
+internal sealed class Exchange
 {
-    private const int ChunkBytes = 64 << 10;
-
     // What a client is told that is to come back, when nobody said when.
     private static readonly TimeSpan SoonAgain = TimeSpan.FromSeconds(5);
 
     // What is said of content, and not of an error in its place.
     private static readonly string[] OfContent = ["Cache-Status", "Age", "ETag", "Docker-Content-Digest", "Accept-Ranges", "Content-Range"];
 
-    private readonly long _began = clock.GetTimestamp();
-    private bool _takesNoMore;
+    private readonly HttpContext _context;
+    private readonly TimeProvider _clock;
+    private readonly long _began;
+    private readonly BodyOutput _body;
+
+    public Exchange(HttpContext context, TimeProvider clock)
+    {
+        (_context, _clock, _began) = (context, clock, clock.GetTimestamp());
+        _body = new BodyOutput(context, Began);
+    }
 
     /// <summary>The request.</summary>
-    public HttpRequest Request => context.Request;
+    public HttpRequest Request => _context.Request;
 
     /// <summary>Ends when the client goes away.</summary>
-    public CancellationToken Aborted => context.RequestAborted;
+    public CancellationToken Aborted => _context.RequestAborted;
 
     /// <summary>Whether the client has gone away; the connection may have shown it before <see cref="Aborted"/> says it.</summary>
-    public bool ClientLeft => _takesNoMore || Aborted.IsCancellationRequested;
+    public bool ClientLeft => _body.TakesNoMore || (Aborted.IsCancellationRequested && !_body.HasFault);
+
+    /// <summary>Whether the client was given up, because it reads too slowly.</summary>
+    public bool IsTooSlow => _body.IsTooSlow;
 
     /// <summary>What it is about.</summary>
     public TargetKind Kind { get; set; } = TargetKind.Base;
@@ -43,19 +52,19 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     public string? Detail { get; set; }
 
     /// <summary>Bytes of the body that the connection has taken: all that the client got, if it stayed to the end.</summary>
-    public long Sent { get; private set; }
+    public long Sent => _body.Sent;
 
     /// <summary>From the request to the first byte of the body, or to the end of the headers where there is none.</summary>
     public TimeSpan FirstByteAfter { get; private set; } = -TimeSpan.FromTicks(1);
 
     /// <summary>Whether nothing of the response has been sent, so that it can still become another one.</summary>
-    public bool CanChange => !context.Response.HasStarted;
+    public bool CanChange => !_context.Response.HasStarted;
 
     /// <summary>Since the request came.</summary>
-    public TimeSpan Elapsed => clock.GetElapsedTime(_began);
+    public TimeSpan Elapsed => _clock.GetElapsedTime(_began);
 
     /// <summary>The response's status.</summary>
-    public int Status => context.Response.StatusCode;
+    public int Status => _context.Response.StatusCode;
 
     private bool IsHead => HttpMethods.IsHead(Request.Method);
 
@@ -63,7 +72,7 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     public string? Refusal { get; private set; }
 
     /// <summary>Sets a header.</summary>
-    public void Set(string name, string value) => context.Response.Headers[name] = value;
+    public void Set(string name, string value) => _context.Response.Headers[name] = value;
 
     /// <summary>Whether the client says that it has this already (RFC 9110, section 13.1.2).</summary>
     public bool HasAlready(Digest digest) => EntityTags.Match(Request.Headers.IfNoneMatch, digest);
@@ -71,7 +80,7 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     /// <summary>Answers that the client has it already.</summary>
     public void NotModified()
     {
-        context.Response.StatusCode = StatusCodes.Status304NotModified;
+        _context.Response.StatusCode = StatusCodes.Status304NotModified;
         Began();
     }
 
@@ -81,18 +90,10 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     /// <param name="content">The body.</param>
     public async Task WriteAsync(string mediaType, long size, ReadOnlyMemory<byte> content)
     {
-        context.Response.ContentType = mediaType;
-        context.Response.ContentLength = size;
+        _context.Response.ContentType = mediaType;
+        _context.Response.ContentLength = size;
         Began();
-        if (IsHead) return;
-
-        // In pieces, so that of a client that leaves it is known how much it got.
-        while (Sent < content.Length)
-        {
-            var piece = content.Slice((int)Sent, Math.Min(ChunkBytes, content.Length - (int)Sent));
-            GoOn(await context.Response.BodyWriter.WriteAsync(piece, Aborted));
-            Sent += piece.Length;
-        }
+        if (!IsHead) await _body.WriteAsync(content, Aborted);
     }
 
     /// <summary>Answers with JSON.</summary>
@@ -109,8 +110,8 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     public Task WriteErrorAsync(RegistryError error, string? contentRange = null)
     {
         Source = new Pulled<object>(error).Source;
-        foreach (var name in OfContent) context.Response.Headers.Remove(name);
-        context.Response.StatusCode = error.Status;
+        foreach (var name in OfContent) _context.Response.Headers.Remove(name);
+        _context.Response.StatusCode = error.Status;
         Refusal = error.Detail ?? error.Message;
         if (contentRange is not null) Set("Content-Range", contentRange);
         if ((error.RetryAfter ?? (error.Status == StatusCodes.Status503ServiceUnavailable ? SoonAgain : null)) is { } wait)
@@ -133,7 +134,7 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
     /// <summary>Answers with bytes of a blob, following them as they arrive. On any failure the connection is aborted, never ended cleanly.</summary>
     public async Task WriteAsync(BlobContent content, ByteSpan span)
     {
-        var response = context.Response;
+        var response = _context.Response;
         response.ContentType = MediaTypes.Bytes;
         response.ContentLength = span.Length;
         if (content.IsPart)
@@ -149,30 +150,40 @@ internal sealed class Exchange(HttpContext context, TimeProvider clock)
         }
 
         // The headers do not wait for the first bytes.
-        if (blob.StoredAt is null) await response.BodyWriter.FlushAsync(Aborted);
-        for (var position = span.From; position < span.To;)
-        {
-            var chunk = (int)Math.Min(ChunkBytes, span.To - position);
-            var count = await blob.ReadAsync(response.BodyWriter.GetMemory(chunk)[..chunk], position, Aborted);
-            if (count == 0) throw new IOException($"the blob ends at {position} of {content.Size} bytes");
-            response.BodyWriter.Advance(count);
-            if (Sent == 0) Began();
-            GoOn(await response.BodyWriter.FlushAsync(Aborted));
-            position += count;
-            Sent += count;
-        }
-
+        if (blob.StoredAt is null) await _body.FlushAsync(Aborted);
+        await _body.WriteAsync(blob, span, Aborted);
         Began();   // also where there was nothing to send
     }
 
-    /// <summary>Ends the connection in a way that no client takes for the end of a body.</summary>
-    public void Abort() => context.Abort();
-
-    private void GoOn(FlushResult flushed)
+    /// <summary>Answers with several parts of a blob, following them as they arrive (multipart/byteranges: RFC 9110, section 14.6).</summary>
+    /// <param name="content">What the first range asked for.</param>
+    /// <param name="spans">The parts, in the order in which they are sent; more than one.</param>
+    /// <param name="open">Opens a part of a blob that is still arriving, which is read from one place on; disposed here.</param>
+    public async Task WriteAsync(BlobContent content, IReadOnlyList<ByteSpan> spans, Func<ByteSpan, Task<BlobContent>> open)
     {
-        _takesNoMore = flushed.IsCompleted;
-        if (_takesNoMore) throw new OperationCanceledException("the client has gone");
+        var boundary = Guid.NewGuid().ToString("N");
+        var heads = spans.Select((span, index) => Encoding.ASCII.GetBytes(
+            $"{(index > 0 ? "\r\n" : "")}--{boundary}\r\nContent-Type: {MediaTypes.Bytes}\r\nContent-Range: bytes {span.From}-{span.To - 1}/{content.Size}\r\n\r\n")).ToList();
+        var tail = Encoding.ASCII.GetBytes($"\r\n--{boundary}--\r\n");
+        var response = _context.Response;
+        response.StatusCode = StatusCodes.Status206PartialContent;
+        response.ContentType = $"multipart/byteranges; boundary={boundary}";
+        response.ContentLength = heads.Sum(head => head.Length) + spans.Sum(span => span.Length) + tail.Length;
+
+        var first = content.Blob!;
+        await response.StartAsync(Aborted);
+        for (var index = 0; index < spans.Count; index++)
+        {
+            await using var part = first.StoredAt is null && (index > 0 || content.Span != spans[0]) ? await open(spans[index]) : null;
+            _body.Write(heads[index]);
+            await _body.WriteAsync(part?.Blob ?? first, spans[index], Aborted);
+        }
+
+        await _body.WriteAsync(tail, Aborted);
     }
+
+    /// <summary>Ends the connection in a way that no client takes for the end of a body.</summary>
+    public void Abort() => _context.Abort();
 
     private void Began()
     {

@@ -9,6 +9,11 @@ namespace Entrepot.Server.Edge;
 internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes, CacheMetrics metrics, ILogger log, TimeProvider clock)
 {
     private const int CatalogPage = 1000;
+
+    // What podman asks for at once, at most.
+    private const int MostRanges = 1024;
+
+    private static readonly RegistryError TooManyRanges = new(400, "SIZE_INVALID", "too many ranges", $"at most {MostRanges} ranges in one request");
     private static readonly RegistryError CountInvalid = new(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", "n is a number of 0 or more");
 
     private volatile UpstreamRoutes _routes = routes;
@@ -27,7 +32,8 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         }
         catch (Exception) when (exchange.ClientLeft)
         {
-            Log.ClientLeft(log, exchange.Request.Path, exchange.Sent);
+            if (exchange.IsTooSlow) Log.ClientTooSlow(log, exchange.Request.Path, exchange.Sent);
+            else Log.ClientLeft(log, exchange.Request.Path, exchange.Sent);
         }
         catch (Exception ending) when (ending is OperationCanceledException or ObjectDisposedException)
         {
@@ -115,13 +121,26 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
     private async Task BlobAsync(Exchange exchange, Reference reference)
     {
         var request = exchange.Request;
-        var headOnly = HttpMethods.IsHead(request.Method) || exchange.HasAlready(reference.Digest);
-        RangeRequest? range = !headOnly && EntityTags.AllowsRange(request.Headers.IfRange, reference.Digest)
-            && RangeRequest.TryParse(request.Headers.Range.ToString(), out var wanted) ? wanted : null;
+        if (HttpMethods.IsHead(request.Method) || exchange.HasAlready(reference.Digest))
+        {
+            await AnswerAsync(exchange, reference, await pulls.HeadBlobAsync(reference, exchange.Aborted));
+            return;
+        }
 
-        var pulled = headOnly
-            ? await pulls.HeadBlobAsync(reference, exchange.Aborted)
-            : await pulls.GetBlobAsync(reference, range, exchange.Aborted);
+        var ranges = EntityTags.AllowsRange(request.Headers.IfRange, reference.Digest) ? RangeRequest.ParseAll(request.Headers.Range.ToString()) : [];
+        if (ranges.Count > MostRanges)
+        {
+            await exchange.WriteErrorAsync(TooManyRanges);
+            return;
+        }
+
+        var pulled = await pulls.GetBlobAsync(reference, ranges.Count > 0 ? ranges[0] : null, exchange.Aborted);
+        if (ranges.Count > 1 && pulled.Content is { } content) await RangesAsync(exchange, reference, ranges, pulled, content);
+        else await AnswerAsync(exchange, reference, pulled);
+    }
+
+    private async Task AnswerAsync(Exchange exchange, Reference reference, Pulled<BlobContent> pulled)
+    {
         if (pulled.Content is not { } content)
         {
             await exchange.WriteErrorAsync(pulled.Error!);
@@ -136,6 +155,37 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             else if (content.Span is { } span) await exchange.WriteAsync(content, span);
             else await UnsatisfiableAsync(exchange, content.Size);
         }
+    }
+
+    // Several ranges, of which some may not be in the blob. Those that ask for as much as the whole get that, whose last bytes wait for verification:
+    // so nobody has all bytes of a blob before, however he cuts it, and none of them is sent twice.
+    private async Task RangesAsync(
+        Exchange exchange, Reference reference, IReadOnlyList<RangeRequest> ranges, Pulled<BlobContent> pulled, BlobContent content)
+    {
+        var spans = new List<ByteSpan>();
+        foreach (var range in ranges)
+            if (range.TryResolve(content.Size, out var span)) spans.Add(span);
+        if (spans.Count > 1 && spans.Aggregate(0m, (sum, span) => sum + span.Length) < content.Size)
+        {
+            await using (content)
+            {
+                Describe(exchange, reference.Digest, pulled);
+                exchange.Set("Accept-Ranges", "bytes");
+                await exchange.WriteAsync(content, spans, OpenAsync);
+                return;
+            }
+        }
+
+        await content.DisposeAsync();
+        await AnswerAsync(exchange, reference, await pulls.GetBlobAsync(reference, spans.Count switch { 0 => ranges[0], 1 => Range(spans[0]), _ => null }, exchange.Aborted));
+
+        async Task<BlobContent> OpenAsync(ByteSpan span)
+        {
+            var part = await pulls.GetBlobAsync(reference, Range(span), exchange.Aborted);
+            return part.Content ?? throw new FetchFailedException(part.Error!);
+        }
+
+        static RangeRequest Range(ByteSpan span) => new(span.From, span.To - 1);
     }
 
     private static Task UnsatisfiableAsync(Exchange exchange, long size) => exchange.WriteErrorAsync(

@@ -170,7 +170,8 @@ internal static class OptionTable
             (to, value) => to with { PartialTtl = value }) },
 
         new Top("limits.minRate", "rate", "1B/s to 1GB/s", "1KB/s",
-            "A client that reads a response more slowly is given up. The default is slower than any link that images are pulled over.")
+            "A client that reads a response more slowly is given up, judged over the time that 128 KiB take at this rate, and at least 5 s. "
+            + "The default is slower than any link that images are pulled over.")
         { Apply = Top.One(new TryParse<double>(Quantity.TryParseRate).Within(1, 1e9), (to, value) => to with { MinRate = value }) },
 
         new Top("limits.connections", "count", "1 to 1000000", "10000",

@@ -45,6 +45,9 @@ internal static partial class Log
     [LoggerMessage(101, LogLevel.Debug, "{Path}: the client left after {Sent} bytes")]
     public static partial void ClientLeft(ILogger log, PathString path, long sent);
 
+    [LoggerMessage(105, LogLevel.Information, "{Path}: the client was given up after {Sent} bytes: it reads less than limits.minRate")]
+    public static partial void ClientTooSlow(ILogger log, PathString path, long sent);
+
     [LoggerMessage(102, LogLevel.Warning, "{Path}: the response was aborted after {Sent} bytes: {Reason}")]
     public static partial void ResponseAborted(ILogger log, PathString path, long sent, string reason);
 

@@ -55,7 +55,7 @@ internal sealed class Appliance : IAsyncDisposable
 
     public async Task StartAgainAsync()
     {
-        var parts = new HostParts { Clock = _setup.Clock, Times = _setup.Times, Log = _setup.Log };
+        var parts = new HostParts { Clock = _setup.Clock, Times = _setup.Times, Log = _setup.Log, Calls = _setup.Calls };
         _host = await EntrepotHost.StartAsync(_options, parts, CancellationToken.None);
     }
 

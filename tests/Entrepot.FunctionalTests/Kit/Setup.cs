@@ -1,4 +1,5 @@
 using Entrepot.Server.Options;
+using Entrepot.Server.ZeroCopy;
 using Entrepot.Upstream;
 
 namespace Entrepot.FunctionalTests.Kit;
@@ -31,6 +32,9 @@ internal sealed record Setup
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
     public Serilog.ILogger Log { get; init; } = Serilog.Core.Logger.None;
+
+    /// <summary>What output to clients is made of.</summary>
+    public SocketCalls Calls { get; init; } = new();
 
     /// <summary>Changes the first upstream.</summary>
     public Func<UpstreamOptions, UpstreamOptions> Upstream { get; init; } = options => options;

@@ -21,6 +21,13 @@ public sealed class RangeRequestTests
     }
 
     [Theory]
+    [InlineData("bytes=0-1,-6")]
+    [InlineData("bytes=0-1 ,\t-6")]
+    [InlineData("Bytes= ,0-1,, -6 ,")]
+    public void ParseAll_SeveralRanges_AreReadInTheirOrder(string header) =>
+        Assert.Equal([new RangeRequest(0, 1), new RangeRequest(null, 6)], RangeRequest.ParseAll(header));
+
+    [Theory]
     [InlineData("")]
     [InlineData("bytes")]
     [InlineData("bytes=")]
@@ -33,10 +40,14 @@ public sealed class RangeRequestTests
     [InlineData("bytes=--5")]
     [InlineData("bytes=0x1-2")]
     [InlineData("bytes=1 - 2")]
-    [InlineData("bytes=0-1,3-4")]     // several: the whole is a right answer too
+    [InlineData("bytes=0-1,3-x")]
     [InlineData("items=0-1")]
     [InlineData("bytes:0-1")]
-    public void TryParse_OtherText_IsIgnored(string header) => Assert.False(RangeRequest.TryParse(header, out _));
+    public void Parse_OtherText_IsIgnored(string header)
+    {
+        Assert.False(RangeRequest.TryParse(header, out _));
+        Assert.Empty(RangeRequest.ParseAll(header));
+    }
 
     [Theory]
     [InlineData("bytes=0-0", 10, 0, 1)]

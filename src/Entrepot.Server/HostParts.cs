@@ -1,0 +1,20 @@
+using Entrepot.Server.ZeroCopy;
+using Entrepot.Upstream;
+
+namespace Entrepot.Server;
+
+/// <summary>What the host is given from outside: the clock, the patience, the log.</summary>
+public sealed record HostParts
+{
+    /// <summary>The time.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>How long upstreams are waited for.</summary>
+    public UpstreamTimes Times { get; init; } = new();
+
+    /// <summary>Where log lines go.</summary>
+    public Serilog.ILogger Log { get; init; } = Serilog.Core.Logger.None;
+
+    /// <summary>What output to clients is made of.</summary>
+    internal SocketCalls Calls { get; init; } = new();
+}

@@ -1,0 +1,71 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Entrepot.Storage;
+
+/// <summary>Asks the system for bytes of files that it has in memory, and never waits for a disk. Safe for concurrent use.</summary>
+/// <remarks>Where that cannot be asked (another system than Linux, an old C library, a file system without it) nothing is in memory.</remarks>
+internal static partial class PageCache
+{
+    private const int NoWait = 0x8;        // RWF_NOWAIT
+    private const int WillNeed = 3;        // POSIX_FADV_WILLNEED
+    private const int Interrupted = 4;     // EINTR
+
+    // The system reads ahead by more than that, and evicts by about as much: what lies between two probes is in memory if they are.
+    private const int ProbeStep = 128 << 10;
+
+    private static readonly bool IsThere = OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc", typeof(PageCache).Assembly, null, out var libc)
+        && NativeLibrary.TryGetExport(libc, "preadv2", out _);
+
+    /// <summary>Reads what is in memory.</summary>
+    /// <returns>Bytes read, perhaps fewer than there is room for; 0 at the end of the file; <see langword="null"/> if the disk would have to be waited for.</returns>
+    public static int? TryRead(SafeFileHandle file, Span<byte> buffer, long offset)
+    {
+        if (!IsThere) return null;
+        ref var first = ref MemoryMarshal.GetReference(buffer);
+        while (true)
+        {
+            var count = ReadNow(file, ref first, buffer.Length, offset);
+            if (count >= 0) return (int)count;
+            if (Marshal.GetLastPInvokeError() != Interrupted) return null;
+        }
+    }
+
+    /// <summary>Whether a range is in memory, as far as a few bytes of it tell. It may leave at any time.</summary>
+    public static bool Holds(SafeFileHandle file, long offset, int count)
+    {
+        Span<byte> probe = stackalloc byte[1];
+        for (var at = 0; at < count; at += ProbeStep)
+            if (TryRead(file, probe, offset + at) is null) return false;
+        return count == 0 || TryRead(file, probe, offset + count - 1) is not null;
+    }
+
+    /// <summary>Says what is about to be read, so that the disk begins. May wait for the disk's queue.</summary>
+    public static void Announce(SafeFileHandle file, long offset, long count)
+    {
+        if (IsThere) _ = Advise(file, offset, count, WillNeed);   // advice: that it is not taken is no failure
+    }
+
+    private static unsafe nint ReadNow(SafeFileHandle file, ref byte first, int length, long offset)
+    {
+        fixed (byte* start = &first)
+        {
+            var part = new Part { Start = start, Length = length };
+            return ReadVector(file, &part, 1, offset, NoWait);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "preadv2", SetLastError = true)]
+    private static unsafe partial nint ReadVector(SafeFileHandle file, Part* parts, int count, long offset, int flags);
+
+    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    private static partial int Advise(SafeFileHandle file, long offset, long count, int advice);
+
+    // struct iovec
+    [StructLayout(LayoutKind.Sequential)]
+    private unsafe struct Part
+    {
+        public byte* Start;
+        public nint Length;
+    }
+}

@@ -1,0 +1,127 @@
+using System.Text;
+using Entrepot.FunctionalTests.Kit;
+using Entrepot.FunctionalTests.Registry;
+
+namespace Entrepot.FunctionalTests.ZeroCopy;
+
+public sealed class SentFilesTests : ZeroCopyTest
+{
+    [Fact]
+    public async Task Get_StoredBlob_IsSentWithoutBeingTouched()
+    {
+        var before = (Counts.Sent, Counts.Copied);
+
+        (await Cache.GetBlobAsync(Large)).Is(Large.Bytes);
+
+        // Where the socket was full a little was copied; nothing else was.
+        await Appliance.UntilAsync(() => Task.FromResult(Counts.Sent + Counts.Copied - before.Sent - before.Copied == LargeSize), () => $"{Counts.Sent} bytes were sent");
+        Assert.InRange(Counts.Sent - before.Sent, LargeSize * 9L / 10, LargeSize);
+    }
+
+    [Fact]
+    public async Task Get_FollowedFetch_IsSentFromThePartialFile()
+    {
+        var blob = Registry.Content.AddBlob(TestBlob.Random(6_000_000, seed: 602));
+        var gate = new Gate(4_000_000);
+        Registry.On(Ask.Blob, Misbehave.Hold(gate));
+        using var first = await RawClient.ConnectAsync(Cache.Url);
+        await first.SendAsync("GET", PathOf(blob));
+        await gate.ReachedAsync();
+        var begun = await first.ReadAsync(3_900_000);
+        var before = Counts.Sent;
+
+        // All that has arrived, at once, and nothing of what has not.
+        using var second = await RawClient.ConnectAsync(Cache.Url);
+        await second.SendAsync("GET", PathOf(blob));
+        var part = await second.ReadAsync(3_900_000);
+        Assert.InRange(Counts.Sent - before, 3_000_000, 4_000_000);
+        gate.Open();
+
+        foreach (var (client, bytes) in ((RawClient, byte[])[])[(first, begun), (second, part)])
+        {
+            var (rest, clean) = await client.ReadRestAsync(already: bytes.Length);
+            Assert.True(clean && blob.Bytes.AsSpan().SequenceEqual((byte[])[.. bytes, .. rest]));
+            await WorksAsync(client);
+        }
+    }
+
+    [Fact]
+    public async Task Get_HttpOneZero_IsCopied()
+    {
+        var before = (Counts.Sent, Counts.Copied);
+
+        var answer = await LoadCount.ExchangeAsync(Cache.Url, $"GET {PathOf(Other)} HTTP/1.0\r\n\r\n");
+
+        Assert.True(answer.AsSpan()[^Other.Size..].SequenceEqual(Other.Bytes));
+        Assert.Equal(before, (Counts.Sent, Counts.Copied));
+    }
+
+    [Fact]
+    public async Task Get_PipelinedRequestsOfEveryKind_AreAnsweredInTheirOrder()
+    {
+        var log = new StringBuilder();
+        var expected = new List<byte[]>();
+        foreach (var (method, header, body) in ((string, string, byte[])[])
+        [
+            ("GET", "X: 1", Other.Bytes), ("HEAD", "X: 2", []), ("GET", $"If-None-Match: \"{Other.Digest}\"", []),
+            ("GET", "Range: bytes=100000-299999", Other.Bytes[100_000..300_000]), ("GET", "Range: bytes=5-9", Other.Bytes[5..10]),
+            ("GET", "Range: bytes=9999999-", []), ("GET", "Connection: close", Other.Bytes),
+        ])
+        {
+            log.Append($"{method} {PathOf(Other)} HTTP/1.1\r\nHost: {Cache.Url.Authority}\r\n{header}\r\n\r\n");
+            expected.Add(body);
+        }
+
+        var answers = (await LoadCount.ExchangeAsync(Cache.Url, log.ToString())).AsMemory();
+
+        var statuses = new List<string>();
+        foreach (var body in expected)
+        {
+            var end = answers.Span.IndexOf("\r\n\r\n"u8) + 4;
+            statuses.Add(Encoding.Latin1.GetString(answers.Span.Slice(9, 3)));
+            var length = statuses[^1] == "416" ? answers.Span[end..].IndexOf("HTTP/1.1"u8) : body.Length;
+            if (statuses[^1] != "416") Assert.True(answers.Span.Slice(end, length).SequenceEqual(body));
+            answers = answers[(end + length)..];
+        }
+
+        Assert.Equal(["200", "200", "304", "206", "206", "416", "200"], statuses);
+        Assert.Equal(0, answers.Length);   // and then the server closed
+    }
+
+    [Fact]
+    public async Task Get_TenThousandRandomRanges_AreExactOnAllConnections()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(seed => Task.Run(() => ReadRangesAsync(seed, 1250))));
+
+        Assert.True(Counts.Sent > 0);
+    }
+
+    [Fact]
+    public async Task Stop_InMidBlob_LetsItEnd()
+    {
+        using var client = await AskForLargeAsync();
+        var first = await client.ReadAsync(100);
+
+        var stopped = Cache.StopAsync();
+        var (rest, clean) = await client.ReadRestAsync(already: 100);
+
+        Assert.True(clean && Large.Bytes.AsSpan().SequenceEqual((byte[])[.. first, .. rest]));
+        await stopped;
+    }
+
+    private async Task ReadRangesAsync(int seed, int times)
+    {
+        var random = new Random(seed);
+        using var client = await RawClient.ConnectAsync(Cache.Url);
+        for (var time = 0; time < times; time++)
+        {
+            var blob = random.Next(2) == 0 ? Large : Other;
+            var from = random.Next(blob.Size);
+            var most = Math.Min(blob.Size - from, random.Next(100) == 0 ? 3_000_000 : 150_000);
+            var count = 1 + random.Next(most);
+            await client.SendAsync("GET", PathOf(blob), ("Range", $"bytes={from}-{from + count - 1}"));
+            var (bytes, clean) = await client.ReadRestAsync();
+            Assert.True(clean && blob.Bytes.AsSpan(from, count).SequenceEqual(bytes), $"seed {seed}, request {time}: {from}+{count}");
+        }
+    }
+}
