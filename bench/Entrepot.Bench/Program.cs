@@ -31,7 +31,7 @@ internal static class Program
                 TraceGenerator.Write(kind, int.Parse(seed, CultureInfo.InvariantCulture), int.Parse(pulls, CultureInfo.InvariantCulture), Console.Out);
                 return 0;
             case ["replay", .. var paths]:
-                ReplayTable.Print(paths, Console.Out);
+                new ReplayTable(Console.Out).Print(paths);
                 return 0;
         }
 
