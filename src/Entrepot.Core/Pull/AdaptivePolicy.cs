@@ -12,8 +12,8 @@ namespace Entrepot.Pull;
 /// <item>A small blob that is chosen is spared: it stays, while all of these take less than a 64th of the bytes, and is used often if it is used again. Manifests,
 /// configurations and small layers are many requests for little room.</item>
 /// </list>
-/// <para>So it gives up less than LRU is ahead with 64ths of the room and a few percent of learning; measured in <c>bench/results/eviction.md</c>. Age is counted in
-/// bytes that came, not in time.</para>
+/// <para>Where LRU is right, this turns into LRU with a 64th less room for what is not small; measured in <c>bench/results/eviction.md</c>. Age is counted in bytes
+/// that came, not in time.</para>
 /// <para>Memory: that of the lists, and at most 16 bytes a blob for those that have gone. After a start everything counts as used once, in the order of its last use.</para>
 /// </remarks>
 public sealed class AdaptivePolicy() : EvictionPolicy(lists: 3)
