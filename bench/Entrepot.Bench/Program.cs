@@ -27,6 +27,12 @@ internal static class Program
                 await ColdFetch.RunAsync(
                     program, int.Parse(megabytes, CultureInfo.InvariantCulture) * 1_000_000, int.Parse(times, CultureInfo.InvariantCulture));
                 return 0;
+            case ["generate-trace", var kind, var seed, var pulls]:
+                TraceGenerator.Write(kind, int.Parse(seed, CultureInfo.InvariantCulture), int.Parse(pulls, CultureInfo.InvariantCulture), Console.Out);
+                return 0;
+            case ["replay", .. var paths]:
+                new ReplayTable(Console.Out).Print(paths);
+                return 0;
         }
 
         var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(arguments).ToList();

@@ -44,7 +44,7 @@ public sealed class EntrepotHost : IAsyncDisposable
 {
     /// <summary>The orders in which blobs can leave, by the name that options have for them.</summary>
     internal static readonly IReadOnlyDictionary<string, Func<EvictionPolicy>> EvictionPolicies =
-        new Dictionary<string, Func<EvictionPolicy>> { ["lru"] = () => new LruPolicy() };
+        new Dictionary<string, Func<EvictionPolicy>> { ["lru"] = () => new LruPolicy(), ["adaptive"] = () => new AdaptivePolicy() };
 
     private static readonly TimeSpan HousekeepingEvery = TimeSpan.FromSeconds(10);
 

@@ -252,9 +252,10 @@ public sealed class Quota
 
     private void Evict(long excess, long shortOfSpace, ICollection<Victim> victims)
     {
-        while ((excess > 0 || shortOfSpace > 0) && _policy.TryPeek(out var digest, out var size))
+        while ((excess > 0 || shortOfSpace > 0) && _policy.TryEvict(out var digest, out var size))
         {
-            Remove(digest);
+            Used -= size;
+            Free += size;
             victims.Add(new Victim(digest, size, excess > 0 ? EvictionReason.Quota : EvictionReason.Space));
             excess -= size;
             shortOfSpace -= size;

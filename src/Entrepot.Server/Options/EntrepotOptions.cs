@@ -42,7 +42,7 @@ public sealed record EntrepotOptions
     public long MinFreeBytes { get; init; } = 1L << 30;
 
     /// <summary>The order in which blobs leave to make room.</summary>
-    /// <value><c>lru</c>: who was used longest ago. Default <c>lru</c>.</value>
+    /// <value><c>lru</c>: who was used longest ago; <c>adaptive</c>: see <see cref="AdaptivePolicy"/>. Default <c>lru</c>.</value>
     public string Eviction { get; init; } = "lru";
 
     /// <summary>Time between two checkpoints of the index.</summary>

@@ -155,8 +155,8 @@ internal static class OptionTable
             "Bytes that are kept free on the file system, whoever fills it: files that are removed while they are read take their room until that ends.")
         { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(0, long.MaxValue), (to, value) => to with { MinFreeBytes = value }) },
 
-        new Top("storage.eviction", "name", "lru", "lru",
-            "The order in which blobs leave to make room: who was used longest ago.")
+        new Top("storage.eviction", "name", "lru or adaptive", "lru",
+            "Who leaves to make room: with lru, who was used longest ago; with adaptive, what was pulled only once leaves sooner, and small blobs later.")
         { Apply = Top.One<string>(TryParseEviction, (to, value) => to with { Eviction = value }) },
 
         new Top("storage.checkpointEvery", "duration", "1s to 1h", "1m",

@@ -40,11 +40,13 @@ public sealed class QuotaTests
         Assert.Equal(cache.Store.Checked().Count, metrics.Sum("entrepot_storage_blobs"));
     }
 
-    [Fact]
-    public async Task Pulls_AfterARestart_StillEvictTheLeastRecentlyUsed()
+    [Theory]
+    [InlineData("lru")]
+    [InlineData("adaptive")]
+    public async Task Pulls_AfterARestart_StillEvictTheLeastRecentlyUsed(string eviction)
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, Setup());
+        await using var cache = await Appliance.StartAsync(registry, Setup(Limit, eviction));
         var blobs = Enumerable.Range(0, 7).Select(i => registry.Content.AddBlob(LayerSize, i)).ToList();
         foreach (var blob in blobs)
         {
@@ -61,6 +63,37 @@ public sealed class QuotaTests
         }
 
         Assert.Equal(blobs[2..].Select(blob => blob.Digest), blobs.Select(blob => blob.Digest).Where(cache.Store.Has));
+    }
+
+    [Theory]
+    [InlineData("lru", false)]
+    [InlineData("adaptive", true)]
+    public async Task Pulls_OfImagesThatComeOnce_PushOutWhatWasPulledTwiceIfThePolicySaysSo(string eviction, bool isKept)
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, Setup(Limit, eviction));
+        var twice = Add(registry, 0);
+        await cache.PullAsync(twice);
+        await cache.StoredAsync(twice.Layers[0].Digest);
+        await cache.PullAsync(Add(registry, 1));
+        await cache.PullAsync(twice);
+        await using (var sampler = new RootSampler(cache.Options.StorageRoot))
+        {
+            for (var i = 2; i <= 8; i++)
+            {
+                var once = Add(registry, i);
+                await cache.PullAsync(once);
+                await cache.StoredAsync(once.Layers[0].Digest);
+            }
+
+            AssertHeld(sampler);
+        }
+
+        Assert.Equal(isKept, cache.Store.Has(twice.Layers[0].Digest));
+        Assert.Equal(1, Gets(registry, twice.Layers[0]));
+        var metrics = await cache.MetricsAsync();
+        Assert.InRange(metrics.Sum("entrepot_evictions_total", "reason=\"quota\""), 2, 20);
+        Assert.Equal(cache.Store.Checked().Count, metrics.Sum("entrepot_storage_blobs"));
     }
 
     [Fact]
@@ -209,7 +242,8 @@ public sealed class QuotaTests
         Assert.Empty(cache.Store.Checked());
     }
 
-    private static Setup Setup(long limit = Limit) => new() { Options = options => options with { Quota = QuotaSize.OfBytes(limit) } };
+    private static Setup Setup(long limit = Limit, string eviction = "lru") =>
+        new() { Options = options => options with { Quota = QuotaSize.OfBytes(limit), Eviction = eviction } };
 
     private static TestImage Add(TestRegistry registry, int seed) => registry.Content.AddImage($"org/app{seed}", "1", TestBlob.Random(LayerSize, seed));
 

@@ -101,7 +101,7 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("offline: never", "entrepot.yaml:1: offline: 'never' is not allowed; allowed: true or false")]
     [InlineData("memoryCache: 64MiB", "entrepot.yaml:1: memoryCache: is unknown")]
     [InlineData("scrub: { every: 168h }", "entrepot.yaml:1: scrub: is unknown")]
-    [InlineData("storage: { eviction: random }", "entrepot.yaml:1: storage.eviction: 'random' is not allowed; allowed: lru")]
+    [InlineData("storage: { eviction: random }", "entrepot.yaml:1: storage.eviction: 'random' is not allowed; allowed: lru or adaptive")]
     [InlineData("storage: { partialTtl: 8761h }", "entrepot.yaml:1: storage.partialTtl: '8761h' is not allowed; allowed: 0s to 8760h")]
     [InlineData("limits: { fetches: 65537 }", "entrepot.yaml:1: limits.fetches: '65537' is not allowed; allowed: 1 to 65536")]
     [InlineData("upstreams: [{ name: a, rateLimitReserve: 10 }]", "entrepot.yaml:1: upstreams[0].rateLimitReserve: is unknown")]

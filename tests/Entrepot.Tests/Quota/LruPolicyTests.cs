@@ -12,22 +12,23 @@ public sealed class LruPolicyTests(ITestOutputHelper output)
     private readonly LruPolicy _policy = new();
 
     [Fact]
-    public void TryPeek_Empty_IsNobody()
+    public void TryEvict_Empty_IsNobody()
     {
-        Assert.False(_policy.TryPeek(out var digest, out var size));
+        Assert.False(_policy.TryEvict(out var digest, out var size));
         Assert.Equal((default, 0L), (digest, size));
         Assert.Equal(0, _policy.Count);
     }
 
     [Fact]
-    public void TryPeek_Several_IsTheFirstInserted_AndStaysIn()
+    public void TryEvict_Several_TakesTheFirstInserted()
     {
         InsertAll();
+        Assert.Equal([(A, 1), (B, 2), (C, 3)], _policy.InOrder());
 
-        Assert.True(_policy.TryPeek(out var digest, out var size));
+        Assert.True(_policy.TryEvict(out var digest, out var size));
 
         Assert.Equal((A, 1L), (digest, size));
-        Assert.Equal([(A, 1), (B, 2), (C, 3)], _policy.InOrder());
+        Assert.Equal([(B, 2), (C, 3)], _policy.InOrder());
     }
 
     [Theory]
@@ -96,8 +97,7 @@ public sealed class LruPolicyTests(ITestOutputHelper output)
         Assert.True(_policy.TryFind(A, out var size));
 
         Assert.Equal(1, size);
-        Assert.True(_policy.TryPeek(out var coldest, out _));
-        Assert.Equal(A, coldest);
+        Assert.Equal(A, _policy.InOrder().First().Digest);
     }
 
     [Fact]
@@ -136,8 +136,7 @@ public sealed class LruPolicyTests(ITestOutputHelper output)
             Step(random.Next(step % 5_000 < 4_000 ? 6 : 20), digest, random.Next(100), model, order);
 
             Assert.Equal(model.Count, _policy.Count);
-            Assert.Equal(order.First is not null, _policy.TryPeek(out var coldest, out var coldestSize));
-            Assert.Equal(order.First is { } first ? (first.Value, model[first.Value]) : default, (coldest, coldestSize));
+            Assert.Equal(order.First is { } first ? (first.Value, model[first.Value]) : default, _policy.InOrder().FirstOrDefault());
             if (step % 100 == 0) AssertSame(model, order);
         }
 
@@ -201,7 +200,10 @@ public sealed class LruPolicyTests(ITestOutputHelper output)
         foreach (var digest in digests) _policy.Insert(digest, 1);
         foreach (var digest in digests) _policy.Touch(digest);
         foreach (var digest in digests) _policy.TryFind(digest, out _);
-        while (_policy.TryPeek(out var digest, out _)) _policy.Remove(digest, out _);
+        foreach (var digest in digests.AsSpan(0, 1_000)) _policy.Remove(digest, out _);
+        while (_policy.TryEvict(out _, out _))
+        {
+        }
     }
 
     private void InsertAll()
@@ -231,8 +233,9 @@ public sealed class LruPolicyTests(ITestOutputHelper output)
                 order.Remove(digest);
                 break;
             default:
-                if (!_policy.TryPeek(out var coldest, out _)) return;
-                Assert.True(_policy.Remove(coldest, out _));
+                Assert.Equal(order.First is not null, _policy.TryEvict(out var coldest, out var evicted));
+                if (order.First is null) return;
+                Assert.Equal((order.First.Value, model[coldest]), (coldest, evicted));
                 model.Remove(coldest);
                 order.RemoveFirst();
                 break;
