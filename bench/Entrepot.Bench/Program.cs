@@ -27,6 +27,8 @@ internal static class Program
                 await ColdFetch.RunAsync(
                     program, int.Parse(megabytes, CultureInfo.InvariantCulture) * 1_000_000, int.Parse(times, CultureInfo.InvariantCulture));
                 return 0;
+            case ["load", .. var rest]:
+                return await Load.RunAsync(rest);
         }
 
         var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(arguments).ToList();
