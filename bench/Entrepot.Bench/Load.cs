@@ -10,7 +10,7 @@ namespace Entrepot.Bench;
 /// </summary>
 internal static class Load
 {
-    /// <param name="arguments">What follows <c>load</c>; <c>bench/side-by-side/README.md</c> lists it.</param>
+    /// <param name="arguments">What follows <c>load</c>; without any, they are listed.</param>
     /// <returns>0; 1 if a response was not what it should be; 2 if the arguments cannot be understood.</returns>
     public static async Task<int> RunAsync(string[] arguments)
     {

@@ -60,7 +60,7 @@ internal sealed class LoadClient : IDisposable
     /// <exception cref="IOException">Not 200, no length, or ended early.</exception>
     public async Task<long> BeginAsync(string method, string path, CancellationToken cancel)
     {
-        await _socket.SendAsync(Encoding.Latin1.GetBytes($"{method} {path} HTTP/1.1\r\nHost: {_host}\r\nAccept: */*\r\n\r\n"), cancel);
+        await _socket.SendAsync(Encoding.Latin1.GetBytes($"{method} {path} HTTP/1.1\r\nHost: {_host}\r\nAccept: application/vnd.oci.image.manifest.v1+json, */*\r\n\r\n"), cancel);
         var (filled, end) = (0, -1);
         while (end < 0)
         {

@@ -28,17 +28,17 @@ cpu() {
   for pid in ${pids[$1]}; do sed 's/.*) //' "/proc/$pid/stat"; done | awk '{ used += $12 + $13 + $14 + $15 } END { print used + 0 }'
 }
 
-# settle SERVER: waits until it has done what it does behind its answers (writing, flushing): until 0.3 s have cost it at most 0.01 s.
+# settle SERVER [SECONDS]: waits, 6 seconds at most, until it has done what it does behind its answers (writing, flushing): until 0.3 s cost it at most 0.01 s.
 settle() {
-  local before now turn
+  local before now end=$((SECONDS + ${2:-6}))
   now=$(cpu "$1")
-  for turn in {1..20}; do
+  while [ "$SECONDS" -le "$end" ]; do
     before=$now
     sleep 0.3
     now=$(cpu "$1")
     [ $((now - before)) -gt 1 ] || return 0
   done
-  echo "$1 is still busy after $turn looks" >&2
+  echo "$1 is still busy" >&2
 }
 
 # measure SERVER COMMAND...: runs it; leaves its output in $said and the processor time that it cost the server in $used, in seconds.
@@ -96,9 +96,9 @@ in_turn() {
   for ((i = 0; i < ${#names[@]}; i++)); do echo "${names[(i + round) % ${#names[@]}]}"; done
 }
 
-# Prints "median (least to most)" of the numbers that come in, the unit given.
+# summary [UNIT]: prints "median unit (least to most)" of the numbers that come in.
 summary() {
-  sort -g | awk -v unit="$1" '
+  sort -g | awk -v unit="${1:+ $1}" '
     function show(x) { return x >= 1000 ? sprintf("%d", x + 0.5) : sprintf("%.3g", x) }
     { value[NR] = $1 }
     END {
@@ -124,14 +124,14 @@ reached() { awk -v value="$1" -v how="${2% *}" -v limit="${2#* }" 'BEGIN { print
 compare() {
   local ours=$work/series/$4 theirs=$work/series/$5 ratios
   ratios=$(paste "$ours" "$theirs" | awk '{ print ($2 > 0 ? $1 / $2 : 999) }')
-  table_row "$1" "$2" "$(summary " $3" < "$ours")" "$6: $(summary " $3" < "$theirs")" "$(summary '' <<< "$ratios")" \
+  table_row "$1" "$2" "$(summary "$3" < "$ours")" "$6: $(summary "$3" < "$theirs")" "$(summary <<< "$ratios")" \
     "$7" "$(reached "$(median <<< "$ratios")" "$7")"
 }
 
 # bound ID FIGURE UNIT OURS LIMIT [RIVAL'S]: a row of a series that must stay on its side of a number. RIVAL'S is text.
 bound() {
   local ours=$work/series/$4
-  table_row "$1" "$2" "$(summary " $3" < "$ours")" "${6:--}" "-" "${5} $3" "$(reached "$(median < "$ours")" "$5")"
+  table_row "$1" "$2" "$(summary "$3" < "$ours")" "${6:--}" - "$5${3:+ $3}" "$(reached "$(median < "$ours")" "$5")"
 }
 
 # unmeasured ID FIGURE WANTED WHY

@@ -57,9 +57,10 @@ done
 # shellcheck source=report.sh
 . "$here/report.sh"
 
+figure=
 clean_up() {
-  stop_all
-  remove_limit
+  # It ends its servers itself, after the round that runs.
+  [ -z "$figure" ] || { kill "$figure" 2> /dev/null && wait "$figure"; } || true
   rm -rf "$work"
 }
 trap clean_up EXIT
@@ -109,15 +110,16 @@ generator=$(dotnet msbuild bench/Entrepot.Bench -p:Configuration=Release -getPro
 failed=()
 machine
 for name in "${only[@]-"${figures[@]}"}"; do
-  # Not as a condition: within one, a failing command would not end the figure.
-  set +e
+  # Neither as a condition, within which a failing command would not end the figure, nor in the foreground, where signals would wait for it.
   (
-    set -e
     trap 'stop_all; remove_limit' EXIT
+    trap 'exit 143' TERM
     "figure_${name//-/_}"
-  )
-  status=$?
-  set -e
+  ) &
+  figure=$!
+  status=0
+  wait "$figure" || status=$?
+  figure=
   [ "$status" = 0 ] || { echo "FAILED: $name" >&2; failed+=("$name"); }
   rm -rf "$content" "$work/servers"
   mkdir -p "$content"

@@ -29,7 +29,7 @@ case $size in
     start_rounds=2 idle_seconds=3
     ;;
   dry)
-    warm_seconds=1
+    warm_seconds=0
     blob_rounds=1 blob_seconds=0.2
     small_rounds=1 small_seconds=1
     disk_rounds=1 disk_seconds=1

@@ -56,8 +56,8 @@ figure_cold() {
   done
   local what="cold, $cold_mb MB, unthrottled"
   compare 7 "$what: wall time" s cold.wall.entrepot cold.wall.nginx 'nginx proxy_cache' '<= 1.1'
-  table_row 7b "$what: wall time, times direct" "$(summary '' < "$work/series/cold.over.entrepot")" \
-    "nginx: $(summary '' < "$work/series/cold.over.nginx"); docker-registry: $(summary '' < "$work/series/cold.over.registry")" - - -
+  table_row 7b "$what: wall time, times direct" "$(summary < "$work/series/cold.over.entrepot")" \
+    "nginx: $(summary < "$work/series/cold.over.nginx"); docker-registry: $(summary < "$work/series/cold.over.registry")" - - -
   compare 8 "$what: CPU s/GB, flushes included" '' cold.cpu.entrepot cold.cpu.registry docker-registry '<= 0.4'
 }
 
@@ -80,8 +80,8 @@ figure_cold_small() {
   done
   local what="cold, $small_blobs blobs of 10 KB, 32 clients"
   compare 9 "$what: blobs/s" '' cold_small.rate.entrepot cold_small.rate.registry docker-registry '>= 5'
-  table_row 9b "$what: CPU ms for each" "$(summary '' < "$work/series/cold_small.cpu.entrepot")" \
-    "docker-registry: $(summary '' < "$work/series/cold_small.cpu.registry")" - - -
+  table_row 9b "$what: CPU ms for each" "$(summary < "$work/series/cold_small.cpu.entrepot")" \
+    "docker-registry: $(summary < "$work/series/cold_small.cpu.registry")" - - -
 }
 
 # load_each URL CLIENTS PATH...

@@ -53,5 +53,5 @@ figure_slow_cold() {
     stop "$server"
   done
   bound 12 "$what" MiB slow_cold.entrepot '<= 120' \
-    "docker-registry: $(summary ' MiB' < "$work/series/slow_cold.registry"); nginx proxy_cache: $(summary ' MiB' < "$work/series/slow_cold.proxy_cache")"
+    "docker-registry: $(summary MiB < "$work/series/slow_cold.registry"); nginx proxy_cache: $(summary MiB < "$work/series/slow_cold.proxy_cache")"
 }

@@ -21,11 +21,17 @@ fetch() {
 # ask TOOL SERVER METHOD PATH CONNECTIONS SECONDS: one round of requests; leaves what measure does. wrk takes GET alone: it waits for a body of HEAD.
 ask() {
   if [ "$1" = wrk ]; then
-    measure "$2" wrk -t1 -c"$5" -d"$6" -s "$here/report.lua" "${url[$2]}$4"
+    measure "$2" wrk -t1 -c"$5" -d"$6" -H 'Accept: application/vnd.oci.image.manifest.v1+json, */*' -s "$here/report.lua" "${url[$2]}$4"
     said=${said##*$'\n'}
   else
     measure "$2" load hit "${url[$2]}$4" "$3" "$5" "$6"
   fi
+}
+
+# warm TOOL SERVER METHOD PATH CONNECTIONS: has the server compile what it compiles when it is busy.
+warm() {
+  [ "$warm_seconds" = 0 ] || ask "$@" "$warm_seconds"
+  settle "$2"
 }
 
 figure_hit_blob() {
@@ -34,8 +40,7 @@ figure_hit_blob() {
   start_hit_servers
   for server in "${hit_servers[@]}"; do
     fetch "$server" "$path" > /dev/null
-    ask load "$server" GET "$path" 4 "$warm_seconds"
-    settle "$server"
+    warm load "$server" GET "$path" 4
   done
   for ((round = 0; round < blob_rounds; round++)); do
     for server in $(in_turn "$round" "${hit_servers[@]}"); do
@@ -58,7 +63,7 @@ small_rounds() {
   shift 4
   for server in "$@"; do
     fetch "$server" "$path" > /dev/null
-    ask "$tool" "$server" "$method" "$path" 32 "$warm_seconds"
+    warm "$tool" "$server" "$method" "$path" 32
   done
   for ((round = 0; round < small_rounds; round++)); do
     for server in $(in_turn "$round" "$@"); do
@@ -73,8 +78,8 @@ small_rounds() {
 small_table() {
   compare "$1a" "$2: requests per CPU second" '' "$3.cpu.entrepot" "$3.cpu.nginx" nginx '>= 0.9'
   compare "$1b" "$2: requests per CPU second" '' "$3.cpu.entrepot" "$3.cpu.registry" docker-registry '>= 50'
-  table_row "$1c" "$2: requests/s, beside the generator" "$(summary '' < "$work/series/$3.rate.entrepot")" \
-    "nginx: $(summary '' < "$work/series/$3.rate.nginx")" "$(calculate "$(median < "$work/series/$3.rate.entrepot") / $(median < "$work/series/$3.rate.nginx")")" - -
+  table_row "$1c" "$2: requests/s, beside the generator" "$(summary < "$work/series/$3.rate.entrepot")" \
+    "nginx: $(summary < "$work/series/$3.rate.nginx")" "$(calculate "$(median < "$work/series/$3.rate.entrepot") / $(median < "$work/series/$3.rate.nginx")")" - -
 }
 
 figure_hit_manifest() {

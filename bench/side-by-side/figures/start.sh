@@ -27,8 +27,8 @@ figure_start() {
       stop "$server"
     done
   done
-  bound 13a "idle memory, empty store, $idle_seconds s after the start" MiB idle.entrepot '<= 80' "docker-registry: $(summary ' MiB' < "$work/series/idle.registry")"
-  bound 13b 'start to first answered request, empty store' s start.entrepot '<= 0.5' "docker-registry: $(summary ' s' < "$work/series/start.registry")"
+  bound 13a "idle memory, empty store, $idle_seconds s after the start" MiB idle.entrepot '<= 80' "docker-registry: $(summary MiB < "$work/series/idle.registry")"
+  bound 13b 'start to first answered request, empty store' s start.entrepot '<= 0.5' "docker-registry: $(summary s < "$work/series/start.registry")"
 }
 
 # By name alone: a million files take a while to make and to remove.
@@ -40,11 +40,11 @@ figure_start_1m() {
   for ((round = 0; round < start_rounds; round++)); do
     start_timed many start_entrepot entrepot
     if [ "$round" = 0 ]; then
-      settle entrepot   # all files have been compared with the index
+      settle entrepot 120   # all files have been compared with the index
       note idle.many "$(memory Pss entrepot)"
     fi
     end entrepot
   done
   bound 13c "start to first answered request, $many_blobs blobs" s start.many '<= 2'
-  table_row 13d "memory after it has looked at $many_blobs blobs" "$(summary ' MiB' < "$work/series/idle.many")" - - - -
+  table_row 13d "memory after it has looked at $many_blobs blobs" "$(summary MiB < "$work/series/idle.many")" - - - -
 }
