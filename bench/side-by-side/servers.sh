@@ -41,11 +41,11 @@ answers() {
   [ "$status" = 200 ]
 }
 
-# launch NAME PORT COMMAND...: starts it in the folder of NAME and waits until it answers.
+# launch NAME PORT COMMAND...: starts it in the folder of NAME, by way of $limit if that is set, and waits until it answers.
 launch() {
   local name=$1 port=$2
   shift 2
-  (cd "${folder[$name]}" && exec "$@" > "$work/$name.log" 2>&1) &
+  (cd "${folder[$name]}" && exec "${limit[@]+"${limit[@]}"}" "$@" > "$work/$name.log" 2>&1) &
   pids[$name]=$!
   url[$name]=http://127.0.0.1:$port
   until answers "$port"; do
@@ -91,7 +91,7 @@ start_entrepot() {
     printf 'upstreams:\n  - name: docker.io\n    urls: ["%s"]\n' "${url[upstream]}"
     [ $# = 0 ] || printf '    %s\n' "$@"
   } > "${folder[$name]}/entrepot.yaml"
-  launch "$name" "$port" "${limit[@]+"${limit[@]}"}" "$program/entrepot" --config entrepot.yaml --listen "127.0.0.1:$port" --admin "127.0.0.1:$(free_port)"
+  launch "$name" "$port" "$program/entrepot" --config entrepot.yaml --listen "127.0.0.1:$port" --admin "127.0.0.1:$(free_port)"
 }
 
 # ---- nginx ----------------------------------------------------------------------------------------------------------

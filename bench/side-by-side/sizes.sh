@@ -20,12 +20,12 @@ case $size in
     ;;
   quick)
     warm_seconds=1
-    blob_rounds=3 blob_seconds=1
+    blob_rounds=2 blob_seconds=1
     small_rounds=2 small_seconds=1
-    disk_rounds=1 disk_seconds=3
+    disk_rounds=1 disk_seconds=2
     throttled_rounds=2 cold_rounds=2 crowd_rounds=1 herd_rounds=1
-    small_blobs=500 herd_clients=100
-    slow_seconds=4
+    small_blobs=500 herd_clients=50
+    slow_seconds=3
     start_rounds=2 idle_seconds=3
     ;;
   dry)

@@ -26,36 +26,42 @@ remove_limit() {
 }
 
 figure_disk() {
-  local paths manifest path round what="manifest hits, p99, beside blobs of 4 x the memory ($limited_mb MiB) read from disk"
-  if ! make_limit; then
-    remove_limit
-    unmeasured 5 "$what" '<= 3' 'no memory control group can be made here'
-    return
-  fi
+  local paths path manifest server round what="manifest hits, p99, beside blobs of 4 x the memory ($limited_mb MiB) read from disk"
   manifest=/$repository/manifests/$(make_manifest)
   mapfile -t paths < <(blobs 4 "$((limited_mb * 1024 * 1024))")
   start_upstream
-  start_entrepot entrepot
-  fetch entrepot "$manifest" "${paths[@]}" > /dev/null
-  warm wrk entrepot GET "$manifest" 4
-  for ((round = 0; round < disk_rounds; round++)); do
-    ask wrk entrepot GET "$manifest" 4 "$disk_seconds"
-    note disk.alone "$(calculate "$(field p99_us "$said") / 1000")"
-    read_all_blobs "${paths[@]}" &
-    local readers=$!
-    ask wrk entrepot GET "$manifest" 4 "$disk_seconds"
-    note disk.beside "$(calculate "$(field p99_us "$said") / 1000")"
-    wait "$readers"
-    note disk.rate "$(cat "$work/disk.rate")"
+  if ! make_limit; then
+    remove_limit
+    unmeasured 5a "$what" '<= 3' 'no memory control group can be made here'
+    return
+  fi
+  for server in entrepot static; do
+    "start_$server" "$server"
+    fetch "$server" "$manifest" "${paths[@]}" > /dev/null
+    # nginx has no files of its own: those that it serves are to come from the disk as well.
+    sync -f "$content"
+    for path in "${paths[@]}"; do dd if="$content$path" iflag=nocache count=0 status=none; done
+    warm wrk "$server" GET "$manifest" 4
+    for ((round = 0; round < disk_rounds; round++)); do disk_round "$server" "$manifest" "${paths[@]}"; done
+    stop "$server"
   done
-  compare 5 "$what at $(summary MB/s < "$work/series/disk.rate")" ms disk.beside disk.alone 'the same without the blobs' '<= 3'
-  stop entrepot
   remove_limit
+  compare 5a "$what at $(summary MB/s < "$work/series/disk.rate.entrepot")" ms disk.beside.entrepot disk.alone.entrepot 'the same without the blobs' '<= 3'
+  table_row 5b 'the same of nginx, which reads from the disk where it answers' - "with: $(summary ms < "$work/series/disk.beside.static"), without: $(summary ms < "$work/series/disk.alone.static"), at \
+$(summary MB/s < "$work/series/disk.rate.static")" - - -
 }
 
-# read_all_blobs PATH...: four readers, each beginning with another blob, for as long as a round takes; leaves how fast.
-read_all_blobs() {
-  local said
-  said=$(printf '%s\n' "$@" | load loop "${url[entrepot]}" 4 "$disk_seconds")
-  calculate "$(field bytes "$said") / $(field seconds "$said") / 1e6" > "$work/disk.rate"
+# disk_round SERVER MANIFEST PATH...: alone, then beside four readers, each of which begins with another blob.
+disk_round() {
+  local server=$1 manifest=$2 readers read
+  shift 2
+  ask wrk "$server" GET "$manifest" 4 "$disk_seconds"
+  note "disk.alone.$server" "$(calculate "$(field p99_us "$said") / 1000")"
+  printf '%s\n' "$@" | load loop "${url[$server]}" 4 "$disk_seconds" > "$work/read" &
+  readers=$!
+  ask wrk "$server" GET "$manifest" 4 "$disk_seconds"
+  note "disk.beside.$server" "$(calculate "$(field p99_us "$said") / 1000")"
+  wait "$readers"
+  read=$(< "$work/read")
+  note "disk.rate.$server" "$(calculate "$(field bytes "$read") / $(field seconds "$read") / 1e6")"
 }

@@ -28,9 +28,9 @@ ask() {
   fi
 }
 
-# warm TOOL SERVER METHOD PATH CONNECTIONS: has the server compile what it compiles when it is busy.
+# warm TOOL SERVER METHOD PATH CONNECTIONS: has Entrepot compile what it compiles when it is busy; the others are compiled.
 warm() {
-  [ "$warm_seconds" = 0 ] || ask "$@" "$warm_seconds"
+  [ "$2" != entrepot ] || [ "$warm_seconds" = 0 ] || ask "$@" "$warm_seconds"
   settle "$2"
 }
 

@@ -20,7 +20,7 @@ figure_start() {
   for ((round = 0; round < start_rounds; round++)); do
     for server in $(in_turn "$round" entrepot registry); do
       start_timed "$server" "start_$server" "$server"
-      if [ "$round" -lt 2 ]; then
+      if [ "$round" = 0 ]; then
         sleep "$idle_seconds"   # the first measuring of the store is over by then
         note "idle.$server" "$(memory Pss "$server")"
       fi
