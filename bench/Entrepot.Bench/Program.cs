@@ -33,6 +33,8 @@ internal static class Program
             case ["replay", .. var paths]:
                 new ReplayTable(Console.Out).Print(paths);
                 return 0;
+            case ["load", .. var rest]:
+                return await Load.RunAsync(rest);
         }
 
         var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(arguments).ToList();
