@@ -12,6 +12,7 @@ using Entrepot.Upstream;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Serilog;
 using Log = Entrepot.Server.Telemetry.Log;
 
@@ -94,7 +95,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock);
         var upstreams = _upstreams.Replace(InForce(options));
-        _pulls = new PullThrough(_store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
+        _pulls = new PullThrough(_store, _index, _fetches, new MemoryCache(options.MemoryCacheBytes), _upstreams.Now, parts.Clock, NotKept);
 
         var scrub = new Scrub(_store, _index, Unverified);
         _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams);

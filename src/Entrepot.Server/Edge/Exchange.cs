@@ -66,10 +66,14 @@ internal sealed class Exchange
     /// <summary>The response's status.</summary>
     public int Status => _context.Response.StatusCode;
 
-    private bool IsHead => HttpMethods.IsHead(Request.Method);
+    /// <summary>Whether only headers are asked for.</summary>
+    public bool IsHead => HttpMethods.IsHead(Request.Method);
 
     /// <summary>Why the client was told no, if it was: for the log.</summary>
     public string? Refusal { get; private set; }
+
+    /// <summary>The response's headers, to set those that have a name there; that is cheaper.</summary>
+    public IHeaderDictionary Headers => _context.Response.Headers;
 
     /// <summary>Sets a header.</summary>
     public void Set(string name, string value) => _context.Response.Headers[name] = value;
