@@ -5,7 +5,11 @@ namespace Entrepot.Pull;
 /// <summary>Content in memory, with what is told of it. Safe for concurrent use.</summary>
 internal sealed class MemoryEntry
 {
-    private long _touchedTicks = DateTimeOffset.MinValue.UtcTicks;
+    // Less than a moment for a quota, more than a thousand hits: the order in which blobs leave stays that in which they were used.
+    private static readonly TimeSpan BlobInterval = TimeSpan.FromMilliseconds(10);
+
+    private long _asManifestTicks = DateTimeOffset.MinValue.UtcTicks;   // when it was last touched as what
+    private long _asBlobTicks = DateTimeOffset.MinValue.UtcTicks;
     private volatile bool _isFound;
     private volatile ManifestContent? _manifest;
     private volatile SmallBlob? _blob;
@@ -40,13 +44,11 @@ internal sealed class MemoryEntry
         }
     }
 
-    /// <summary>Whether the store is to be told that it is used: who is told so does it, and for <see cref="RecentTouches.Interval"/> nobody else.</summary>
-    public bool ShouldTouch(DateTimeOffset now)
-    {
-        var last = Interlocked.Read(ref _touchedTicks);
-        var isRecent = now.UtcTicks >= last && now.UtcTicks - last < RecentTouches.Interval.Ticks;
-        return !isRecent && Interlocked.CompareExchange(ref _touchedTicks, now.UtcTicks, last) == last;
-    }
+    /// <summary>Whether the store is to be told that a manifest is used: who is told so does it, and for <see cref="RecentTouches.Interval"/> nobody else.</summary>
+    public bool ShouldTouch(DateTimeOffset now) => IsDue(ref _asManifestTicks, now, RecentTouches.Interval);
+
+    /// <summary>The same of a blob, which is one touch and not as many as an image has parts, so that it is due sooner.</summary>
+    public bool ShouldTouchBlob(DateTimeOffset now) => IsDue(ref _asBlobTicks, now, BlobInterval);
 
     /// <summary>It as a manifest: made once, unless what is remembered of it changes.</summary>
     public ManifestContent AsManifest(string mediaType, DateTimeOffset storedAt)
@@ -60,5 +62,12 @@ internal sealed class MemoryEntry
     {
         if (_blob is { } known && known.StoredAt == storedAt) return known;
         return _blob = new SmallBlob(Digest, Content.Length, Content, storedAt);
+    }
+
+    private static bool IsDue(ref long lastTicks, DateTimeOffset now, TimeSpan interval)
+    {
+        var last = Interlocked.Read(ref lastTicks);
+        var isRecent = now.UtcTicks >= last && now.UtcTicks - last < interval.Ticks;
+        return !isRecent && Interlocked.CompareExchange(ref lastTicks, now.UtcTicks, last) == last;
     }
 }

@@ -60,6 +60,9 @@ internal sealed class MemoryPull(ICacheIndex index, MemoryCache memory, TimeProv
     /// <summary>Whether the store is to be told that this is used; for what is in memory that is found out without a lock, and seldom so.</summary>
     public bool ShouldTouch(Digest digest) => memory.Find(digest)?.ShouldTouch(clock.GetUtcNow()) ?? true;
 
+    /// <summary>The same of a blob.</summary>
+    public bool ShouldTouchBlob(Digest digest) => memory.Find(digest)?.ShouldTouchBlob(clock.GetUtcNow()) ?? true;
+
     /// <summary>Keeps a stored manifest.</summary>
     public void Add(ManifestContent manifest) => memory.Add(manifest.Digest, manifest.Bytes);
 

@@ -68,7 +68,7 @@ public sealed class PullThrough : IAsyncDisposable
     public bool TryGetBlob(Digest digest, bool headOnly, out Pulled<SmallBlob> pulled)
     {
         if (!_memory.TryGet(digest, headOnly, out pulled)) return false;
-        if (!headOnly && _memory.ShouldTouch(digest)) _recency.Served(digest);
+        if (!headOnly && _memory.ShouldTouchBlob(digest)) _recency.Served(digest);
         return true;
     }
 

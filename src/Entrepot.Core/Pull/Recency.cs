@@ -20,11 +20,10 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
     public void Served(Digest blob)
     {
         var now = clock.GetUtcNow();
-        if (!_recent.ShouldTouch(blob, now)) return;
         _marking.Join(blob, async () =>
         {
             store.Touch(blob, now);
-            return await ExistsAsync(blob);
+            return !_recent.ShouldTouch(blob, now) || await ExistsAsync(blob);
         });
     }
 

@@ -153,6 +153,18 @@ public sealed class MemoryCacheTests
         Assert.True(entry.ShouldTouch(now));   // the clock was set back
     }
 
+    [Fact]
+    public void ShouldTouchBlob_WithinTenMilliseconds_IsToldOnceWhateverItIsAsAManifest()
+    {
+        var entry = new MemoryEntry(Digest.Of(Some(1)), Some(1));
+        var now = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+        Assert.True(entry.ShouldTouchBlob(now));
+        Assert.False(entry.ShouldTouchBlob(now.AddMilliseconds(9)));
+        Assert.True(entry.ShouldTouchBlob(now.AddMilliseconds(10)));
+        Assert.True(entry.ShouldTouch(now.AddMilliseconds(10)));
+    }
+
     private static byte[] Some(int seed)
     {
         var bytes = new byte[Size];
