@@ -43,7 +43,10 @@ public sealed class DiskBlobStore : IBlobStore
     {
         if (_index.FindBlob(digest) is not { } record)
         {
-            if (_space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest)) || !await CheckAsync(digest).WaitAsync(cancel)) return null;
+            if (_space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest))) return null;
+            var check = CheckAsync(digest);
+            cancel.ThrowIfCancellationRequested();
+            if (!await check.WaitAsync(cancel)) return null;
             if (_index.FindBlob(digest) is not { } found) return null;
             record = found;
         }

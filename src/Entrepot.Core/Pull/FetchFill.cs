@@ -30,6 +30,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     private readonly FetchTarget _target = new(fetch, store);
     private Task? _pause;
     private Task? _look;            // when the one run is looked at
+    private long _lookFrom;         // since when that is waited for
     private (long At, long Arrived)? _seen;   // when it was first
     private bool _isShared;
     private int _mostRuns = fetch.Rules.ParallelRuns;
@@ -178,13 +179,21 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     private void LookLater(CancellationToken cancel)
     {
         if (_isShared || _look is not null || _mostRuns == 1 || fetch.IsPassing || fetch.Rules.Fill is FillMode.Touched) return;
-        if (fetch.Size >= FetchPlan.ParallelFrom) _look = Task.Delay(FetchPlan.Look, clock, cancel);
+        if (fetch.Size >= FetchPlan.ParallelFrom) (_look, _lookFrom) = (Task.Delay(FetchPlan.Look, clock, cancel), clock.GetTimestamp());
     }
 
     private void LookNow()
     {
         _look = null;
         var (now, arrived) = (clock.GetTimestamp(), fetch.Arrived);
+        if (fetch.Followers > FetchPlan.Crowd || clock.GetElapsedTime(_lookFrom, now) > FetchPlan.Look * 1.2 || _active.Values.Any(one => one.Run.IsHeldUp))
+        {
+            // It is this side that is slow: it serves many, comes late, or does not take what has come. More connections would not change that.
+            foreach (var one in _active.Values) one.Run.IsHeldUp = false;
+            _seen = null;
+            return;
+        }
+
         if (_seen is { } seen && clock.GetElapsedTime(seen.At, now) is var time && FetchPlan.IsSlow(fetch.Size!.Value - arrived, arrived - seen.Arrived, time))
         {
             _stripe = FetchPlan.StripeOf(arrived - seen.Arrived, time);

@@ -26,6 +26,9 @@ public static class FetchPlan
     /// <summary>Bytes a second of a run from which on more of them bring nothing: it is not its connection then that holds it back.</summary>
     public const long FastEnough = 100_000_000;
 
+    /// <summary>Readers of one blob from which on serving them takes more than fetching it, so that a slow run says nothing about its upstream.</summary>
+    public const int Crowd = 16;
+
     /// <summary>How long a run is looked at before others are begun beside it, and again until they are.</summary>
     public static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
 

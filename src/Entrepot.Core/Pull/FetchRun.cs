@@ -71,7 +71,7 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
     {
         var pipe = new Pipe(PipeLimits);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var reading = ReadAsync(source.Content, pipe.Writer, stop.Token);
+        var reading = ReadAsync(source.Content, pipe.Writer, run, stop.Token);
         var isFull = false;
         try
         {
@@ -102,7 +102,7 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
         return (isFull ? null : await reading, isFull);
     }
 
-    private static async Task<Exception?> ReadAsync(Stream content, PipeWriter pipe, CancellationToken cancel)
+    private static async Task<Exception?> ReadAsync(Stream content, PipeWriter pipe, Run run, CancellationToken cancel)
     {
         Exception? fault = null;
         try
@@ -112,7 +112,9 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
                 var count = await content.ReadAsync(pipe.GetMemory(BufferBytes), cancel);
                 if (count == 0) break;
                 pipe.Advance(count);
-                if ((await pipe.FlushAsync(cancel)).IsCompleted) break;
+                var flushing = pipe.FlushAsync(cancel);
+                if (!flushing.IsCompleted) run.IsHeldUp = true;
+                if ((await flushing).IsCompleted) break;
             }
         }
         catch (Exception e)   // Whatever it is, the pipe has to be completed: its other end would wait for ever.

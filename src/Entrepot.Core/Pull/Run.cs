@@ -19,6 +19,9 @@ internal sealed class Run(ByteSpan span, bool isWanted)
     /// <summary>The first byte that it is not to bring.</summary>
     public long End { get; set; } = span.To;
 
+    /// <summary>Whether the upstream had to wait for what came to be kept, since this was last set to <see langword="false"/>. Not guarded: a hint.</summary>
+    public bool IsHeldUp { get; set; }
+
     /// <summary>Whether somebody waits for what it brings.</summary>
     public Demand Demand { get; } = new(isWanted);
 }

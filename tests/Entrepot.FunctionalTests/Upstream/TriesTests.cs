@@ -82,7 +82,7 @@ public sealed class TriesTests : UpstreamTest
 
         Assert.NotNull(answer.Value);
         Assert.Equal(failures + 1, registry.Requests.Count);
-        Assert.True(Stopwatch.GetElapsedTime(began) >= TimeSpan.FromSeconds(seconds), "it was asked before it wanted to be");
+        Assert.True(Stopwatch.GetElapsedTime(began) >= 0.95 * TimeSpan.FromSeconds(seconds), "it was asked before it wanted to be");   // timers go by a coarser clock
     }
 
     [Fact]
