@@ -12,7 +12,6 @@ using Entrepot.Upstream;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Serilog;
 using Log = Entrepot.Server.Telemetry.Log;
 

@@ -198,8 +198,8 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         {
             await using (content)
             {
-                Describe(exchange, reference.Digest, pulled);
-                exchange.Set("Accept-Ranges", "bytes");
+                Describe(exchange, reference.Digest.ToString(), pulled);
+                exchange.Headers.AcceptRanges = "bytes";
                 await exchange.WriteAsync(content, spans, OpenAsync);
                 return;
             }
