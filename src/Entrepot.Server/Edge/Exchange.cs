@@ -97,7 +97,7 @@ internal sealed class Exchange
         _context.Response.ContentType = mediaType;
         _context.Response.ContentLength = size;
         Began();
-        if (!IsHead) await _body.WriteAsync(content, Aborted);
+        if (!IsHead) await _body.WriteAsync(content);
     }
 
     /// <summary>Answers with JSON.</summary>
@@ -183,7 +183,7 @@ internal sealed class Exchange
             await _body.WriteAsync(part?.Blob ?? first, spans[index], Aborted);
         }
 
-        await _body.WriteAsync(tail, Aborted);
+        await _body.WriteAsync(tail);
     }
 
     /// <summary>Ends the connection in a way that no client takes for the end of a body.</summary>

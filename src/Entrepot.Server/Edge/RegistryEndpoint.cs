@@ -88,6 +88,8 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             return;
         }
 
+        // All else may wait for a disk or a lock, and this may be a socket's continuation (invariant 9).
+        await Task.Yield();
         await (target.Kind switch
         {
             TargetKind.Base => BaseAsync(exchange),

@@ -166,7 +166,13 @@ internal sealed class SocketOutput : PipeWriter
         _pace.Begin();
         try
         {
-            do await SendSomeAsync(cancel);
+            do
+            {
+                await SendSomeAsync(cancel);
+
+                // A file is read and sent next, which is nothing for where the socket's event was taken (invariant 9).
+                await Task.Yield();
+            }
             while (!TrySend());
         }
         catch (IOException fault)
