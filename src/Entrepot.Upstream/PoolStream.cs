@@ -4,15 +4,13 @@ using System.Runtime.CompilerServices;
 
 namespace Entrepot.Upstream;
 
-/// <summary>A connection to an upstream, whose reads and writes continue on the thread pool.</summary>
+/// <summary>A connection to an upstream, whose reads and writes continue on the thread pool. It is as safe for concurrent use as the connection, which it disposes.</summary>
 /// <remarks>
 /// The process has sockets' continuations run where the event was taken. What follows the reading of a body (deciphering, hashing, writing to a disk)
 /// would be in the way of all other sockets there. What is at hand continues at once.
 /// </remarks>
-internal sealed class PoolStream(Socket socket) : Stream
+internal sealed class PoolStream(Stream network) : Stream
 {
-    private readonly NetworkStream _network = new(socket, ownsSocket: true);
-
     public override bool CanRead => true;
     public override bool CanSeek => false;
     public override bool CanWrite => true;
@@ -31,7 +29,7 @@ internal sealed class PoolStream(Socket socket) : Stream
         try
         {
             await socket.ConnectAsync(host, cancel);
-            return new PoolStream(socket);
+            return new PoolStream(new NetworkStream(socket, ownsSocket: true));
         }
         catch
         {
@@ -46,13 +44,13 @@ internal sealed class PoolStream(Socket socket) : Stream
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var reading = _network.ReadAsync(buffer, cancellationToken);
+        var reading = network.ReadAsync(buffer, cancellationToken);
         return reading.IsCompleted ? reading : OnPoolAsync(reading);
     }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var writing = _network.WriteAsync(buffer, cancellationToken);
+        var writing = network.WriteAsync(buffer, cancellationToken);
         return writing.IsCompleted ? writing : OnPoolAsync(writing);
     }
 
@@ -64,15 +62,15 @@ internal sealed class PoolStream(Socket socket) : Stream
 
     public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public override int Read(byte[] buffer, int offset, int count) => _network.Read(buffer, offset, count);
-    public override void Write(byte[] buffer, int offset, int count) => _network.Write(buffer, offset, count);
+    public override int Read(byte[] buffer, int offset, int count) => network.Read(buffer, offset, count);
+    public override void Write(byte[] buffer, int offset, int count) => network.Write(buffer, offset, count);
     public override void Flush() { }
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
     public override void SetLength(long value) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing) _network.Dispose();
+        if (disposing) network.Dispose();
         base.Dispose(disposing);
     }
 

@@ -162,7 +162,7 @@ internal sealed class BodyOutput(HttpContext context, Action began)
         }
         finally
         {
-            await Task.Yield();
+            if (!Thread.CurrentThread.IsThreadPoolThread) await Task.Yield();
         }
     }
 

@@ -89,7 +89,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         }
 
         // All else may wait for a disk or a lock, and this may be a socket's continuation (invariant 9).
-        await Task.Yield();
+        if (!Thread.CurrentThread.IsThreadPoolThread) await Task.Yield();
         await (target.Kind switch
         {
             TargetKind.Base => BaseAsync(exchange),
