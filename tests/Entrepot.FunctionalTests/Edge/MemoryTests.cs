@@ -1,3 +1,4 @@
+using System.Globalization;
 using Entrepot.FunctionalTests.Admin;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
@@ -105,6 +106,21 @@ public sealed class MemoryTests : IAsyncLifetime
         Assert.Equal(206, part.Status);
         Assert.Equal(_layer.Bytes[9000..], part.Bytes);
         Assert.Equal(304, (await _cache.GetBlobAsync(_layer, ("If-None-Match", $"\"{_layer.Digest}\""))).Status);
+    }
+
+    [Fact]
+    public async Task Head_IsWhatGetSaysWithoutTheBody()
+    {
+        var image = $"/v2/org/app/manifests/{_image.Manifest.Digest}";
+        foreach (var path in new[] { image, "/v2/org/app/manifests/1", Appliance.PathOf(_layer.Digest) })
+        {
+            var (head, get) = (await _cache.HeadAsync(path), await _cache.GetAsync(path));
+
+            Assert.Equal((200, 0, "Entrepot; hit"), (head.Status, head.Bytes.Length, head.CacheStatus));
+            foreach (var name in new[] { "Content-Length", "Content-Type", "Docker-Content-Digest", "ETag", "Accept-Ranges", "Age" })
+                Assert.Equal(get.Header(name), head.Header(name));
+            Assert.Equal(get.Bytes.Length.ToString(CultureInfo.InvariantCulture), head.Header("Content-Length"));
+        }
     }
 
     [Fact]
