@@ -19,6 +19,7 @@ public sealed class BodyOutputTests
         context.Features.Set<IHttpResponseBodyFeature>(new BodyFeature(writer));
         var blob = new WatchedBlob(200_000);
 
+        SynchronizationContext.SetSynchronizationContext(null);   // a server has none; that of the tests would take it to threads of its own
         var writing = new BodyOutput(context, () => { }).WriteAsync(blob, new ByteSpan(0, blob.Size), default);
         var before = blob.OnPool.Count;
         writer.EndFlushes();
