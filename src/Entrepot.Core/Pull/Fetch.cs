@@ -22,7 +22,7 @@ public sealed class Fetch
     private bool _isAsked;
     private Phase _phase = Phase.Arriving;
     private RegistryError? _error;
-    private bool _storeFailed;
+    private FollowKind? _end;                                   // what is told to whoever comes after it; null while it goes on
     private bool _passing;
     private bool _oneRun;                                       // the upstream has no ranges
     private bool _comparing;                                    // one run compares all, and no other may begin
@@ -313,13 +313,15 @@ public sealed class Fetch
     }
 
     /// <summary>What has arrived rests; the next fetch goes on with it.</summary>
-    internal void Rest() => Become(Phase.Rested);
+    internal void Rest() => Become(Phase.Rested, FollowKind.Rested);
 
     /// <summary>The blob can be opened in the store; or, if its store failed, it is complete for those who follow it and kept no longer.</summary>
-    internal void End(RegistryError? storeFault) => Become(Phase.Ended, storeFault, storeFault is not null);
+    internal void End(RegistryError? storeFault) => Become(Phase.Ended, storeFault is null ? FollowKind.Stored : FollowKind.StoreFailed, storeFault);
 
     /// <summary>There will be no more bytes.</summary>
-    internal void Fail(RegistryError error, bool storeFailed) => Become(Phase.Failed, error, storeFailed);
+    /// <param name="error">Why, as followers are told.</param>
+    /// <param name="kind">What it means for whoever comes now and has followed nothing of it.</param>
+    internal void Fail(RegistryError error, FollowKind kind) => Become(Phase.Failed, kind, error);
 
     private async Task<FollowResult> JoinAsync(RangeRequest? range, Action<FollowedBlob> joined, CancellationToken cancel)
     {
@@ -329,10 +331,7 @@ public sealed class Fetch
             Task moved;
             lock (_gate)
             {
-                if (_storeFailed) return new FollowResult(FollowKind.StoreFailed, Error: _error);
-                if (_phase is Phase.Ended) return new FollowResult(FollowKind.Stored);
-                if (_phase is Phase.Rested) return new FollowResult(FollowKind.Rested);
-                if (_phase is Phase.Failed) return new FollowResult(FollowKind.Failed, Error: _error);
+                if (_end is { } kind) return new FollowResult(kind, Error: _error);
 
                 // An empty blob has no last bytes that could wait for verification, so its headers do.
                 if (_arrival.Size is { } size && (size > 0 || _phase is Phase.Verified) && _phase is not Phase.Resting)
@@ -381,12 +380,12 @@ public sealed class Fetch
         _asked.Raise();
     }
 
-    private void Become(Phase phase, RegistryError? error = null, bool storeFailed = false)
+    private void Become(Phase phase, FollowKind? end = null, RegistryError? error = null)
     {
         lock (_gate)
         {
             Debug.Assert(_phase is not (Phase.Ended or Phase.Failed or Phase.Rested), "a fetch ends once");
-            (_phase, _error, _storeFailed) = (phase, error, storeFailed);
+            (_phase, _end, _error) = (phase, end, error);
         }
 
         _moved.Raise();

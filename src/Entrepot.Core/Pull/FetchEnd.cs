@@ -20,6 +20,9 @@ public sealed record FetchEnd(Reference Reference, long? Size, long Bytes, Regis
     /// <summary>Whether it ended because nobody wants more of it now.</summary>
     public bool Rested { get; init; }
 
+    /// <summary>Whether it ended because nobody read on and it is not kept: whoever comes now begins anew.</summary>
+    public bool IsDeserted { get; init; }
+
     /// <summary>Whether it ended because the process does.</summary>
     public bool IsStopped { get; init; }
 

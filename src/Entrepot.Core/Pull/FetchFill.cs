@@ -68,7 +68,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         }
         catch (NobodyReadsException)
         {
-            return Ended(RegistryError.Down("the blob is not kept, and nobody reads it any longer"));
+            return Ended(RegistryError.Down("the blob is not kept, and nobody reads it any longer")) with { IsDeserted = true };
         }
         catch (Exception fault)   // Every failure reaches the followers; none is lost in this task.
         {

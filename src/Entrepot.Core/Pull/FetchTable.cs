@@ -100,7 +100,7 @@ public sealed class FetchTable : IAsyncDisposable
         lock (_gate) _running.Remove(fetch.Leader.Digest);
         if (end.Rested) fetch.Rest();
         else if (end.Error is null || fetch.IsVerified) fetch.End(end.Error);
-        else fetch.Fail(end.Error, end.StoreFailed);
+        else fetch.Fail(end.Error, end.StoreFailed ? FollowKind.StoreFailed : end.IsDeserted ? FollowKind.Rested : FollowKind.Failed);
         await fetch.LeaveAsync();
         Ended?.Invoke(end);
     }

@@ -37,7 +37,7 @@ internal static partial class Log
     {
         if (end is { IsStopped: true, IsKept: true }) FetchStopped(log, end.Reference, end.Bytes, end.Size!.Value);
         else if (end is { Rested: true, IsKept: true }) FetchRested(log, end.Reference, end.Bytes, end.Size!.Value);
-        else if (end.IsStopped || end.Rested) FetchDropped(log, end.Reference, end.Bytes);
+        else if (end.IsStopped || end.IsDeserted || end.Rested) FetchDropped(log, end.Reference, end.Bytes);
         else if (end.Error is { } error) FetchFailed(log, end.Fault, end.Reference, end.Bytes, $"{error.Detail ?? error.Message}{(end.IsKept ? "; what has arrived is kept" : "")}");
         else Fetched(log, end.Reference, end.Bytes);
     }

@@ -104,6 +104,17 @@ public sealed class BypassBlobTests : IAsyncLifetime
         Assert.NotNull((await _kit.EndOf(_digest)).Error);
     }
 
+    [Fact]
+    public async Task Follow_WhatEverybodyHasLeftJustNow_BeginsAnew()
+    {
+        var blob = (await _kit.BlobAsync(_digest)).Content!.Blob!;
+        var met = _kit.Fetches.Find(_digest)!;
+        await blob.DisposeAsync();
+        Assert.True((await _kit.EndOf(_digest)).IsDeserted);
+
+        Assert.Equal(FollowKind.Rested, (await met.FollowAsync(null, default).Soon()).Kind);
+    }
+
     [Theory]
     [InlineData(100)]
     [InlineData(Size - 100)]
