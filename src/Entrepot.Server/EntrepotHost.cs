@@ -92,7 +92,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         };
         _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
         _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
-        _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock);
+        _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
         var upstreams = _upstreams.Replace(InForce(options));
         _pulls = new PullThrough(_store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
 

@@ -20,8 +20,13 @@ internal sealed class Endpoint
     private long _aloneUntil;    // UTC ticks
     private volatile bool _wasDead;
 
-    public Endpoint(Uri address, TimeSpan pause, TimeProvider clock)
+    /// <param name="address">Scheme, host and port.</param>
+    /// <param name="pause">How long it is left alone.</param>
+    /// <param name="clock">The time.</param>
+    /// <param name="changed">Told, with why, when it is found dead, and, with <see langword="null"/>, when it lives again; must return at once.</param>
+    public Endpoint(Uri address, TimeSpan pause, TimeProvider clock, Action<Endpoint, string?> changed)
     {
+        var isTold = false;   // the breaker calls one at a time
         (Address, _pause, _clock) = (address, pause, clock);
         _breaker = new ResiliencePipelineBuilder<Attempt<HttpResponseMessage>> { TimeProvider = clock }
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions<Attempt<HttpResponseMessage>>
@@ -32,9 +37,19 @@ internal sealed class Endpoint
                 BreakDuration = pause,
                 StateProvider = _state,
                 ShouldHandle = static tried => ValueTask.FromResult(tried.Outcome.Result.IsDead),
-                OnOpened = _ =>
+                OnOpened = opened =>
                 {
                     LeaveAlone();
+
+                    // Whoever is found dead once more by the request that finds out is not worth a word.
+                    if (!isTold) changed(this, opened.Outcome.Result.Error?.Detail ?? "");
+                    isTold = true;
+                    return default;
+                },
+                OnClosed = _ =>
+                {
+                    isTold = false;
+                    changed(this, null);
                     return default;
                 },
             })
@@ -50,6 +65,9 @@ internal sealed class Endpoint
     /// <summary>Whether it would be refused to ask it now: it is left alone, or one request is finding out whether it lives again.</summary>
     public bool IsDown =>
         _state.CircuitState != CircuitState.Closed && _clock.GetUtcNow().UtcTicks < Interlocked.Read(ref _aloneUntil);
+
+    /// <summary>How its circuit stands.</summary>
+    public Circuit Circuit => _state.CircuitState == CircuitState.Closed ? Circuit.Closed : IsDown ? Circuit.Open : Circuit.HalfOpen;
 
     /// <summary>Whether it gave no sign of life when it was last really asked, however long ago that is.</summary>
     public bool WasDead => _wasDead;

@@ -42,7 +42,7 @@ internal sealed class RegistryTransport : IDisposable
         _wire = new Wire(options, allowance.Bandwidth, times, counters, clock, proxy);
         _credentials = new CredentialSource(options, clock);
         _authenticator = new Authenticator(options, _credentials, _wire, clock);
-        _endpoints = [.. options.Urls.Select(url => new Endpoint(url, times.Break, clock))];
+        _endpoints = [.. options.Urls.Select(url => new Endpoint(url, times.Break, clock, (endpoint, why) => allowance.CircuitChanged(new CircuitChange(_name, endpoint.Address, why))))];
         _tries = new ResiliencePipelineBuilder<Attempt<HttpResponseMessage>> { TimeProvider = clock }
             .AddRetry(new RetryStrategyOptions<Attempt<HttpResponseMessage>>
             {
@@ -61,6 +61,9 @@ internal sealed class RegistryTransport : IDisposable
 
     /// <summary>Whether every address is found dead, so that asking would be refused at once.</summary>
     public bool IsDown => _endpoints.All(endpoint => endpoint.IsDown);
+
+    /// <summary>How the circuit to each address stands.</summary>
+    public IEnumerable<Circuit> Circuits => _endpoints.Select(endpoint => endpoint.Circuit);
 
     /// <summary>Whether no address gave a sign of life when it was last asked.</summary>
     public bool WasDead => _endpoints.All(endpoint => endpoint.WasDead);

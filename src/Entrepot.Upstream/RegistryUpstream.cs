@@ -18,6 +18,8 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
 
     private static readonly string[] Json = ["application/json"];
 
+    private const string Page = "a page for people, as a captive portal does";
+
     private readonly UpstreamOptions _options;
     private readonly int _manifestLimit;
     private readonly RegistryTransport _transport;
@@ -60,6 +62,9 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     /// <summary>Whether it was out of reach when it was last asked. Unlike <see cref="IsDown"/>, that stays true while nobody asks.</summary>
     public bool WasDead => _transport.WasDead;
 
+    /// <summary>How the circuit to each of its addresses stands; one that is not closed is not asked.</summary>
+    public IEnumerable<Circuit> Circuits => _transport.Circuits;
+
     /// <inheritdoc/>
     public async Task<Answer<ManifestInfo>> HeadManifestAsync(Reference reference, CancellationToken cancel)
     {
@@ -70,6 +75,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         {
             return response.Status switch
             {
+                HttpStatusCode.OK when response.IsPage => response.Unusable(Page),
                 HttpStatusCode.OK => new ManifestInfo(response.Digest, response.MediaType, response.IsEncoded ? null : response.Content.ContentLength)
                 {
                     Relay = response.Relay,
@@ -110,6 +116,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         using (response)
         {
             var isSilent = response.Status is HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
+            if (response.IsPage) return response.Unusable(Page);
             if (!isSilent && response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.BlobUnknown, cancel);
             if (!isSilent && !response.IsEncoded && response.Content.ContentLength is { } size) return new BlobInfo(size) { Relay = response.Relay };
         }
@@ -132,6 +139,11 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         {
             var sent = await _transport.SendAsync(request, cancel);
             if (!sent.Has(out var response, out var error)) return error;
+
+            if (response.IsPage)
+            {
+                using (response) return response.Unusable(Page);
+            }
 
             if (response.Status == HttpStatusCode.OK) return await OpenWholeAsync(response, cancel);
             if (request.Range is not { } range || response.Status is not (HttpStatusCode.PartialContent or HttpStatusCode.RequestedRangeNotSatisfiable))

@@ -77,7 +77,7 @@ internal sealed class Wire : IDisposable
             return Attempt<HttpResponseMessage>.Refused(RegistryError.BadGateway(Says(host, $"it sent something else than HTTP: {e.Message}")));
         }
         // Not supported is a proxy of an unknown scheme in the environment.
-        catch (Exception e) when (e is HttpRequestException or IOException or NotSupportedException)
+        catch (Exception e) when (e is HttpRequestException or IOException or NotSupportedException or ClosedUnansweredException)
         {
             _counters.Answered(kind, null);
             return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, (e.InnerException ?? e).Message)));
@@ -138,6 +138,10 @@ internal sealed class Wire : IDisposable
         {
             return RegistryError.Silent(Says(host, "its answer did not arrive in time"));
         }
+        catch (StalledException e)
+        {
+            return RegistryError.Silent(Says(host, e.Message));
+        }
         catch (IOException e)
         {
             return RegistryError.Down(Says(host, e.Message));
@@ -193,6 +197,8 @@ internal sealed class Wire : IDisposable
         // Beside the requests that are let in there are those for tokens; a request that was given up may still be connecting.
         MaxConnectionsPerServer = _connections,
         EnableMultipleHttp2Connections = true,
+        PlaintextStreamFilter = static (connection, _) =>
+            ValueTask.FromResult(connection.NegotiatedHttpVersion.Major == 1 ? new FirstWordStream(connection.PlaintextStream) : connection.PlaintextStream),
         ActivityHeadersPropagator = null,
         Proxy = _proxy,
     });

@@ -148,12 +148,16 @@ internal sealed class CacheMetrics
         var bytes = NewCounter(MetricTable.UpstreamBytes);
         var limit = NewGauge(MetricTable.RateLimit);
         var remaining = NewGauge(MetricTable.RateLimitRemaining);
+        var circuits = NewGauge(MetricTable.Circuits);
         _registry.AddBeforeCollectCallback(() =>
         {
+            var now = upstreams.Now.ToDictionary(upstream => upstream.Name, upstream => upstream.Circuits.ToList());
             foreach (var (name, counters) in upstreams.Counters)
             {
                 foreach (var one in counters.Requests) requests.WithLabels(name, one.Kind, one.Code).IncTo(one.Count);
                 bytes.WithLabels(name).IncTo(counters.Bytes);
+                foreach (var state in Enum.GetValues<Circuit>())
+                    circuits.WithLabels(name, state.ToString().ToLowerInvariant()).Set(now.GetValueOrDefault(name)?.Count(one => one == state) ?? 0);
                 if (counters.Limit is { } most) limit.WithLabels(name).Set(most);
                 if (counters.Remaining is { } left) remaining.WithLabels(name).Set(left);
             }

@@ -1,4 +1,5 @@
 using Entrepot.Pull;
+using Entrepot.Upstream;
 
 namespace Entrepot.Server.Telemetry;
 
@@ -55,6 +56,11 @@ internal static class MetricTable
     public static readonly MetricSpec RateLimitRemaining = new(
         "entrepot_upstream_ratelimit_remaining", MetricKind.Gauge, "requests",
         "Requests that an upstream says are left; absent until it does.", Upstream);
+
+    /// <summary>Circuits to upstreams.</summary>
+    public static readonly MetricSpec Circuits = new(
+        "entrepot_upstream_circuits", MetricKind.Gauge, "addresses",
+        "Addresses of an upstream by how the circuit to them stands: with none closed, the upstream is out of reach.", Upstream, new("state", Names<Circuit>()));
 
     /// <summary>Running fetches.</summary>
     public static readonly MetricSpec FetchesRunning = new("entrepot_fetches_running", MetricKind.Gauge, "blobs", "Blobs now being fetched.");
@@ -113,7 +119,7 @@ internal static class MetricTable
     public static IReadOnlyList<MetricSpec> All { get; } =
     [
         Requests, ServedBytes, FirstByte,
-        UpstreamRequests, UpstreamBytes, RateLimit, RateLimitRemaining,
+        UpstreamRequests, UpstreamBytes, RateLimit, RateLimitRemaining, Circuits,
         FetchesRunning, FetchesWaiting, FetchRuns, FetchSize, FetchArrived, Followers,
         StorageBytes, StoragePartial, StorageReserved, StorageQuota, StorageBlobs,
         Evictions, EvictedBytes, VerifyFailures,

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Entrepot.FunctionalTests.Registry;
 using Entrepot.Pull;
 using Entrepot.Upstream;
 using Microsoft.Extensions.Time.Testing;
@@ -125,6 +126,37 @@ public sealed class TriesTests : UpstreamTest
         Assert.Equal(503, answer.Error?.Status);
         Assert.Contains("Connection refused", answer.Error?.Detail, StringComparison.Ordinal);
         Assert.Equal([new UpstreamRequests("manifest", "error", 3)], Counters.Requests);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Request_EveryConnectionIsEndedWithoutAWord_IsThreeRequests(bool resets)
+    {
+        var registry = ServeRaw("", resets: resets);
+
+        var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.Equal(503, answer.Error?.Status);
+        Assert.Contains("without an answer", answer.Error?.Detail, StringComparison.Ordinal);
+        Assert.Equal(3, registry.Requests);
+        Assert.Equal([new UpstreamRequests("manifest", "error", 3)], Counters.Requests);
+    }
+
+    [Fact]
+    public async Task Request_IdleConnectionWasClosed_GoesOverAnotherOneUnnoticed()
+    {
+        await using var registry = new TestRegistry();
+        registry.Content.AddImage("team/app", "1.0", TestBlob.Random(10, seed: 1));
+        var upstream = Connect(registry.Url);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
+            registry.On(Ask.Anything, Misbehave.EndInPlaceOfAnswer());
+        }
+
+        Assert.Equal([new UpstreamRequests("manifest", "200", 3)], Counters.Requests);
+        Assert.Equal(5, registry.Log.All.Count);
     }
 
     [Fact]
