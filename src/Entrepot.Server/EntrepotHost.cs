@@ -97,7 +97,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _pulls = new PullThrough(_store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
 
         var scrub = new Scrub(_store, _index, Unverified);
-        _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams);
+        _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams, parts.Clock);
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
         _reconciler = new Reconciler(root, _store, _index, (count, path) => Log.ForeignFiles(_log, count, path));

@@ -27,7 +27,7 @@ internal sealed class Endpoint
     public Endpoint(Uri address, TimeSpan pause, TimeProvider clock, Action<Endpoint, string?> changed)
     {
         var isTold = false;   // the breaker calls one at a time
-        (Address, _pause, _clock) = (address, pause, clock);
+        (Address, Name, _pause, _clock) = (address, address.GetLeftPart(UriPartial.Authority), pause, clock);
         _breaker = new ResiliencePipelineBuilder<Attempt<HttpResponseMessage>> { TimeProvider = clock }
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions<Attempt<HttpResponseMessage>>
             {
@@ -58,6 +58,9 @@ internal sealed class Endpoint
 
     /// <summary>Scheme, host and port.</summary>
     public Uri Address { get; }
+
+    /// <summary>The same, as text.</summary>
+    public string Name { get; }
 
     /// <summary>What it last asked for, so that the next repository gets its token without a refusal first; <see langword="null"/> at first.</summary>
     public Challenge? Challenge { get; set; }

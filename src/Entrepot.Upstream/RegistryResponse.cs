@@ -14,6 +14,9 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
 
     private static readonly TimeSpan Noticed = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>Which of the upstream's addresses was asked, whoever it redirected to; <see langword="null"/> if there is only one.</summary>
+    public string? Origin { get; init; }
+
     public HttpStatusCode Status => message.StatusCode;
 
     public HttpContentHeaders Content => message.Content.Headers;

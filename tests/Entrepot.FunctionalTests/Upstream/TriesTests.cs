@@ -200,6 +200,28 @@ public sealed class TriesTests : UpstreamTest
     }
 
     [Fact]
+    public async Task GetManifest_FirstAddressSendsWrongBytes_ComesFromTheNext()
+    {
+        var wrong = await ServeAsync(context => SendAsync(context, 200, "wrong"));
+        var right = await ServeAsync(context => SendAsync(context, 200, "blob"));
+
+        var answer = await Connect(wrong.Address, right.Address).GetManifestAsync(SomeBlob, default);
+
+        Assert.Equal("blob"u8.ToArray(), answer.Value!.Content.ToArray());
+        Assert.Equal((1, 1), (wrong.Requests.Count, right.Requests.Count));
+    }
+
+    [Fact]
+    public async Task GetManifest_AllAddressesSendWrongBytes_IsLeftToTheCaller()
+    {
+        var wrong = await ServeAsync(context => SendAsync(context, 200, "wrong"));
+        var other = await ServeAsync(context => SendAsync(context, 200, "other"));
+
+        Assert.NotNull((await Connect(wrong.Address, other.Address).GetManifestAsync(SomeBlob, default)).Value);
+        Assert.Equal((2, 1), (wrong.Requests.Count, other.Requests.Count));
+    }
+
+    [Fact]
     public async Task Request_FirstAddressSaysNo_IsItsAnswer()
     {
         var first = await ServeAsync(context => SendAsync(context, 404));
@@ -292,6 +314,8 @@ public sealed class TriesTests : UpstreamTest
 
         await Connect(registry.Address).HeadManifestAsync(SomeTag, default);
 
-        Assert.Equal((100L, 99L), (Counters.Limit, Counters.Remaining));
+        var (account, budget) = Assert.Single(Counters.Budgets);
+        Assert.Equal("anonymous", account);
+        Assert.Equal(new BudgetState(100, 99, TimeSpan.FromHours(6), null, null), budget.At(DateTimeOffset.UnixEpoch));
     }
 }
