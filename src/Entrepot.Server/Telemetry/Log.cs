@@ -46,8 +46,9 @@ internal static partial class Log
     /// <summary>One line when an address is found dead, and one when it lives again; none for each time that it is found out in between.</summary>
     public static void Circuit(ILogger log, CircuitChange change, TimeSpan pause)
     {
-        if (change.Why is { } why) CircuitOpened(log, change.Upstream, change.Address, pause.TotalSeconds, why);
-        else CircuitClosed(log, change.Upstream, change.Address);
+        var address = change.Address.GetLeftPart(UriPartial.Authority);
+        if (change.Why is { } why) CircuitOpened(log, change.Upstream, address, pause.TotalSeconds, why);
+        else CircuitClosed(log, change.Upstream, address);
     }
 
     [LoggerMessage(101, LogLevel.Debug, "{Path}: the client left after {Sent} bytes")]
@@ -81,10 +82,10 @@ internal static partial class Log
     public static partial void FetchDropped(ILogger log, Reference reference, long bytes);
 
     [LoggerMessage(207, LogLevel.Warning, "{Upstream} ({Address}) failed repeatedly and is asked only every {Seconds} s: {Why}")]
-    private static partial void CircuitOpened(ILogger log, string upstream, Uri address, double seconds, string why);
+    private static partial void CircuitOpened(ILogger log, string upstream, string address, double seconds, string why);
 
     [LoggerMessage(208, LogLevel.Information, "{Upstream} ({Address}) answers again")]
-    private static partial void CircuitClosed(ILogger log, string upstream, Uri address);
+    private static partial void CircuitClosed(ILogger log, string upstream, string address);
 
     [LoggerMessage(301, LogLevel.Error, "{Reference} was served but could not be kept")]
     public static partial void NotKept(ILogger log, Exception fault, Reference reference);

@@ -25,7 +25,7 @@ public sealed class AnswerFaultTests : UpstreamFaultTest
     public async Task Upstream_Misbehaves_WhatIsKnownIsServed(string fault, string behaviour)
     {
         Registry.On(Ask.Anything, Behave(behaviour), TestRegistry.Always);
-        await FailAsync(fault, one => one);
+        await FailAsync(fault, OfAnswers, one => one);
     }
 
     [Theory]
@@ -37,7 +37,7 @@ public sealed class AnswerFaultTests : UpstreamFaultTest
     {
         Registry.RequireToken();
         Registry.On(Ask.Token, Behave(behaviour), TestRegistry.Always);
-        await FailAsync(fault, one => one);
+        await FailAsync(fault, OfAnswers, one => one);
     }
 
     private Behaviour Behave(string behaviour) => behaviour switch

@@ -7,16 +7,13 @@ namespace Entrepot.FunctionalTests.Faults;
 /// <summary>An upstream that fails: what is known is served, what is not fails in bounded time with the right code, and what comes after the fault is right.</summary>
 public abstract class UpstreamFaultTest : IAsyncLifetime
 {
-    private const string Section = "Upstreams";
     private const string Repository = "/v2/org/app";
 
-    // Each bound is short, and no timer but the one that a fault is about decides.
-    private static readonly UpstreamTimes Times = Setup.Impatient with
-    {
-        Connect = TimeSpan.FromMilliseconds(200),
-        Total = TimeSpan.FromSeconds(1),
-        Break = TimeSpan.FromMinutes(1),
-    };
+    /// <summary>For faults that show in connecting: no other bound is near.</summary>
+    private protected static readonly UpstreamTimes OfConnecting = Setup.Patient with { Connect = TimeSpan.FromMilliseconds(200), Break = TimeSpan.FromMinutes(1) };
+
+    /// <summary>For faults that show later.</summary>
+    private protected static readonly UpstreamTimes OfAnswers = Setup.Impatient with { Total = TimeSpan.FromSeconds(4), Break = TimeSpan.FromMinutes(1) };
 
     private readonly ShiftedClock _clock = new();
     private Appliance _cache = null!;
@@ -32,7 +29,6 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
         _cache = await Appliance.StartAsync(Registry, new Setup
         {
             Clock = _clock,
-            Times = Times,
             Upstream = one => one with { Freshness = new() { RevalidateWait = Timeout.InfiniteTimeSpan } },
         });
         _known = Registry.Content.AddImage("org/app", "known", TestBlob.Random(20_000, seed: 700));
@@ -49,10 +45,16 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
     }
 
     /// <summary>Asks for everything while the upstream is as <paramref name="change"/> says, and for what is unknown when that is over.</summary>
-    private protected async Task FailAsync(string fault, Func<UpstreamOptions, UpstreamOptions> change)
+    /// <param name="fault">What is wrong.</param>
+    /// <param name="times">How long the upstream is waited for then.</param>
+    /// <param name="change">What is configured meanwhile.</param>
+    private protected async Task FailAsync(string fault, UpstreamTimes times, Func<UpstreamOptions, UpstreamOptions> change)
     {
         var right = _cache.Options.Upstreams[0];
         var witness = new Witness(_cache);
+        var patient = _cache.Times;
+        _cache.Times = times;
+        await _cache.RestartAsync(options => options with { Upstreams = [change(right)] });   // with the fault: a start needs no upstream
         await witness.BeginAsync();
 
         await AskAsync("known tag", "/manifests/known", _known.Manifest.Bytes);
@@ -68,9 +70,10 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
         var row = await witness.RowAsync(fault);
 
         Registry.Behave();
-        _cache.ReloadUpstream(_ => right);
+        _cache.Times = patient;
+        await _cache.RestartAsync(options => options with { Upstreams = [right] });
         await _cache.PullAsync(_unknown);
-        FaultPage.Tell(Section, row);
+        FaultPage.Tell("Upstreams", row);
 
         Task AskAsync(string what, string path, byte[]? bytes) => witness.AskAsync(what, Repository + path, bytes, Renew);
 
