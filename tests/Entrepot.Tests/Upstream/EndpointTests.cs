@@ -52,6 +52,7 @@ public sealed class EndpointTests
 
         Assert.Equal(["dead", null], _told);
         Assert.Equal(Circuit.Closed, _endpoint.Circuit);
+        _clock.Advance(Break);
         await DieAsync(4);
         Assert.Equal(["dead", null, "dead"], _told);
     }
@@ -79,6 +80,35 @@ public sealed class EndpointTests
 
         Assert.False(_endpoint.IsDown);
         Assert.Equal(9, _asked);
+    }
+
+    [Fact]
+    public async Task TryAsync_AnsweredShortlyBefore_IsLeftAloneOnceItHasBeenQuietForTenSeconds()
+    {
+        await AnswerAsync();
+        _clock.Advance(TimeSpan.FromSeconds(9.9));
+        await DieAsync(6);
+        Assert.False(_endpoint.IsDown);
+
+        _clock.Advance(TimeSpan.FromSeconds(0.1));
+        await DieAsync(1);
+
+        Assert.True(_endpoint.IsDown);
+    }
+
+    [Fact]
+    public async Task TryAsync_LateFailuresOfOthers_DoNotProlongTheBreak()
+    {
+        var late = new TaskCompletionSource<Attempt<HttpResponseMessage>>();
+        var asking = _endpoint.TryAsync(_ => new(late.Task), "left alone", CancellationToken.None).AsTask();
+        await DieAsync(4);
+        _clock.Advance(Break / 2);
+        late.SetResult(Attempt<HttpResponseMessage>.Dead(RegistryError.Down("dead")));
+        await asking;
+
+        _clock.Advance(Break / 2);
+
+        Assert.Equal(Circuit.HalfOpen, _endpoint.Circuit);
     }
 
     [Fact]
