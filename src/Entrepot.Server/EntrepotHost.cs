@@ -12,6 +12,7 @@ using Entrepot.Upstream;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Serilog;
 using Log = Entrepot.Server.Telemetry.Log;
 
@@ -81,7 +82,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _faults = new RecentFaults(parts.Clock);
         _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
         _output = new ZeroCopyOutput(options.MinRate, parts.Clock, parts.Calls);
-        _registryWeb = BuildWeb(options.Listen, options, parts, _output);
+        _registryWeb = BuildWeb(options.Listen, options, parts, _output, isInline: true);
         _adminWeb = BuildWeb([options.Admin], options, parts);
         _metricsWeb = options.Metrics is { } address ? BuildWeb([address], options, parts) : null;
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
@@ -94,7 +95,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
         var upstreams = _upstreams.Replace(InForce(options));
-        _pulls = new PullThrough(_store, _index, _fetches, _upstreams.Now, parts.Clock, NotKept);
+        _pulls = new PullThrough(_store, _index, _fetches, new MemoryCache(options.MemoryCacheBytes), _upstreams.Now, parts.Clock, NotKept);
 
         var scrub = new Scrub(_store, _index, Unverified);
         _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams, parts.Clock);
@@ -240,13 +241,16 @@ public sealed class EntrepotHost : IAsyncDisposable
         new(options.Upstreams.Select(one => (one.Name, one.Hosts.AsEnumerable())), options.DefaultUpstream);
 
     // Servers of their own, so that health and metrics can still be asked while the registry's drains.
-    private static WebApplication BuildWeb(IEnumerable<string> addresses, EntrepotOptions options, HostParts parts, ZeroCopyOutput? output = null)
+    // With isInline a request is handled where its socket's event was taken, and its handler goes elsewhere before it does anything that may block.
+    private static WebApplication BuildWeb(
+        IEnumerable<string> addresses, EntrepotOptions options, HostParts parts, ZeroCopyOutput? output = null, bool isInline = false)
     {
         // What is aborted ends with FIN. A reset takes from the client what it has not read yet, and containerd, which asks another host for the
         // rest where a connection ended early, gives up where it was reset. The announced length keeps such an end from passing for clean.
         AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", true);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSerilog(parts.Log);
+        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = isInline);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {

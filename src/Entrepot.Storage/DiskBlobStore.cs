@@ -22,6 +22,7 @@ public sealed class DiskBlobStore : IBlobStore
     private readonly Action<Digest> _falseFile;
     private readonly ConcurrentDictionary<Digest, Lazy<Task<bool>>> _checks = new();
     private readonly ConcurrentDictionary<string, bool> _taken = new();   // names in partial/ that a writer has now
+    private readonly ConcurrentDictionary<Digest, bool> _naming = new();  // those whose files get their names now, which may not be durable yet
 
     /// <summary>A store under a root.</summary>
     /// <param name="root">The directory; its owner disposes it after the last use of this store.</param>
@@ -43,7 +44,8 @@ public sealed class DiskBlobStore : IBlobStore
     {
         if (_index.FindBlob(digest) is not { } record)
         {
-            if (_space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest))) return null;
+            // A name that is not durable yet is none. Its writer serves what it has meanwhile; to hash it again would take longer than that.
+            if (_naming.ContainsKey(digest) || _space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest))) return null;
             var check = CheckAsync(digest);
             cancel.ThrowIfCancellationRequested();
             if (!await check.WaitAsync(cancel)) return null;
@@ -126,6 +128,19 @@ public sealed class DiskBlobStore : IBlobStore
 
     /// <summary>Gives a whole, verified, flushed file its name. Called by its writer, once.</summary>
     internal void Publish(DiskPartial partial, Digest digest, long size, long reserved)
+    {
+        _naming.TryAdd(digest, true);
+        try
+        {
+            Name(partial, digest, size, reserved);
+        }
+        finally
+        {
+            _naming.TryRemove(digest, out _);
+        }
+    }
+
+    private void Name(DiskPartial partial, Digest digest, long size, long reserved)
     {
         var path = _root.BlobPath(digest);
         var folder = Path.GetDirectoryName(path)!;

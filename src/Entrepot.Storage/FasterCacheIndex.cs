@@ -20,6 +20,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     private readonly StoreRoot _root;
     private readonly IndexDirectory _directory;
     private readonly MediaTypeNames _mediaTypes = new();
+    private readonly TagKeys _tagKeys = new();
     private readonly ConcurrentDictionary<(string Upstream, string Repository), int> _repositories = new();   // how many references each has
     private readonly ConcurrentDictionary<Reference, (Digest Manifest, long Line)> _pins = new();
     private readonly FasterTable<BlobRow, BlobChange> _blobs;
@@ -126,7 +127,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public TagRecord? FindTag(Reference tag) => _references.TryFind(RowKey.Of(tag), out var row)
+    public TagRecord? FindTag(Reference tag) => _references.TryFind(_tagKeys.Of(tag), out var row)
         ? new TagRecord(row.Digest, _mediaTypes[row.MediaType]!, row.Size, new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero))
         : null;
 

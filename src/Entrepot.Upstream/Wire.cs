@@ -198,6 +198,7 @@ internal sealed class Wire : IDisposable
         UseCookies = false,
         AutomaticDecompression = DecompressionMethods.None,
         ConnectTimeout = _times.Connect,
+        ConnectCallback = (connection, cancel) => PoolStream.ConnectAsync(connection.DnsEndPoint, cancel),
         PooledConnectionLifetime = ConnectionLifetime,
         // Beside the requests that are let in there are those for tokens; a request that was given up may still be connecting.
         MaxConnectionsPerServer = _connections,

@@ -31,7 +31,7 @@ public readonly record struct Digest
     public string Algorithm => _tail is null ? Sha256 : Sha512;
 
     /// <summary>The hash as lower-case hex: 64 or 128 digits.</summary>
-    public string Hex => _tail is null ? $"{_first:x32}{_second:x32}" : $"{_first:x32}{_second:x32}{_tail.Third:x32}{_tail.Fourth:x32}";
+    public string Hex => ToString()[(Sha256.Length + 1)..];
 
     /// <summary>The sha256 digest of some bytes.</summary>
     public static Digest Of(ReadOnlySpan<byte> content)
@@ -85,7 +85,25 @@ public readonly record struct Digest
     }
 
     /// <summary>The digest as the specification writes it: <c>algorithm:hex</c>.</summary>
-    public override string ToString() => $"{Algorithm}:{Hex}";
+    /// <remarks>Allocates the text and nothing else: every response names a digest.</remarks>
+    public override string ToString() => string.Create(Sha256.Length + 1 + 2 * (_tail is null ? SHA256.HashSizeInBytes : SHA512.HashSizeInBytes), this, Write);
+
+    private static void Write(Span<char> text, Digest digest)
+    {
+        Span<byte> hash = stackalloc byte[SHA512.HashSizeInBytes];
+        BinaryPrimitives.WriteUInt128BigEndian(hash, digest._first);
+        BinaryPrimitives.WriteUInt128BigEndian(hash[16..], digest._second);
+        if (digest._tail is { } tail)
+        {
+            BinaryPrimitives.WriteUInt128BigEndian(hash[32..], tail.Third);
+            BinaryPrimitives.WriteUInt128BigEndian(hash[48..], tail.Fourth);
+        }
+
+        digest.Algorithm.CopyTo(text);
+        text[Sha256.Length] = ':';
+        var hex = text[(Sha256.Length + 1)..];
+        Convert.TryToHexStringLower(hash[..(hex.Length / 2)], hex, out _);
+    }
 
     // The second half of a sha512 hash; on the heap, so that the usual digest stays small.
     private sealed record Tail(UInt128 Third, UInt128 Fourth);

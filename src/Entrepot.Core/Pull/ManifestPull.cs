@@ -5,7 +5,8 @@ namespace Entrepot.Pull;
 /// <summary>Pulls of manifests, by tag and by digest. Safe for concurrent use.</summary>
 /// <remarks>Everything that asks an upstream runs once for all who wait for it, and goes on when they leave.</remarks>
 internal sealed class ManifestPull(
-    IBlobStore store, ICacheIndex index, FetchTable fetches, Pins pins, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
+    IBlobStore store, ICacheIndex index, FetchTable fetches, MemoryPull memory, Pins pins, TimeProvider clock, Action<Reference, Exception> storeFailed,
+    CancellationToken stop)
 {
     private readonly Flights<Reference, Resolved> _tags = new();
     private readonly Flights<Reference, Answer<ManifestInfo>> _heads = new();
@@ -274,19 +275,15 @@ internal sealed class ManifestPull(
     // Bytes without a known media type are of a blob, or of a manifest whose record did not survive: not to be served as a manifest.
     private async ValueTask<ManifestContent?> ReadAsync(Digest digest, CancellationToken cancel)
     {
+        if (memory.Find(digest, headOnly: false) is { } known) return known;
         if (index.FindMediaType(digest) is not { } mediaType || await store.OpenAsync(digest, cancel) is not { } blob) return null;
 
         await using (blob)
         {
-            var bytes = new byte[blob.Size];
-            for (var done = 0; done < bytes.Length;)
-            {
-                var count = await blob.ReadAsync(bytes.AsMemory(done), done, cancel);
-                if (count == 0) throw new IOException($"{digest} is shorter than it was");
-                done += count;
-            }
-
-            return new ManifestContent(digest, mediaType, bytes.Length, bytes, blob.StoredAt);
+            var bytes = await blob.ReadAllAsync(cancel);
+            var manifest = new ManifestContent(digest, mediaType, bytes.Length, bytes, blob.StoredAt);
+            memory.Add(manifest);
+            return manifest;
         }
     }
 

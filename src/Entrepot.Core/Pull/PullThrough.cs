@@ -18,22 +18,26 @@ public sealed class PullThrough : IAsyncDisposable
     private readonly Pins _pins;
     private readonly ManifestPull _manifests;
     private readonly BlobPull _blobs;
+    private readonly MemoryPull _memory;
     private readonly Recency _recency;
 
     /// <summary>Joins the parts. The fetches and the upstreams stay their owner's to dispose.</summary>
     /// <param name="store">Bytes at rest.</param>
     /// <param name="index">What is remembered.</param>
     /// <param name="fetches">Blobs on their way.</param>
+    /// <param name="memory">What is small and was served lately; this one's alone.</param>
     /// <param name="upstreams">Where they come from, each name once. Those that are offline are never asked anything.</param>
     /// <param name="clock">The time.</param>
     /// <param name="storeFailed">Told when a manifest or a tag could not be kept, though it was served; must return at once.</param>
     public PullThrough(
-        IBlobStore store, ICacheIndex index, FetchTable fetches, IEnumerable<IUpstream> upstreams, TimeProvider clock, Action<Reference, Exception> storeFailed)
+        IBlobStore store, ICacheIndex index, FetchTable fetches, MemoryCache memory, IEnumerable<IUpstream> upstreams, TimeProvider clock,
+        Action<Reference, Exception> storeFailed)
     {
         _index = index;
         _upstreams = ByName(upstreams);
         _pins = new Pins(store, index);
-        _manifests = new ManifestPull(store, index, fetches, _pins, clock, storeFailed, _stop.Token);
+        _memory = new MemoryPull(index, memory, clock);
+        _manifests = new ManifestPull(store, index, fetches, _memory, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
         _recency = new Recency(store, clock);
         Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
@@ -48,6 +52,24 @@ public sealed class PullThrough : IAsyncDisposable
     {
         _upstreams = ByName(upstreams);
         _manifests.ForgetRefusals();   // those that follow may know better
+    }
+
+    /// <summary>A manifest that can be told at once: a hit, without a disk, an upstream, or waiting of any kind.</summary>
+    /// <returns>Whether it can; if not, nothing is known of it, and <see cref="GetManifestAsync"/> is to be asked.</returns>
+    public bool TryGetManifest(Reference reference, bool headOnly, out Pulled<ManifestContent> pulled)
+    {
+        if (!_memory.TryGet(reference, headOnly, Upstream(reference), out pulled)) return false;
+        if (_memory.ShouldTouch(pulled.Content!.Digest)) _recency.Pulled(pulled.Content.Digest);
+        return true;
+    }
+
+    /// <summary>A small blob, or the size of any, that can be told at once: a hit, without a disk, an upstream, or waiting of any kind.</summary>
+    /// <returns>Whether it can; if not, nothing is known of it, and <see cref="GetBlobAsync"/> or <see cref="HeadBlobAsync"/> is to be asked.</returns>
+    public bool TryGetBlob(Digest digest, bool headOnly, out Pulled<SmallBlob> pulled)
+    {
+        if (!_memory.TryGet(digest, headOnly, out pulled)) return false;
+        if (!headOnly && _memory.ShouldTouchBlob(digest)) _recency.Served(digest);
+        return true;
     }
 
     /// <summary>A manifest; with <paramref name="headOnly"/> its bytes may be left out.</summary>
@@ -67,7 +89,9 @@ public sealed class PullThrough : IAsyncDisposable
     {
         var pulled = await _blobs.GetAsync(reference, range, Upstream(reference), cancel);
         if (pulled.Source is PullSource.Hit) _recency.Used(reference.Digest);
-        return pulled;
+        return range is null && pulled.Content is { Blob: { } blob } content
+            ? pulled with { Content = content with { Blob = await _memory.AddAsync(reference.Digest, blob, cancel) } }
+            : pulled;
     }
 
     /// <summary>One page of a repository's tags, as the upstream has them now.</summary>

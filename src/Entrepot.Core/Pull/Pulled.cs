@@ -67,7 +67,22 @@ public readonly record struct Pulled<T>(PullSource Source, T? Content, RegistryE
 /// <param name="Size">Bytes.</param>
 /// <param name="Bytes">The bytes; empty when only its headers were asked for.</param>
 /// <param name="StoredAt">When it was stored; <see langword="null"/> if it has just come.</param>
-public sealed record ManifestContent(Digest Digest, string MediaType, long Size, ReadOnlyMemory<byte> Bytes, DateTimeOffset? StoredAt = null);
+public sealed record ManifestContent(Digest Digest, string MediaType, long Size, ReadOnlyMemory<byte> Bytes, DateTimeOffset? StoredAt = null)
+{
+    /// <summary>Its name as text. Those from memory have it ready.</summary>
+    public string Name { get; } = Digest.ToString();
+}
+
+/// <summary>A stored blob that is small enough to be in memory, or of which only the size is told.</summary>
+/// <param name="Digest">Its name.</param>
+/// <param name="Size">Bytes.</param>
+/// <param name="Bytes">All of it; empty when only its headers were asked for.</param>
+/// <param name="StoredAt">When it was stored.</param>
+public sealed record SmallBlob(Digest Digest, long Size, ReadOnlyMemory<byte> Bytes, DateTimeOffset StoredAt)
+{
+    /// <summary>Its name as text. Those from memory have it ready.</summary>
+    public string Name { get; } = Digest.ToString();
+}
 
 /// <summary>A blob to serve, or a part of one.</summary>
 /// <param name="Size">Bytes of the whole.</param>

@@ -16,6 +16,17 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
     /// <summary>A blob was asked for by its own name.</summary>
     public void Used(Digest blob) => store.Touch(blob, clock.GetUtcNow());
 
+    /// <summary>A blob was served from memory. Once in a while its file is looked at, so that one whose file is gone does not stay known for ever.</summary>
+    public void Served(Digest blob)
+    {
+        var now = clock.GetUtcNow();
+        _marking.Join(blob, async () =>
+        {
+            store.Touch(blob, now);
+            return !_recent.ShouldTouch(blob, now) || await ExistsAsync(blob);
+        });
+    }
+
     /// <summary>A manifest was asked for.</summary>
     public void Pulled(Digest manifest)
     {
@@ -30,6 +41,20 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
 
     /// <summary>Waits until nothing is being marked: store and index may go afterwards.</summary>
     public Task EndedAsync() => _marking.EndedAsync();
+
+    private async Task<bool> ExistsAsync(Digest blob)
+    {
+        try
+        {
+            if (await store.OpenAsync(blob, CancellationToken.None) is not { } stored) return false;
+            await stored.DisposeAsync();
+            return true;
+        }
+        catch (Exception fault) when (ManifestPull.IsStoreFault(fault))   // whoever reads it from the disk is told
+        {
+            return false;
+        }
+    }
 
     private async Task TouchAsync(Digest digest, int depth, DateTimeOffset now)
     {

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Server.ZeroCopy;
@@ -58,7 +59,7 @@ internal sealed class BodyOutput(HttpContext context, Action began)
     }
 
     /// <summary>Sends what has been written, and the headers.</summary>
-    public async ValueTask FlushAsync(CancellationToken cancel) => GoOn(await Writer.FlushAsync(cancel));
+    public async ValueTask FlushAsync(CancellationToken cancel) => GoOn(await OnPoolAsync(Writer.FlushAsync(cancel)));
 
     /// <summary>Writes a few bytes, which go with those that follow.</summary>
     public void Write(ReadOnlySpan<byte> bytes)
@@ -68,12 +69,13 @@ internal sealed class BodyOutput(HttpContext context, Action began)
     }
 
     /// <summary>Writes bytes that are at hand, in pieces, so that of a client that leaves it is known how much it got.</summary>
-    public async Task WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel)
+    /// <remarks>That it has left ends a flush without being asked for, and asking costs each request a source of cancellation.</remarks>
+    public async Task WriteAsync(ReadOnlyMemory<byte> bytes)
     {
         for (var done = 0; done < bytes.Length;)
         {
             var piece = bytes.Slice(done, Math.Min(CopiedBytes, bytes.Length - done));
-            GoOn(await Writer.WriteAsync(piece, cancel));
+            GoOn(await OnPoolAsync(Writer.WriteAsync(piece, CancellationToken.None)));
             done += piece.Length;
             Sent += piece.Length;
         }
@@ -116,7 +118,7 @@ internal sealed class BodyOutput(HttpContext context, Action began)
         var flushed = default(FlushResult);
         try
         {
-            flushed = await Writer.FlushAsync(cancel);
+            flushed = await OnPoolAsync(Writer.FlushAsync(cancel));
         }
         catch (OperationCanceledException) when (files.Fault is not null)
         {
@@ -143,9 +145,25 @@ internal sealed class BodyOutput(HttpContext context, Action began)
         if (count == 0) throw new IOException($"the blob ends at {position} of {blob.Size} bytes");
         began();
         Writer.Advance(count);
-        GoOn(await Writer.FlushAsync(cancel));
+        GoOn(await OnPoolAsync(Writer.FlushAsync(cancel)));
         Sent += count;
         return count;
+    }
+
+    // A flush that had to wait ends where the socket's event was taken, and what follows reads, closes or follows files (invariant 9).
+    private static ValueTask<FlushResult> OnPoolAsync(ValueTask<FlushResult> flushing) => flushing.IsCompleted ? flushing : HopAsync(flushing);
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<FlushResult> HopAsync(ValueTask<FlushResult> flushing)
+    {
+        try
+        {
+            return await flushing;
+        }
+        finally
+        {
+            if (!Thread.CurrentThread.IsThreadPoolThread) await Task.Yield();
+        }
     }
 
     private void GoOn(FlushResult flushed)

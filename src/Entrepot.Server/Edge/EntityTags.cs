@@ -7,7 +7,10 @@ namespace Entrepot.Server.Edge;
 internal static class EntityTags
 {
     /// <summary>The tag of a content.</summary>
-    public static string Of(Digest digest) => $"\"{digest}\"";
+    public static string Of(Digest digest) => Of(digest.ToString());
+
+    /// <summary>The tag of the content that a digest, as text, names.</summary>
+    public static string Of(string name) => string.Concat("\"", name, "\"");
 
     /// <summary>Whether an If-None-Match holds the tag, or <c>*</c>; compared weakly, as the RFC says there.</summary>
     public static bool Match(StringValues ifNoneMatch, Digest digest)

@@ -66,10 +66,14 @@ internal sealed class Exchange
     /// <summary>The response's status.</summary>
     public int Status => _context.Response.StatusCode;
 
-    private bool IsHead => HttpMethods.IsHead(Request.Method);
+    /// <summary>Whether only headers are asked for.</summary>
+    public bool IsHead => HttpMethods.IsHead(Request.Method);
 
     /// <summary>Why the client was told no, if it was: for the log.</summary>
     public string? Refusal { get; private set; }
+
+    /// <summary>The response's headers, to set those that have a name there; that is cheaper.</summary>
+    public IHeaderDictionary Headers => _context.Response.Headers;
 
     /// <summary>Sets a header.</summary>
     public void Set(string name, string value) => _context.Response.Headers[name] = value;
@@ -93,7 +97,7 @@ internal sealed class Exchange
         _context.Response.ContentType = mediaType;
         _context.Response.ContentLength = size;
         Began();
-        if (!IsHead) await _body.WriteAsync(content, Aborted);
+        if (!IsHead) await _body.WriteAsync(content);
     }
 
     /// <summary>Answers with JSON.</summary>
@@ -179,7 +183,7 @@ internal sealed class Exchange
             await _body.WriteAsync(part?.Blob ?? first, spans[index], Aborted);
         }
 
-        await _body.WriteAsync(tail, Aborted);
+        await _body.WriteAsync(tail);
     }
 
     /// <summary>Ends the connection in a way that no client takes for the end of a body.</summary>

@@ -82,6 +82,14 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
 
         (exchange.Kind, exchange.Upstream) = (target.Kind, target.Reference.Upstream);
         if (target.IsNamespaced) exchange.Set("OCI-Namespace", target.Reference.Upstream);
+        if (TryAnswerAtOnce(exchange, target) is { } answering)
+        {
+            await answering;
+            return;
+        }
+
+        // All else may wait for a disk or a lock, and this may be a socket's continuation (invariant 9).
+        if (!Thread.CurrentThread.IsThreadPoolThread) await Task.Yield();
         await (target.Kind switch
         {
             TargetKind.Base => BaseAsync(exchange),
@@ -103,19 +111,42 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         });
     }
 
+    // What is known without waiting; null if it is not. No label, no closure and no task is made on this way.
+    private Task? TryAnswerAtOnce(Exchange exchange, in RequestTarget target)
+    {
+        switch (target.Kind)
+        {
+            case TargetKind.Manifest when pulls.TryGetManifest(target.Reference, exchange.IsHead, out var pulled):
+                return WriteAsync(exchange, pulled);
+
+            // Parts are rare, and for the ordinary way.
+            case TargetKind.Blob when (exchange.IsHead || exchange.Request.Headers.Range.Count == 0) && pulls.TryGetBlob(target.Reference.Digest, exchange.IsHead, out var pulled):
+                var blob = pulled.Content!;
+                Describe(exchange, blob.Name, pulled);
+                exchange.Headers.AcceptRanges = "bytes";
+                if (!exchange.HasAlready(blob.Digest)) return exchange.WriteAsync(MediaTypes.Bytes, blob.Size, blob.Bytes);
+                exchange.NotModified();
+                return Task.CompletedTask;
+            default:
+                return null;
+        }
+    }
+
     private async Task ManifestAsync(Exchange exchange, Reference reference)
     {
-        var pulled = await pulls.GetManifestAsync(reference, HttpMethods.IsHead(exchange.Request.Method), exchange.Aborted);
-        if (pulled.Content is not { } manifest)
-        {
-            // A 401 or 403 is the upstream's word about this cache's account, with no challenge that a client could meet.
-            await exchange.WriteErrorAsync(pulled.Error!);
-            return;
-        }
+        var pulled = await pulls.GetManifestAsync(reference, exchange.IsHead, exchange.Aborted);
 
-        Describe(exchange, manifest.Digest, pulled);
-        if (exchange.HasAlready(manifest.Digest)) exchange.NotModified();
-        else await exchange.WriteAsync(manifest.MediaType, manifest.Size, manifest.Bytes);
+        // A 401 or 403 is the upstream's word about this cache's account, with no challenge that a client could meet.
+        await (pulled.Error is { } error ? exchange.WriteErrorAsync(error) : WriteAsync(exchange, pulled));
+    }
+
+    private Task WriteAsync(Exchange exchange, in Pulled<ManifestContent> pulled)
+    {
+        var manifest = pulled.Content!;
+        Describe(exchange, manifest.Name, pulled);
+        if (!exchange.HasAlready(manifest.Digest)) return exchange.WriteAsync(manifest.MediaType, manifest.Size, manifest.Bytes);
+        exchange.NotModified();
+        return Task.CompletedTask;
     }
 
     private async Task BlobAsync(Exchange exchange, Reference reference)
@@ -149,8 +180,8 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
 
         await using (content)
         {
-            Describe(exchange, reference.Digest, pulled);
-            exchange.Set("Accept-Ranges", "bytes");
+            Describe(exchange, reference.Digest.ToString(), pulled);
+            exchange.Headers.AcceptRanges = "bytes";
             if (exchange.HasAlready(reference.Digest)) exchange.NotModified();
             else if (content.Span is { } span) await exchange.WriteAsync(content, span);
             else await UnsatisfiableAsync(exchange, content.Size);
@@ -169,8 +200,8 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         {
             await using (content)
             {
-                Describe(exchange, reference.Digest, pulled);
-                exchange.Set("Accept-Ranges", "bytes");
+                Describe(exchange, reference.Digest.ToString(), pulled);
+                exchange.Headers.AcceptRanges = "bytes";
                 await exchange.WriteAsync(content, spans, OpenAsync);
                 return;
             }
@@ -255,14 +286,14 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
         });
     }
 
-    private void Describe<T>(Exchange exchange, Digest digest, Pulled<T> pulled) where T : class
+    private void Describe<T>(Exchange exchange, string name, in Pulled<T> pulled) where T : class
     {
         Describe(exchange, pulled);
-        exchange.Set("Docker-Content-Digest", digest.ToString());
-        exchange.Set("ETag", EntityTags.Of(digest));
+        exchange.Set("Docker-Content-Digest", name);
+        exchange.Headers.ETag = EntityTags.Of(name);
     }
 
-    private void Describe<T>(Exchange exchange, Pulled<T> pulled) where T : class
+    private void Describe<T>(Exchange exchange, in Pulled<T> pulled) where T : class
     {
         (exchange.Source, exchange.Detail) = (pulled.Source, pulled.Detail);
         exchange.Set("Cache-Status", CacheStatus.Of(pulled));
@@ -270,7 +301,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
 
         var here = pulled.AsOf is { } since ? Math.Max(0, (long)(clock.GetUtcNow() - since).TotalSeconds) : 0;
         var before = (long)(pulled.Relay?.Age ?? default).TotalSeconds;
-        exchange.Set("Age", (before + here).ToString(CultureInfo.InvariantCulture));
+        exchange.Headers.Age = (before + here).ToString(CultureInfo.InvariantCulture);
     }
 
     private static bool TryCount(Exchange exchange, out int? count)

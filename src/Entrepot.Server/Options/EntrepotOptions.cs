@@ -53,6 +53,10 @@ public sealed record EntrepotOptions
     /// <value>0 s to 8760 h. Default 24 h: it outlasts a restart and a bad night.</value>
     public TimeSpan PartialTtl { get; init; } = TimeSpan.FromHours(24);
 
+    /// <summary>Most bytes of memory for what is small and was served lately.</summary>
+    /// <value>0 to 64 GiB; 0 keeps nothing. Default 64 MiB: some ten thousand manifests and configurations.</value>
+    public long MemoryCacheBytes { get; init; } = 64L << 20;
+
     /// <summary>Bytes a second, measured over a response, below which a client that reads is given up.</summary>
     /// <value>1 B/s to 1 GB/s. Default 1 KB/s: slower than any link that an image is pulled over.</value>
     public double MinRate { get; init; } = 1000;

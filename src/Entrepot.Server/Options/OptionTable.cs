@@ -195,6 +195,11 @@ internal static class OptionTable
         { Apply = Top.One(new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(TimeSpan.Zero, TimeSpan.FromHours(8760)),
             (to, value) => to with { PartialTtl = value }) },
 
+        new Top("memoryCache", "size", "0B to 64GiB", "64MiB",
+            "Most bytes of memory for recent manifests and small blobs, which are then served without reading the disk; 0B keeps none. "
+            + "The default holds what some thousand images need.")
+        { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(0, 64L << 30), (to, value) => to with { MemoryCacheBytes = value }) },
+
         new Top("limits.minRate", "rate", "1B/s to 1GB/s", "1KB/s",
             "A client that reads a response more slowly is given up, judged over the time that 128 KiB take at this rate, and at least 5 s. "
             + "The default is slower than any link that images are pulled over.")

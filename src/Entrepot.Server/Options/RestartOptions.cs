@@ -20,6 +20,7 @@ internal static class RestartOptions
         ("storage.eviction", options => options.Eviction),
         ("storage.checkpointEvery", options => Text(options.CheckpointEvery)),
         ("storage.partialTtl", options => Text(options.PartialTtl)),
+        ("memoryCache", options => Text(options.MemoryCacheBytes)),
         ("limits.minRate", options => Text(options.MinRate)),
         ("limits.connections", options => Text(options.Connections)),
         ("limits.manifest", options => Text(options.ManifestLimit)),

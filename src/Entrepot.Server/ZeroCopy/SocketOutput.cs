@@ -29,7 +29,7 @@ internal sealed class SocketOutput : PipeWriter
     private const int WaitingBytes = 4 << 10;
 
     private const int CopiedBytes = 64 << 10;
-    private const int LeastBuffer = 4 << 10;
+    private const int LeastBuffer = 16 << 10;   // a head and a small body in one piece
 
     private readonly ConnectionContext _connection;
     private readonly Socket _socket;
@@ -166,7 +166,13 @@ internal sealed class SocketOutput : PipeWriter
         _pace.Begin();
         try
         {
-            do await SendSomeAsync(cancel);
+            do
+            {
+                await SendSomeAsync(cancel);
+
+                // A file is read and sent next, which is nothing for where the socket's event was taken (invariant 9).
+                if (!Thread.CurrentThread.IsThreadPoolThread) await Task.Yield();
+            }
             while (!TrySend());
         }
         catch (IOException fault)

@@ -31,6 +31,9 @@ internal sealed partial class Daemon : IAsyncDisposable
         _output = Task.WhenAll(CopyAsync(_process.StandardOutput), CopyAsync(_process.StandardError));
     }
 
+    /// <summary>The number of the process.</summary>
+    public int Id => _process.Id;
+
     /// <summary>The lines written so far; complete after <see cref="StopAsync"/>.</summary>
     public IReadOnlyList<string> Lines { get { lock (_gate) return [.. _lines]; } }
 

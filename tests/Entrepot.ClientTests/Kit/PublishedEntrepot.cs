@@ -34,6 +34,9 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <summary>What it has logged since its last start, also after its end.</summary>
     public IReadOnlyList<string> Lines => _daemon?.Lines ?? _linesAtEnd;
 
+    /// <summary>What the process holds now; files are those of blobs, whole and partial.</summary>
+    public ProcessUse Use() => ProcessUse.Of(_daemon!.Id, BlobFolder, Path.Combine(Root, "partial"));
+
     /// <summary>Starts it with an empty store. docker.io (the default) and quay.io are both at <paramref name="upstream"/>.</summary>
     /// <param name="folder">Where its options and its store are made.</param>
     /// <param name="logFile">Where its output is appended.</param>

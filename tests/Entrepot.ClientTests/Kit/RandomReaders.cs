@@ -10,7 +10,9 @@ namespace Entrepot.ClientTests.Kit;
 /// <param name="blobs">What they read.</param>
 internal sealed class RandomReaders(Uri server, IReadOnlyList<TestBlob> blobs)
 {
-    private const int Clients = 200;
+    /// <summary>How many read at once.</summary>
+    public const int Clients = 200;
+
     private const int MostOfRange = 1 << 20;
     private const int BufferBytes = 64 << 10;
 

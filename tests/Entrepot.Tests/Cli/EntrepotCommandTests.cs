@@ -209,11 +209,11 @@ public sealed class EntrepotCommandTests : IDisposable
     [Fact]
     public async Task RunAsync_UnknownEnvironmentName_IsLoggedAndServed()
     {
-        _environment["ENTREPOT_MEMORYCACHE"] = "64MiB";
+        _environment["ENTREPOT_SCRUB"] = "64MiB";
 
         Assert.Equal(0, await ServeAsync("--log-format", "text"));
 
-        Assert.Contains("WRN environment ENTREPOT_MEMORYCACHE is not an option and is ignored\n", _out.ToString());
+        Assert.Contains("WRN environment ENTREPOT_SCRUB is not an option and is ignored\n", _out.ToString());
     }
 
     [Fact]

@@ -12,6 +12,9 @@ internal sealed class MemoryBlobStore : IBlobStore
     private int _partials;
     private long _written;
 
+    /// <summary>What opened blobs tell of when they were stored.</summary>
+    public DateTimeOffset? StoredAt { get; set; }
+
     public Exception? OpenFault { get; set; }
 
     public Exception? CreateFault { get; set; }
@@ -98,7 +101,7 @@ internal sealed class MemoryBlobStore : IBlobStore
     {
         await Look.WaitAsync(cancel);
         if (OpenFault is { } fault) throw fault;
-        if (_blobs.TryGetValue(digest, out var content)) return new Reader(content.Length, (buffer, offset) => Copy(content, offset, buffer));
+        if (_blobs.TryGetValue(digest, out var content)) return new Reader(content.Length, (buffer, offset) => Copy(content, offset, buffer), StoredAt);
         Missed?.Invoke(digest);
         return null;
     }
@@ -122,9 +125,11 @@ internal sealed class MemoryBlobStore : IBlobStore
         return rest.Length;
     }
 
-    private sealed class Reader(long size, Func<Memory<byte>, long, int> read) : Blob
+    private sealed class Reader(long size, Func<Memory<byte>, long, int> read, DateTimeOffset? storedAt = null) : Blob
     {
         public override long Size => size;
+
+        public override DateTimeOffset? StoredAt => storedAt;
 
         public override ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancel)
         {

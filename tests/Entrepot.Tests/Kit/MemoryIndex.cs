@@ -23,7 +23,14 @@ internal sealed class MemoryIndex : ICacheIndex
 
     public BlobRecord? FindBlob(Digest digest) => _blobs.TryGetValue(digest, out var record) ? record : null;
 
-    public void AddBlob(Digest digest, BlobRecord record) => _blobs[digest] = record;
+    /// <summary>Called before a blob is remembered.</summary>
+    public Action<Digest>? Adding { get; set; }
+
+    public void AddBlob(Digest digest, BlobRecord record)
+    {
+        Adding?.Invoke(digest);
+        _blobs[digest] = record;
+    }
 
     public bool Touch(Digest digest, DateTimeOffset now)
     {

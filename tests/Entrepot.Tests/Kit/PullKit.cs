@@ -12,7 +12,7 @@ internal sealed class PullKit
     public PullKit()
     {
         Fetches = new FetchTable(Store, Clock, 100) { Ended = end => EndSignal(end.Reference.Digest).TrySetResult(end) };
-        Pulls = new PullThrough(Store, Index, Fetches, [Upstream, Other], Clock, (reference, fault) => Faults.Enqueue((reference, fault)));
+        Pulls = new PullThrough(Store, Index, Fetches, Memory, [Upstream, Other], Clock, (reference, fault) => Faults.Enqueue((reference, fault)));
     }
 
     public InstantClock Clock { get; } = new();
@@ -20,6 +20,8 @@ internal sealed class PullKit
     public MemoryBlobStore Store { get; } = new();
 
     public MemoryIndex Index { get; } = new();
+
+    public MemoryCache Memory { get; } = new(1 << 20);
 
     public ScriptedUpstream Upstream { get; } = new();
 

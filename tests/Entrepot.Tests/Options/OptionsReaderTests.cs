@@ -99,7 +99,7 @@ public sealed class OptionsReaderTests : IDisposable
 
     [Theory]
     [InlineData("offline: never", "entrepot.yaml:1: offline: 'never' is not allowed; allowed: true or false")]
-    [InlineData("memoryCache: 64MiB", "entrepot.yaml:1: memoryCache: is unknown")]
+    [InlineData("scrub: 64MiB", "entrepot.yaml:1: scrub: is unknown")]
     [InlineData("scrub: { every: 168h }", "entrepot.yaml:1: scrub: is unknown")]
     [InlineData("storage: { eviction: random }", "entrepot.yaml:1: storage.eviction: 'random' is not allowed; allowed: lru or adaptive")]
     [InlineData("storage: { partialTtl: 8761h }", "entrepot.yaml:1: storage.partialTtl: '8761h' is not allowed; allowed: 0s to 8760h")]

@@ -16,6 +16,7 @@ public sealed class RestartOptionsTests
         ["storage.eviction"] = "adaptive",
         ["storage.checkpointEvery"] = "2m",
         ["storage.partialTtl"] = "1h",
+        ["memoryCache"] = "5MiB",
         ["limits.minRate"] = "5B/s",
         ["limits.connections"] = "7",
         ["limits.manifest"] = "1MiB",

@@ -23,7 +23,7 @@ public sealed class FreshnessWaitTests : IAsyncLifetime
     {
         var store = new MemoryBlobStore();
         Fetches = new FetchTable(store, _clock, 100);
-        Pulls = new PullThrough(store, _index, Fetches, [_upstream], _clock, (_, fault) => Assert.Fail(fault.ToString()));
+        Pulls = new PullThrough(store, _index, Fetches, new MemoryCache(1 << 20), [_upstream], _clock, (_, fault) => Assert.Fail(fault.ToString()));
     }
 
     private FetchTable Fetches { get; }
@@ -180,7 +180,7 @@ public sealed class FreshnessWaitTests : IAsyncLifetime
     [Fact]
     public async Task DisposeAsync_RevalidationThatNobodyWaitsFor_EndsBeforeIt()
     {
-        var pulls = new PullThrough(new MemoryBlobStore(), _index, Fetches, [_upstream], _clock, (_, fault) => Assert.Fail(fault.ToString()));
+        var pulls = new PullThrough(new MemoryBlobStore(), _index, Fetches, new MemoryCache(1 << 20), [_upstream], _clock, (_, fault) => Assert.Fail(fault.ToString()));
         _upstream.HeadManifest = (_, _) => _answer.Task;
         using var left = new CancellationTokenSource();
         var pull = pulls.GetManifestAsync(Tag, headOnly: false, left.Token);

@@ -37,6 +37,7 @@ public sealed class RecencyTests
         var recency = new Recency(_store, _clock);
         for (var i = 0; i < 100; i++) recency.Pulled(_image);
         await UntilAsync(3);
+        await recency.EndedAsync();
 
         _clock.Now += RecentTouches.Interval;
         recency.Pulled(_image);

@@ -127,6 +127,25 @@ public sealed class DiskBlobStoreTests : BlobStoreContract, IDisposable
     }
 
     [Fact]
+    public async Task Open_FileHasItsNameAndItsCommitHasNotEnded_IsAbsentAtOnce()
+    {
+        Task<Blob?>? during = null;
+        var (hadName, wasAtOnce) = (false, false);
+        _index.Adding = name =>
+        {
+            hadName = File.Exists(_root.BlobPath(name));
+            during = Store.OpenAsync(name, default).AsTask();
+            wasAtOnce = during.IsCompleted;
+        };
+
+        var digest = await PutAsync(Content);
+
+        Assert.True(hadName && wasAtOnce);
+        Assert.Null(await during!.Soon());
+        Assert.Equal(Content, await ContentOfAsync(digest));
+    }
+
+    [Fact]
     public async Task Commit_NamedFolderCannotBeMade_FailsAndLeavesNothing()
     {
         var digest = Digest.Of(Content);

@@ -1,0 +1,89 @@
+using System.Net;
+using Entrepot.ClientTests.Kit;
+using Entrepot.FunctionalTests.Registry;
+using Xunit.Abstractions;
+
+namespace Entrepot.ClientTests;
+
+/// <summary>
+/// Hits, misses, clients that leave, and evictions all at once, at full load on the published program: every answer is right, none is an error of the
+/// server, and when the clients have gone it holds nothing that it did not hold before.
+/// </summary>
+public sealed class MixedSoakTests(ITestOutputHelper output)
+{
+    private const string Quota = "100MiB";       // about a third of what is asked for
+    private const int Images = 20;
+    private const int ManifestReaders = 8;
+    private const int FewDescriptors = 32;       // connections to the upstream, and what the runtime opens when it needs it first
+    private const long Noise = 24 << 20;         // what the collector may keep more or less of at two moments of the same load
+
+    private static readonly TimeSpan Least = TimeSpan.FromSeconds(60);
+    private static readonly int[] Sizes = [.. Enumerable.Repeat(16_000_000, 8), .. Enumerable.Repeat(2_000_000, 60), .. Enumerable.Repeat(40_000, 400)];
+
+    private readonly Random _random = new(TestRun.Seed);
+    private long _manifests;
+
+    [ClientFact]
+    public async Task HitsMissesAbortsAndEvictions_AtFullLoad_LeaveNothingBehind()
+    {
+        output.WriteLine($"CRASH_SEED={TestRun.Seed}");
+        await using var registry = new TestRegistry();
+        var blobs = Sizes.Select(size => registry.Content.AddBlob(size, _random.Next())).ToList();
+        var hot = blobs.Where(_ => _random.Next(8) == 0).ToList();
+        var images = Enumerable.Range(0, Images).Select(i => registry.Content.AddImage("org/app", $"v{i}", TestBlob.Random(1000, i))).ToList();
+        var folder = Directory.CreateTempSubdirectory("entrepot-");
+        try
+        {
+            var log = Path.Combine(TestRun.LogFolder(nameof(MixedSoakTests)), "entrepot.log");
+            await using var entrepot = await PublishedEntrepot.StartAsync(folder.FullName, log, registry.Url, "1s", Quota);
+            var readers = new RandomReaders(entrepot.Address, [.. blobs, .. Enumerable.Repeat(hot, 10).SelectMany(blob => blob)]);
+            var soak = TestRun.Soak > Least ? TestRun.Soak : Least;
+
+            var first = await RunAsync(entrepot, readers, images, soak / 3);
+            var last = await RunAsync(entrepot, readers, images, soak * 2 / 3);
+
+            var evicted = await entrepot.MetricAsync("entrepot_evictions_total{reason=\"quota\"}");
+            output.WriteLine($"{readers.Answers} answers with blobs, {_manifests} with manifests, {registry.BlobGets} requests upstream, {evicted} evictions; {first}, then {last}");
+            Assert.True(evicted > blobs.Count, $"only {evicted} blobs had to leave");
+            Assert.True(last.Memory <= first.Memory * 5 / 4 + Noise, $"its memory grew from {first.Memory} to {last.Memory} bytes");
+            await entrepot.StopAsync();
+            StoredBlobs.Verify(entrepot.BlobFolder);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    // Runs all clients, and returns what the program holds when they have gone.
+    private async Task<ProcessUse> RunAsync(PublishedEntrepot entrepot, RandomReaders readers, IReadOnlyList<TestImage> images, TimeSpan time)
+    {
+        var before = entrepot.Use();
+        var over = Task.Delay(time);
+        var manifests = Enumerable.Range(0, ManifestReaders).Select(_ => _random.Next()).ToList()
+            .Select(seed => Task.Run(() => ReadManifestsAsync(entrepot.Address, images, new Random(seed), over))).ToList();
+        await readers.RunAsync(_random, over, () => Task.CompletedTask);
+        await Task.WhenAll(manifests);
+        Assert.Empty(readers.Wrong);
+        output.WriteLine($"{before}, and under load {entrepot.Use()}");
+
+        var most = before.Descriptors + RandomReaders.Clients + ManifestReaders + FewDescriptors;
+        await Eventually.TrueAsync(() => Task.FromResult(entrepot.Use() is { Files: 0 } use && use.Descriptors <= most));
+        return entrepot.Use();
+    }
+
+    private async Task ReadManifestsAsync(Uri server, IReadOnlyList<TestImage> images, Random random, Task until)
+    {
+        while (!until.IsCompleted)
+        {
+            var image = images[random.Next(images.Count)];
+            var target = random.Next(2) == 0 ? image.Tag : image.Manifest.Digest.ToString();
+            using var request = new HttpRequestMessage(random.Next(3) == 0 ? HttpMethod.Head : HttpMethod.Get, new Uri(server, $"v2/{image.Repository}/manifests/{target}"));
+            using var answer = await Http.Client.SendAsync(request);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            Assert.Equal(image.Manifest.Bytes.Length, answer.Content.Headers.ContentLength);
+            if (request.Method == HttpMethod.Get) Assert.Equal(image.Manifest.Bytes, await answer.Content.ReadAsByteArrayAsync());
+            Interlocked.Increment(ref _manifests);
+        }
+    }
+}
