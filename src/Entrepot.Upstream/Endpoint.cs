@@ -15,7 +15,7 @@ internal sealed class Endpoint
     private readonly TimeProvider _clock;
     private readonly TimeSpan _pause;
     private readonly Action<Endpoint, string?> _changed;
-    private bool _isOpen;                  // guarded by _gate, as is what follows
+    private volatile bool _isOpen;         // guarded by _gate, as is what follows, but that every hit looks whether it is false
     private bool _wasDead;
     private int _failures;                 // since it last answered
     private DateTimeOffset _answeredAt;
@@ -43,7 +43,11 @@ internal sealed class Endpoint
     /// <summary>How its circuit stands.</summary>
     public Circuit Circuit
     {
-        get { lock (_gate) return !_isOpen ? Circuit.Closed : _clock.GetUtcNow() < _aloneUntil ? Circuit.Open : Circuit.HalfOpen; }
+        get
+        {
+            if (!_isOpen) return Circuit.Closed;
+            lock (_gate) return !_isOpen ? Circuit.Closed : _clock.GetUtcNow() < _aloneUntil ? Circuit.Open : Circuit.HalfOpen;
+        }
     }
 
     /// <summary>Whether it gave no sign of life when it was last really asked, however long ago that is.</summary>
