@@ -16,6 +16,8 @@ internal sealed class MemoryUpstream(byte[] content) : IUpstream
 
     public bool IsDown => false;
 
+    public bool IsShort => false;
+
     public void Send() => _sending.SetResult();
 
     public Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, BlobPart part, CancellationToken cancel) =>

@@ -93,12 +93,12 @@ public sealed class EntrepotHost : IAsyncDisposable
         };
         _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
         _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
-        _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock);
+        _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
         var upstreams = _upstreams.Replace(InForce(options));
         _pulls = new PullThrough(_store, _index, _fetches, new MemoryCache(options.MemoryCacheBytes), _upstreams.Now, parts.Clock, NotKept);
 
         var scrub = new Scrub(_store, _index, Unverified);
-        _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams);
+        _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams, parts.Clock);
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
         _reconciler = new Reconciler(root, _store, _index, (count, path) => Log.ForeignFiles(_log, count, path));

@@ -2,7 +2,7 @@ using Entrepot.Pull;
 
 namespace Entrepot.Upstream;
 
-/// <summary>What all requests to one upstream share: places among its connections, and bytes a second. Safe for concurrent use.</summary>
+/// <summary>What all requests to one upstream share: places among its connections, bytes a second, and whom to tell when it dies. Safe for concurrent use.</summary>
 /// <remarks>It belongs to the upstream's name: what began before the options were read again still counts against those that are in force now.</remarks>
 internal sealed class Allowance
 {
@@ -17,6 +17,9 @@ internal sealed class Allowance
 
     /// <summary>Every body is read by it.</summary>
     public Bandwidth Bandwidth { get; }
+
+    /// <summary>Told when one of the upstream's addresses is found dead, or lives again; must return at once.</summary>
+    public Action<CircuitChange> CircuitChanged { get; init; } = _ => { };
 
     /// <summary>Takes over what the options say now.</summary>
     public void Set(UpstreamOptions options)

@@ -2,11 +2,16 @@ using Entrepot.Oci;
 
 namespace Entrepot.Upstream;
 
+/// <summary>What holds for tries of whatever kind.</summary>
+internal static class Attempt
+{
+    /// <summary>The longest that the other side may want to be left alone for and be tried again while a client waits.</summary>
+    public static readonly TimeSpan Moment = TimeSpan.FromSeconds(2);
+}
+
 /// <summary>How one try ended: with something, or with an error and what that says about trying again. A value.</summary>
 internal readonly record struct Attempt<T> where T : class
 {
-    private static readonly TimeSpan Moment = TimeSpan.FromSeconds(2);
-
     private Attempt(T? value, RegistryError? error, bool isDead, TimeSpan? pause) =>
         (Value, Error, IsDead, Pause) = (value, error, isDead, pause);
 
@@ -27,7 +32,7 @@ internal readonly record struct Attempt<T> where T : class
     /// Engines have patience of their own, and other mirrors. Whoever limits, or wants to be left alone for longer than two seconds, is passed on at
     /// once: in a chain of caches each would otherwise wait as often as all behind it together.
     /// </remarks>
-    public bool IsWorthAgain => Pause is { } pause ? pause <= Moment : IsDead;
+    public bool IsWorthAgain => Pause is { } pause ? pause <= Attempt.Moment : IsDead;
 
     /// <summary>Something came.</summary>
     public static Attempt<T> Of(T value) => new(value, null, isDead: false, null);

@@ -14,7 +14,7 @@ internal sealed record Grant(AuthenticationHeaderValue? Header)
 }
 
 /// <summary>Turns challenges into grants: passwords as they are, tokens from their service. Safe for concurrent use.</summary>
-internal sealed class Authenticator(UpstreamOptions options, CredentialSource source, Wire wire, TimeProvider clock)
+internal sealed class Authenticator(UpstreamOptions options, Wire wire, TimeProvider clock)
 {
     private const string Kind = "token";
     private const int AnswerLimit = 1 << 20;
@@ -23,14 +23,15 @@ internal sealed class Authenticator(UpstreamOptions options, CredentialSource so
     /// <summary>The grant that answers a registry's challenge for one repository.</summary>
     /// <param name="registry">The registry's address.</param>
     /// <param name="challenge">What it asks for; <see langword="null"/> if it has not asked yet.</param>
+    /// <param name="account">Who asks.</param>
     /// <param name="repository">What is to be pulled from.</param>
     /// <param name="rejected">The grant that the registry has just refused; <see langword="null"/> if there is none.</param>
     /// <param name="cancel">Ends the wait; a token that others wait for still comes.</param>
-    public async Task<Attempt<Grant>> GrantAsync(Uri registry, Challenge? challenge, string repository, Grant? rejected, CancellationToken cancel)
+    public async Task<Attempt<Grant>> GrantAsync(Uri registry, Challenge? challenge, Account account, string repository, Grant? rejected, CancellationToken cancel)
     {
         if (challenge is null) return Attempt<Grant>.Of(Grant.None);
 
-        var answer = await source.GetAsync(cancel);
+        var answer = await account.Source.GetAsync(cancel);
         if (!answer.Has(out var credentials, out var error)) return Attempt<Grant>.Refused(error);
 
         if (challenge.IsBasic)
@@ -53,7 +54,7 @@ internal sealed class Authenticator(UpstreamOptions options, CredentialSource so
     {
         var asked = clock.GetUtcNow();
         using var message = credentials.IsIdentityToken ? Refresh(realm, key, credentials) : Get(realm, key, credentials);
-        var exchange = await wire.ExchangeAsync(message, Kind, CancellationToken.None);
+        var exchange = await wire.ExchangeAsync(message, Kind, null, CancellationToken.None);
         if (exchange.Value is not { } response) return exchange.As<Token>();
 
         using var disposed = response;

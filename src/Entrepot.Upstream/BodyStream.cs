@@ -2,24 +2,32 @@ using Entrepot.Pull;
 
 namespace Entrepot.Upstream;
 
+/// <summary>A body brought nothing, or next to nothing, for too long.</summary>
+internal sealed class StalledException(string message) : IOException(message);
+
 /// <summary>An answer's body on its way from the wire. Read by one reader at a time; disposal gives its connection back.</summary>
 /// <remarks>
 /// Every failure is an <see cref="IOException"/>: a broken connection, an end before the announced length, and silence longer than the
-/// bound. Only the reader's own token makes it an <see cref="OperationCanceledException"/>.
+/// bound, for which less than 1 KiB in as much waiting counts, too: what drips does not arrive in anybody's lifetime. Time that the reader takes is not waiting. Only the reader's own token makes it an <see cref="OperationCanceledException"/>.
 /// </remarks>
 internal sealed class BodyStream : ForwardStream
 {
+    // A slower body than the slowest that is any use: 70 bytes a second at the product's 15 s.
+    private const int LeastBytes = 1 << 10;
+
     private readonly Stream _source;
     private readonly Action<bool> _close;
     private readonly string _upstream;
     private readonly TimeSpan _stall;
     private readonly UpstreamCounters _counters;
+    private readonly TimeProvider _clock;
     private readonly CancellationTokenSource _stalled = new();   // never disposed: the timer may fire beside disposal
     private readonly ITimer _timer;
     private CancellationTokenSource? _link;     // of the stall and the token that reads were last made with
     private CancellationToken _linked;
     private long? _left;
     private bool _isWhole;
+    private (TimeSpan Time, int Bytes) _waited;   // since the last look at how fast they come
 
     /// <param name="source">The raw body.</param>
     /// <param name="close">What is done at disposal, told whether the body was read to its end.</param>
@@ -31,7 +39,7 @@ internal sealed class BodyStream : ForwardStream
     public BodyStream(
         Stream source, Action<bool> close, long? left, string upstream, TimeSpan stall, UpstreamCounters counters, TimeProvider clock)
     {
-        (_source, _close, _left, _upstream, _stall, _counters) = (source, close, left, upstream, stall, counters);
+        (_source, _close, _left, _upstream, _stall, _counters, _clock) = (source, close, left, upstream, stall, counters, clock);
         _timer = clock.CreateTimer(_ => _stalled.Cancel(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -75,11 +83,18 @@ internal sealed class BodyStream : ForwardStream
         try
         {
             var reading = _source.ReadAsync(buffer, LinkedTo(cancel));
-            if (reading.IsCompleted) return await reading;
+            if (reading.IsCompleted)
+            {
+                var ready = await reading;
+                Look(TimeSpan.Zero, ready);
+                return ready;
+            }
 
+            var began = _clock.GetTimestamp();
             _timer.Change(_stall, Timeout.InfiniteTimeSpan);
             var count = await reading;
             _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            Look(_clock.GetElapsedTime(began), count);
             return count;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -88,12 +103,21 @@ internal sealed class BodyStream : ForwardStream
         }
         catch (Exception) when (_stalled.IsCancellationRequested)
         {
-            throw new IOException($"{_upstream} sent nothing for {_stall.TotalSeconds:0.###} s");
+            throw new StalledException($"{_upstream} sent nothing for {_stall.TotalSeconds:0.###} s");
         }
         catch (Exception e) when (e is not IOException)
         {
             throw new IOException($"the connection to {_upstream} broke", e);
         }
+    }
+
+    private void Look(TimeSpan waited, int count)
+    {
+        _waited = (_waited.Time + waited, (int)Math.Min(LeastBytes, (long)_waited.Bytes + count));
+        if (_waited.Time < _stall) return;
+        if (_waited.Bytes < LeastBytes && count > 0 && _left != count)
+            throw new StalledException($"{_upstream} sent no more than {_waited.Bytes} bytes in {_stall.TotalSeconds:0.###} s");
+        _waited = default;
     }
 
     private CancellationToken LinkedTo(CancellationToken cancel)

@@ -29,8 +29,12 @@ internal sealed class ReferrerSource(RegistryTransport transport, int pageLimit)
             if (!sent.Has(out var response, out var error)) return error;
             if (page == 0 && HasNoApi(response))
             {
-                response.Dispose();
-                return await FromTagAsync(subject, index, cancel);
+                using (response)
+                {
+                    // A page may be how a registry without the API says so, or be from somebody else on the way, who knows nothing of referrers.
+                    var unsaid = response.Status == HttpStatusCode.OK ? response.Unusable("a page for people instead of a list of referrers") : null;
+                    return await FromTagAsync(subject, index, unsaid, cancel);
+                }
             }
             if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
 
@@ -47,7 +51,7 @@ internal sealed class ReferrerSource(RegistryTransport transport, int pageLimit)
         }
     }
 
-    private async Task<Answer<ReferrerList>> FromTagAsync(Reference subject, ReferrerIndex index, CancellationToken cancel)
+    private async Task<Answer<ReferrerList>> FromTagAsync(Reference subject, ReferrerIndex index, RegistryError? unsaid, CancellationToken cancel)
     {
         // The specification cuts the hash at 64 digits, so that sha512 fits into a tag.
         var reference = new Reference(subject.Upstream, subject.Repository, $"{subject.Digest.Algorithm}-{subject.Digest.Hex[..64]}");
@@ -56,7 +60,7 @@ internal sealed class ReferrerSource(RegistryTransport transport, int pageLimit)
         if (response.Status == HttpStatusCode.NotFound)
         {
             response.Dispose();
-            return index.Finish();
+            return unsaid is null ? index.Finish() : unsaid;
         }
         if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
 

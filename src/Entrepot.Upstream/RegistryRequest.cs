@@ -20,6 +20,9 @@ internal sealed record RegistryRequest(string Kind, HttpMethod Method, string Pa
     /// <summary>Sent as If-Range together with a range.</summary>
     public string? Validator { get; init; }
 
+    /// <summary>Addresses whose bytes were wrong: asked last.</summary>
+    public IReadOnlyCollection<string> Distrusted { get; init; } = [];
+
     /// <summary>Whether somebody waits for the answer.</summary>
     public Demand Demand { get; init; } = Demand.Always;
 

@@ -14,6 +14,9 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
 
     private static readonly TimeSpan Noticed = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>Which of the upstream's addresses was asked, whoever it redirected to; <see langword="null"/> if there is only one.</summary>
+    public string? Origin { get; init; }
+
     public HttpStatusCode Status => message.StatusCode;
 
     public HttpContentHeaders Content => message.Content.Headers;
@@ -26,6 +29,9 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
 
     /// <summary>Content-Type, as sent; <see langword="null"/> if there was none.</summary>
     public string? MediaType => Content.NonValidated.TryGetValues("Content-Type", out var type) ? type.ToString() : null;
+
+    /// <summary>Whether it brings what no registry stores: a page that somebody on the way would like people to read.</summary>
+    public bool IsPage => (Status is HttpStatusCode.OK or HttpStatusCode.PartialContent) && MediaType?.StartsWith("text/html", StringComparison.OrdinalIgnoreCase) == true;
 
     /// <summary>Docker-Content-Digest; <see langword="null"/> if there was none that is a digest.</summary>
     public Digest? Digest => Oci.Digest.TryParse(Header("Docker-Content-Digest").FirstOrDefault(), out var digest) ? digest : null;

@@ -16,6 +16,9 @@ namespace Entrepot.Upstream;
 /// </remarks>
 internal sealed class RegistryTransport : IDisposable
 {
+    /// <summary>The kind of requests for blobs.</summary>
+    public const string BlobKind = "blob";
+
     private const int TriesAgain = 2;
     private const int MostRedirects = 5;
 
@@ -29,7 +32,7 @@ internal sealed class RegistryTransport : IDisposable
     private readonly UpstreamTimes _times;
     private readonly TimeProvider _clock;
     private readonly Wire _wire;
-    private readonly CredentialSource _credentials;
+    private readonly Accounts _accounts;
     private readonly Authenticator _authenticator;
     private readonly Turnstile _places;
     private readonly Endpoint[] _endpoints;
@@ -40,9 +43,9 @@ internal sealed class RegistryTransport : IDisposable
     {
         (_name, _places, _times, _clock) = (options.Name, allowance.Places, times, clock);
         _wire = new Wire(options, allowance.Bandwidth, times, counters, clock, proxy);
-        _credentials = new CredentialSource(options, clock);
-        _authenticator = new Authenticator(options, _credentials, _wire, clock);
-        _endpoints = [.. options.Urls.Select(url => new Endpoint(url, times.Break, clock))];
+        _accounts = new Accounts(options, counters, clock);
+        _authenticator = new Authenticator(options, _wire, clock);
+        _endpoints = [.. options.Urls.Select(url => new Endpoint(url, times.Break, clock, (endpoint, why) => allowance.CircuitChanged(new CircuitChange(_name, endpoint.Address, why))))];
         _tries = new ResiliencePipelineBuilder<Attempt<HttpResponseMessage>> { TimeProvider = clock }
             .AddRetry(new RetryStrategyOptions<Attempt<HttpResponseMessage>>
             {
@@ -62,20 +65,31 @@ internal sealed class RegistryTransport : IDisposable
     /// <summary>Whether every address is found dead, so that asking would be refused at once.</summary>
     public bool IsDown => _endpoints.All(endpoint => endpoint.IsDown);
 
+    /// <summary>Whether no account has more than the reserve left of the requests that the upstream allows.</summary>
+    public bool IsShort => _accounts.IsShort;
+
+    /// <summary>How the circuit to each address stands.</summary>
+    public IEnumerable<Circuit> Circuits => _endpoints.Select(endpoint => endpoint.Circuit);
+
     /// <summary>Whether no address gave a sign of life when it was last asked.</summary>
     public bool WasDead => _endpoints.All(endpoint => endpoint.WasDead);
 
     /// <summary>Sends a request until it is answered; the caller disposes the answer, of whatever status below 429.</summary>
     public async Task<Answer<RegistryResponse>> SendAsync(RegistryRequest request, CancellationToken cancel)
     {
+        // What an upstream that limits wants not to be asked is not asked; blobs are another matter, since images have begun to be pulled with them.
+        if (request.Kind != BlobKind && _accounts.LimitedFor is { } wait)
+            return RegistryError.TooManyRequests(wait) with { Detail = $"{_name}: it answered 429 before and is not asked until its Retry-After is over" };
+
         var place = await EnterAsync(request.Demand, cancel);
         if (place is null) return RegistryError.Down($"{_name}: all of its connections stayed in use");
         try
         {
-            var tried = await TryUntilAsync(request, cancel);
+            var call = new Call(request, cancel);
+            var tried = await TryUntilAsync(call);
             if (tried.Value is not { } response) return tried.Error!;
 
-            var answer = new RegistryResponse(response, place, request.Demand, _wire);
+            var answer = new RegistryResponse(response, place, request.Demand, _wire) { Origin = _endpoints.Length > 1 ? call.Answered : null };
             place = null;
             return answer;
         }
@@ -111,11 +125,11 @@ internal sealed class RegistryTransport : IDisposable
         return null;
     }
 
-    private async Task<Attempt<HttpResponseMessage>> TryUntilAsync(RegistryRequest request, CancellationToken cancel)
+    private async Task<Attempt<HttpResponseMessage>> TryUntilAsync(Call call)
     {
+        var cancel = call.Caller;
         using var bound = new CancellationTokenSource(_times.Total, _clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
-        var call = new Call(request, cancel);
         var last = Attempt<HttpResponseMessage>.Dead(RegistryError.Silent($"{_name}: no answer within {_times.Total.TotalSeconds:0.###} s"));
         try
         {
@@ -131,8 +145,9 @@ internal sealed class RegistryTransport : IDisposable
     private async ValueTask<Attempt<HttpResponseMessage>> TryAsync(Call call, CancellationToken cancel)
     {
         Attempt<HttpResponseMessage>? worst = null;
-        foreach (var endpoint in _endpoints)
+        foreach (var endpoint in InOrder(call.Request))
         {
+            call.Answered = endpoint.Name;
             var attempt = await FromAsync(endpoint, call, cancel);
             if (attempt.Error is not { Status: 503 or 504 }) return attempt;
             // One that was really asked says more than one that is left alone.
@@ -140,6 +155,10 @@ internal sealed class RegistryTransport : IDisposable
         }
         return worst!.Value;
     }
+
+    // Those whose bytes were wrong come last: wrong is better than nothing only where it may have become right.
+    private IEnumerable<Endpoint> InOrder(RegistryRequest request) =>
+        request.Distrusted.Count == 0 ? _endpoints : _endpoints.OrderBy(endpoint => request.Distrusted.Contains(endpoint.Name));
 
     private async ValueTask<Attempt<HttpResponseMessage>> FromAsync(Endpoint endpoint, Call call, CancellationToken cancel)
     {
@@ -178,7 +197,7 @@ internal sealed class RegistryTransport : IDisposable
 
             attempt = endpoint.Holds(address)
                 ? await AskAsync(endpoint, address, call.Request, cancel)
-                : await ExchangeAsync(address, call.Request, Grant.None, cancel);
+                : await ExchangeAsync(address, call.Request, Grant.None, null, cancel);
         }
         return attempt;
     }
@@ -196,12 +215,24 @@ internal sealed class RegistryTransport : IDisposable
         }
     }
 
+    // Asks with one account after the other while the upstream limits them.
     private async Task<Attempt<HttpResponseMessage>> AskAsync(Endpoint endpoint, Uri address, RegistryRequest request, CancellationToken cancel)
     {
-        var granted = await _authenticator.GrantAsync(endpoint.Address, endpoint.Challenge, request.Repository, null, cancel);
+        for (var tries = 1; ; tries++)
+        {
+            var account = _accounts.Choose();
+            var attempt = await AskAsync(endpoint, address, request, account, cancel);
+            if (attempt.Error?.Status != 429 || tries == _accounts.Count || _accounts.Choose() == account || _accounts.LimitedFor is not null) return attempt;
+        }
+    }
+
+    private async Task<Attempt<HttpResponseMessage>> AskAsync(
+        Endpoint endpoint, Uri address, RegistryRequest request, Account account, CancellationToken cancel)
+    {
+        var granted = await _authenticator.GrantAsync(endpoint.Address, endpoint.Challenge, account, request.Repository, null, cancel);
         if (granted.Value is not { } grant) return granted.As<HttpResponseMessage>();
 
-        var attempt = await ExchangeAsync(address, request, grant, cancel);
+        var attempt = await ExchangeAsync(address, request, grant, account.Budget, cancel);
         if (attempt.Value is not { StatusCode: HttpStatusCode.Unauthorized } refusal) return attempt;
         if (Challenge.Choose(WaysIn(refusal)) is not { } challenge) return attempt;
 
@@ -210,7 +241,7 @@ internal sealed class RegistryTransport : IDisposable
         var isLast = false;
         try
         {
-            granted = await _authenticator.GrantAsync(endpoint.Address, challenge, request.Repository, grant, cancel);
+            granted = await _authenticator.GrantAsync(endpoint.Address, challenge, account, request.Repository, grant, cancel);
             // With nothing else to show, the refusal is the answer.
             isLast = granted.Value is { } renewed && (renewed.Header is null || renewed == grant);
             if (isLast) return attempt;
@@ -222,14 +253,15 @@ internal sealed class RegistryTransport : IDisposable
 
         return granted.Value is null
             ? granted.As<HttpResponseMessage>()
-            : await ExchangeAsync(address, request, granted.Value, cancel);
+            : await ExchangeAsync(address, request, granted.Value, account.Budget, cancel);
     }
 
-    private async Task<Attempt<HttpResponseMessage>> ExchangeAsync(Uri address, RegistryRequest request, Grant grant, CancellationToken cancel)
+    private async Task<Attempt<HttpResponseMessage>> ExchangeAsync(
+        Uri address, RegistryRequest request, Grant grant, Budget? budget, CancellationToken cancel)
     {
         using var message = request.ToMessage(address);
         message.Headers.Authorization = grant.Header;
-        return await _wire.ExchangeAsync(message, request.Kind, cancel);
+        return await _wire.ExchangeAsync(message, request.Kind, budget, cancel);
     }
 
     private static HeaderStringValues WaysIn(HttpResponseMessage response) =>
@@ -238,5 +270,10 @@ internal sealed class RegistryTransport : IDisposable
     private Attempt<HttpResponseMessage> Unusable(HttpResponseMessage response, string what) =>
         Attempt<HttpResponseMessage>.Refused(_wire.Unusable(response, what));
 
-    private sealed record Call(RegistryRequest Request, CancellationToken Caller);
+    // One request with all its tries, used by one of them at a time.
+    private sealed record Call(RegistryRequest Request, CancellationToken Caller)
+    {
+        /// <summary>The address that was asked last, and so the one that answered if one did.</summary>
+        public string? Answered { get; set; }
+    }
 }

@@ -18,6 +18,8 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
 
     private static readonly string[] Json = ["application/json"];
 
+    private const string Page = "a page for people, as a captive portal does";
+
     private readonly UpstreamOptions _options;
     private readonly int _manifestLimit;
     private readonly RegistryTransport _transport;
@@ -57,8 +59,14 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     /// <inheritdoc/>
     public bool IsDown => _transport.IsDown;
 
+    /// <inheritdoc/>
+    public bool IsShort => _transport.IsShort;
+
     /// <summary>Whether it was out of reach when it was last asked. Unlike <see cref="IsDown"/>, that stays true while nobody asks.</summary>
     public bool WasDead => _transport.WasDead;
+
+    /// <summary>How the circuit to each of its addresses stands; one that is not closed is not asked.</summary>
+    public IEnumerable<Circuit> Circuits => _transport.Circuits;
 
     /// <inheritdoc/>
     public async Task<Answer<ManifestInfo>> HeadManifestAsync(Reference reference, CancellationToken cancel)
@@ -70,6 +78,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         {
             return response.Status switch
             {
+                HttpStatusCode.OK when response.IsPage => response.Unusable(Page),
                 HttpStatusCode.OK => new ManifestInfo(response.Digest, response.MediaType, response.IsEncoded ? null : response.Content.ContentLength)
                 {
                     Relay = response.Relay,
@@ -85,15 +94,21 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     public async Task<Answer<ReceivedManifest>> GetManifestAsync(Reference reference, CancellationToken cancel)
     {
         var brokeOff = false;
+        var distrusted = new HashSet<string>();
         while (true)
         {
-            var sent = await _transport.SendAsync(Manifest(HttpMethod.Get, reference), cancel);
+            var sent = await _transport.SendAsync(Manifest(HttpMethod.Get, reference) with { Distrusted = distrusted }, cancel);
             if (!sent.Has(out var response, out var error)) return error;
             if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
 
-            var (mediaType, digest, relay) = (response.MediaType, response.Digest, response.Relay);
+            var (mediaType, digest, relay, origin) = (response.MediaType, response.Digest, response.Relay, response.Origin);
             var read = await response.ReadAsync(_manifestLimit, cancel);
-            if (read.Has(out var content, out error)) return new ReceivedManifest(content, mediaType, digest) { Relay = relay };
+            if (read.Has(out var content, out error))
+            {
+                // Wrong bytes of one address say nothing of the others'.
+                if (!reference.IsTag && origin is not null && !reference.Digest.Matches(content) && distrusted.Add(origin)) continue;
+                return new ReceivedManifest(content, mediaType, digest) { Relay = relay };
+            }
 
             // A body that broke off is small enough to be asked for once more.
             if (error.Status != 503 || brokeOff) return error;
@@ -110,6 +125,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         using (response)
         {
             var isSilent = response.Status is HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
+            if (response.IsPage) return response.Unusable(Page);
             if (!isSilent && response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.BlobUnknown, cancel);
             if (!isSilent && !response.IsEncoded && response.Content.ContentLength is { } size) return new BlobInfo(size) { Relay = response.Relay };
         }
@@ -124,7 +140,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     /// <inheritdoc/>
     public async Task<Answer<UpstreamBlob>> OpenBlobAsync(Reference reference, BlobPart part, CancellationToken cancel)
     {
-        var request = Blob(HttpMethod.Get, reference) with { Demand = part.Demand };
+        var request = Blob(HttpMethod.Get, reference) with { Demand = part.Demand, Distrusted = part.Distrusted };
         if (part.From > 0 || part.To is not null)
             request = request with { Range = new ByteRange(part.From, part.To), Validator = part.Validator?.StartsWith('"') == true ? part.Validator : null };
 
@@ -132,6 +148,11 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         {
             var sent = await _transport.SendAsync(request, cancel);
             if (!sent.Has(out var response, out var error)) return error;
+
+            if (response.IsPage)
+            {
+                using (response) return response.Unusable(Page);
+            }
 
             if (response.Status == HttpStatusCode.OK) return await OpenWholeAsync(response, cancel);
             if (request.Range is not { } range || response.Status is not (HttpStatusCode.PartialContent or HttpStatusCode.RequestedRangeNotSatisfiable))
@@ -175,7 +196,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         new("manifest", method, $"/v2/{reference.Repository}/manifests/{reference.Target}", reference.Repository) { Accept = MediaTypes.Accepted };
 
     private static RegistryRequest Blob(HttpMethod method, Reference reference) =>
-        new("blob", method, $"/v2/{reference.Repository}/blobs/{reference.Digest}", reference.Repository);
+        new(RegistryTransport.BlobKind, method, $"/v2/{reference.Repository}/blobs/{reference.Digest}", reference.Repository);
 
     private static Task<Answer<UpstreamBlob>> OpenWholeAsync(RegistryResponse response, CancellationToken cancel) =>
         OpenAsync(response, 0, response.IsEncoded ? null : response.Content.ContentLength, isPart: false, cancel);
@@ -189,7 +210,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
             if (!opened.Has(out var body, out var error)) return error;
 
             unowned = null;
-            return new UpstreamBlob { Content = body, Offset = offset, Size = size, IsPart = isPart, Validator = response.StrongTag, Relay = response.Relay };
+            return new UpstreamBlob { Content = body, Offset = offset, Size = size, IsPart = isPart, Validator = response.StrongTag, Relay = response.Relay, Origin = response.Origin };
         }
         finally
         {

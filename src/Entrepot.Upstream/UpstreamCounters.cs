@@ -7,18 +7,14 @@ namespace Entrepot.Upstream;
 public sealed class UpstreamCounters
 {
     private readonly ConcurrentDictionary<(string Kind, string Code), Counter> _requests = new();
+    private readonly ConcurrentDictionary<string, Budget> _budgets = new();
     private long _bytes;
-    private long _limit = -1;
-    private long _remaining = -1;
 
     /// <summary>Body bytes received, as they came over the wire.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>Requests that the upstream allows in its period; <see langword="null"/> if it never said.</summary>
-    public long? Limit => Known(Interlocked.Read(ref _limit));
-
-    /// <summary>Requests that the upstream said were left, at its latest answer; <see langword="null"/> if it never said.</summary>
-    public long? Remaining => Known(Interlocked.Read(ref _remaining));
+    /// <summary>What each account that ever asked has left, by its name; a snapshot, in no order.</summary>
+    public IReadOnlyList<(string Account, Budget Budget)> Budgets => [.. _budgets.Select(entry => (entry.Key, entry.Value))];
 
     /// <summary>Every combination of kind and code seen so far; a snapshot, in no order.</summary>
     public IReadOnlyList<UpstreamRequests> Requests =>
@@ -31,20 +27,10 @@ public sealed class UpstreamCounters
         Interlocked.Increment(ref _requests.GetOrAdd((kind, code), _ => new Counter()).Count);
     }
 
+    /// <summary>What an account has left: one object for a name, whoever asks.</summary>
+    internal Budget BudgetOf(string account) => _budgets.GetOrAdd(account, _ => new Budget());
+
     internal void Received(int bytes) => Interlocked.Add(ref _bytes, bytes);
-
-    /// <summary>Remembers <c>ratelimit-limit</c> and <c>ratelimit-remaining</c>, e.g. <c>100;w=21600</c>; what is no number is ignored.</summary>
-    internal void Limited(string? limit, string? remaining)
-    {
-        if (TryRead(limit, out var most)) Interlocked.Exchange(ref _limit, most);
-        if (TryRead(remaining, out var left)) Interlocked.Exchange(ref _remaining, left);
-    }
-
-    private static long? Known(long value) => value < 0 ? null : value;
-
-    private static bool TryRead(string? header, out long value) =>
-        long.TryParse(header.AsSpan(0, header?.IndexOf(';', StringComparison.Ordinal) is >= 0 and var end ? end : header?.Length ?? 0).Trim(),
-            NumberStyles.None, CultureInfo.InvariantCulture, out value);
 
     private sealed class Counter
     {

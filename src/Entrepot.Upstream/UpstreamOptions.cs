@@ -33,6 +33,14 @@ public sealed record UpstreamOptions
     /// <value>Not together with <see cref="Username"/>. Default: none.</value>
     public string? DockerConfig { get; init; }
 
+    /// <summary>Accounts that are used in turn as their budgets last.</summary>
+    /// <value>At most 16, each name once. Not together with <see cref="Username"/> or <see cref="DockerConfig"/>. Default: none.</value>
+    public IReadOnlyList<UpstreamAccount> Accounts { get; init; } = [];
+
+    /// <summary>Requests that are kept for what is necessary: with fewer left, by what the upstream says, tags stay fresh for longer.</summary>
+    /// <value>0 to 1,000,000. Default 10: the images of one deployment.</value>
+    public int RateLimitReserve { get; init; } = 10;
+
     /// <summary>Further hosts that may be sent this upstream's credentials as its token service.</summary>
     /// <value>Host names. Default: none; the upstream's own registrable domain needs no entry.</value>
     public IReadOnlyList<string> TokenRealms { get; init; } = [];
@@ -54,8 +62,9 @@ public sealed record UpstreamOptions
     /// <inheritdoc/>
     public bool Equals(UpstreamOptions? other) =>
         other is not null
-        && (Name, Username, Password, PasswordFile, DockerConfig, Connections, Bandwidth, Fetching)
-            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.Connections, other.Bandwidth, other.Fetching)
+        && (Name, Username, Password, PasswordFile, DockerConfig, RateLimitReserve, Connections, Bandwidth, Fetching)
+            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.RateLimitReserve, other.Connections, other.Bandwidth, other.Fetching)
+        && Accounts.SequenceEqual(other.Accounts)
         && Urls.SequenceEqual(other.Urls)
         && Hosts.SequenceEqual(other.Hosts)
         && TokenRealms.SequenceEqual(other.TokenRealms)
@@ -64,4 +73,14 @@ public sealed record UpstreamOptions
 
     /// <inheritdoc/>
     public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
+}
+
+/// <summary>One of several accounts of an upstream. Immutable; it never shows its password.</summary>
+/// <param name="Username">Its name.</param>
+/// <param name="Password">Its password or access token; <see langword="null"/> if a file holds it.</param>
+/// <param name="PasswordFile">The file that holds it, read again when it changes; <see langword="null"/> if it is given.</param>
+public sealed record UpstreamAccount(string Username, string? Password, string? PasswordFile)
+{
+    /// <inheritdoc/>
+    public override string ToString() => Username;
 }

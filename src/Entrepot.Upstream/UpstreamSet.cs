@@ -15,6 +15,9 @@ public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProv
     private readonly Dictionary<string, (UpstreamCounters Counters, Allowance Allowance)> _names = [];   // guarded by _gate
     private IReadOnlyList<RegistryUpstream> _now = [];                                                  // guarded by _gate
 
+    /// <summary>Told when an address of an upstream is found dead, or lives again; must return at once.</summary>
+    public Action<CircuitChange> CircuitChanged { get; init; } = _ => { };
+
     /// <summary>The upstreams of the latest options, in their order; a snapshot.</summary>
     public IReadOnlyList<RegistryUpstream> Now
     {
@@ -57,7 +60,7 @@ public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProv
     private RegistryUpstream MakeLocked(UpstreamOptions options)
     {
         if (_names.TryGetValue(options.Name, out var one)) one.Allowance.Set(options);
-        else _names.Add(options.Name, one = (new UpstreamCounters(), new Allowance(options, clock)));
+        else _names.Add(options.Name, one = (new UpstreamCounters(), new Allowance(options, clock) { CircuitChanged = CircuitChanged }));
         return new RegistryUpstream(options, one.Allowance, times, manifestLimit, one.Counters, clock, proxy: null);
     }
 }

@@ -50,7 +50,11 @@ internal sealed class Wire : IDisposable
     }
 
     /// <summary>Sends a request and waits for the answer's headers; 5xx (but 501) and 429 are failures, all else is for the caller.</summary>
-    public async Task<Attempt<HttpResponseMessage>> ExchangeAsync(HttpRequestMessage message, string kind, CancellationToken cancel)
+    /// <param name="message">The request.</param>
+    /// <param name="kind">What it is counted as.</param>
+    /// <param name="budget">Of the account that asks, told what the answer says of it; <see langword="null"/> if nobody's requests are counted there.</param>
+    /// <param name="cancel">Ends the wait.</param>
+    public async Task<Attempt<HttpResponseMessage>> ExchangeAsync(HttpRequestMessage message, string kind, Budget? budget, CancellationToken cancel)
     {
         var host = message.RequestUri!.Authority;
         using var bound = new CancellationTokenSource(_times.Headers, _clock);
@@ -58,7 +62,8 @@ internal sealed class Wire : IDisposable
         try
         {
             var response = await SendAsync(message, both.Token);
-            Count(kind, response);
+            _counters.Answered(kind, (int)response.StatusCode);
+            if (budget is not null) Tell(budget, response);
             return Judge(response, host);
         }
         catch (OperationCanceledException e)
@@ -77,7 +82,7 @@ internal sealed class Wire : IDisposable
             return Attempt<HttpResponseMessage>.Refused(RegistryError.BadGateway(Says(host, $"it sent something else than HTTP: {e.Message}")));
         }
         // Not supported is a proxy of an unknown scheme in the environment.
-        catch (Exception e) when (e is HttpRequestException or IOException or NotSupportedException)
+        catch (Exception e) when (e is HttpRequestException or IOException or NotSupportedException or ClosedUnansweredException)
         {
             _counters.Answered(kind, null);
             return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, (e.InnerException ?? e).Message)));
@@ -138,6 +143,10 @@ internal sealed class Wire : IDisposable
         {
             return RegistryError.Silent(Says(host, "its answer did not arrive in time"));
         }
+        catch (StalledException e)
+        {
+            return RegistryError.Silent(Says(host, e.Message));
+        }
         catch (IOException e)
         {
             return RegistryError.Down(Says(host, e.Message));
@@ -194,6 +203,8 @@ internal sealed class Wire : IDisposable
         // Beside the requests that are let in there are those for tokens; a request that was given up may still be connecting.
         MaxConnectionsPerServer = _connections,
         EnableMultipleHttp2Connections = true,
+        PlaintextStreamFilter = static (connection, _) =>
+            ValueTask.FromResult(connection.NegotiatedHttpVersion.Major == 1 ? new FirstWordStream(connection.PlaintextStream) : connection.PlaintextStream),
         ActivityHeadersPropagator = null,
         Proxy = _proxy,
     });
@@ -218,12 +229,15 @@ internal sealed class Wire : IDisposable
         return pause < TimeSpan.Zero ? TimeSpan.Zero : pause;
     }
 
-    private void Count(string kind, HttpResponseMessage response)
+    private void Tell(Budget budget, HttpResponseMessage response)
     {
-        _counters.Answered(kind, (int)response.StatusCode);
-        var headers = response.Headers.NonValidated;
-        _counters.Limited(
-            headers.TryGetValues("ratelimit-limit", out var limit) ? limit.ToString() : null,
-            headers.TryGetValues("ratelimit-remaining", out var remaining) ? remaining.ToString() : null);
+        // Who is challenged has not been told apart from others yet.
+        if (response.StatusCode == HttpStatusCode.Unauthorized) return;
+
+        var now = _clock.GetUtcNow();
+        budget.Tell(Header("ratelimit-limit"), Header("ratelimit-remaining"), Header("docker-ratelimit-source"), now);
+        if (response.StatusCode == HttpStatusCode.TooManyRequests) budget.Limit(PauseOf(response), now);
+
+        string? Header(string name) => response.Headers.NonValidated.TryGetValues(name, out var value) ? value.ToString() : null;
     }
 }

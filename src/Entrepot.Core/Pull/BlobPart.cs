@@ -15,6 +15,9 @@ public sealed record BlobPart(long From, long? To, string? Validator, Demand Dem
     {
     }
 
+    /// <summary>Origins of bytes that were wrong (see <see cref="UpstreamBlob.Origin"/>): these are asked last.</summary>
+    public IReadOnlyCollection<string> Distrusted { get; init; } = [];
+
     /// <summary>All of it, which a client waits for.</summary>
     public static BlobPart Whole { get; } = new(0);
 }

@@ -116,10 +116,9 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
             {
                 if (await _target.Partial.VerifyAsync(cancel)) return null;
 
-                // Bytes spoilt on the way are worth one more look; bytes that are wrong at the upstream are not.
+                // Bytes spoilt on the way are worth one more look; bytes that are wrong at the upstream are not, unless it has another address.
                 VerifyFailures++;
-                _target.Spoil();
-                if (_rebegun || fetch.IsPassing) return WrongBytes();
+                if ((!_target.Spoil() && _rebegun) || fetch.IsPassing) return WrongBytes();
                 _rebegun = _fromStart = true;
             }
 

@@ -23,11 +23,12 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
     {
         var asked = run.From;
         long? to = run.End == long.MaxValue || run.End == fetch.Size ? null : run.End;
-        var part = new BlobPart(asked, to, asked == 0 ? null : target.Validator, run.Demand);
+        var part = new BlobPart(asked, to, asked == 0 ? null : target.Validator, run.Demand) { Distrusted = target.Distrusted };
         await target.MakeRoomAsync(cancel);
         if (!(await upstream.OpenBlobAsync(fetch.Leader, part, cancel)).Has(out var source, out var error)) return new RunEnd(RunOutcome.Refused, error);
 
         await using var _ = source;
+        target.CameFrom(source.Origin);
         if (source.Offset == 0 && !source.IsPart && part is not { From: 0, To: null }) fetch.HasNoRanges(run);
         switch (compares && source.Offset == 0 ? Continuation.Compare : FetchPlan.Continue(asked, fetch.Size, target.Validator, source))
         {

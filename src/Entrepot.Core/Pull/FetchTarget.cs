@@ -13,6 +13,9 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
     private const int BufferBytes = 64 << 10;
 
     private readonly Digest _digest = fetch.Leader.Digest;
+    private readonly Lock _gate = new();
+    private readonly HashSet<string> _origins = [];         // guarded by _gate
+    private IReadOnlyCollection<string> _distrusted = [];   // guarded by _gate; replaced as a whole
     private bool _isSound = true;   // no byte of the partial blob is in doubt
 
     /// <summary>The present generation's bytes.</summary>
@@ -93,8 +96,32 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
         if (fetch.Size is { } size) Partial.Describe(size, Validator);
     }
 
-    /// <summary>All is there, and it is wrong. Only a comparison can say that some of it is not.</summary>
-    public void Spoil() => _isSound = false;
+    /// <summary>Origins of bytes that were wrong.</summary>
+    public IReadOnlyCollection<string> Distrusted
+    {
+        get { lock (_gate) return _distrusted; }
+    }
+
+    /// <summary>A run brings bytes from there; <see langword="null"/> if the upstream has one origin only.</summary>
+    public void CameFrom(string? origin)
+    {
+        if (origin is null) return;
+        lock (_gate) _origins.Add(origin);
+    }
+
+    /// <summary>All is there, and it is wrong. Only a comparison can say that some of it is not. Wherever it came from is asked last from now on.</summary>
+    /// <returns>Whether some of that had been trusted until now, so that others may have right bytes.</returns>
+    public bool Spoil()
+    {
+        _isSound = false;
+        lock (_gate)
+        {
+            var isNew = !_origins.IsSubsetOf(_distrusted);
+            _distrusted = [.. _distrusted.Union(_origins)];
+            _origins.Clear();
+            return isNew;
+        }
+    }
 
     /// <summary>Keeps bytes that a run brings next.</summary>
     /// <param name="run">The run; its claim takes all of the bytes.</param>

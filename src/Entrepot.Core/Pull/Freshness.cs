@@ -22,10 +22,11 @@ public static class Freshness
     /// <param name="known">What it meant when its upstream last said so; <see langword="null"/> if that is not known.</param>
     /// <param name="refusal">What the upstream said no to it with, if that came last; otherwise <see langword="null"/>.</param>
     /// <param name="rules">The rules of its upstream.</param>
+    /// <param name="isShort">Whether the upstream has so few requests left that tags stay fresh for longer.</param>
     /// <param name="now">The time.</param>
-    public static TagDecision BeforeAsking(string tag, TagRecord? known, Refusal? refusal, FreshnessRules rules, DateTimeOffset now)
+    public static TagDecision BeforeAsking(string tag, TagRecord? known, Refusal? refusal, FreshnessRules rules, bool isShort, DateTimeOffset now)
     {
-        if (known is not null && IsWithin(rules.TtlOf(tag), known.ValidatedAt, now)) return TagDecision.Hit;
+        if (known is not null && IsWithin(rules.TtlOf(tag, isShort), known.ValidatedAt, now)) return TagDecision.Hit;
         if (rules.Offline) return known is not null ? TagDecision.Stale(WhenOffline, null) : TagDecision.Refuse(OfflineUnknown);
         return IsGone(refusal, rules, now) ? TagDecision.Refuse(refusal!.Error) : TagDecision.Ask(PatienceFor(known, refusal, rules, now));
     }

@@ -31,8 +31,22 @@ public sealed record FreshnessRules
     /// <summary>Whether the upstream is never contacted.</summary>
     public bool Offline { get; init; }
 
+    /// <summary>How long the upstream is waited for at least where what is known cannot be served without it. A healthy registry answers in a tenth of it.</summary>
+    public static readonly TimeSpan LeastWait = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a tag stays fresh at least while its upstream has few requests left.</summary>
+    public static readonly TimeSpan WhenShort = TimeSpan.FromHours(1);
+
     /// <summary>How long a tag stays fresh.</summary>
-    public TimeSpan TtlOf(string tag)
+    /// <param name="tag">The tag.</param>
+    /// <param name="isShort">Whether its upstream has few requests left.</param>
+    public TimeSpan TtlOf(string tag, bool isShort)
+    {
+        var ttl = TtlOf(tag);
+        return isShort && ttl != Timeout.InfiniteTimeSpan && ttl < WhenShort ? WhenShort : ttl;
+    }
+
+    private TimeSpan TtlOf(string tag)
     {
         foreach (var rule in Tags)
             if (rule.Matches(tag)) return rule.TagTtl;

@@ -23,11 +23,14 @@ public interface IUpstream
     /// <summary>Whether it was found to be out of reach just now, so that asking would be refused at once.</summary>
     bool IsDown { get; }
 
+    /// <summary>Whether so few of the requests that it allows are left that they are kept for what is necessary.</summary>
+    bool IsShort { get; }
+
     /// <summary>Asks what a manifest is, without its content (free at Docker Hub). 404 is <c>MANIFEST_UNKNOWN</c>.</summary>
     Task<Answer<ManifestInfo>> HeadManifestAsync(Reference reference, CancellationToken cancel);
 
     /// <summary>Fetches a manifest, whole, at most the configured limit of bytes. 404 is <c>MANIFEST_UNKNOWN</c>.</summary>
-    /// <remarks>The caller compares the bytes with the digest; the upstream does not.</remarks>
+    /// <remarks>The caller compares the bytes with the digest; the upstream does so only to ask another of its addresses where one was wrong.</remarks>
     Task<Answer<ReceivedManifest>> GetManifestAsync(Reference reference, CancellationToken cancel);
 
     /// <summary>Asks how large a blob is. 404 is <c>BLOB_UNKNOWN</c>.</summary>
@@ -115,6 +118,9 @@ public sealed class UpstreamBlob : IAsyncDisposable
 
     /// <summary>A strong ETag; <see langword="null"/> if there was none.</summary>
     public string? Validator { get; init; }
+
+    /// <summary>Which of the upstream's addresses gave it; <see langword="null"/> if there is only one.</summary>
+    public string? Origin { get; init; }
 
     /// <summary>What other caches said of it; <see langword="null"/> if none did.</summary>
     public Relay? Relay { get; init; }

@@ -58,8 +58,10 @@ internal sealed class ManifestPull(
             var stale = await DoAsync(Freshness.AfterAsking(known, null, upstream.Freshness, clock.GetUtcNow()));
             if (stale.Error is null) return stale;
 
-            // An image that is not whole cannot be served without its upstream: worth the wait.
-            resolved = await flight.WaitAsync(cancel);
+            // An image that is not whole cannot be served without its upstream: worth some wait, but none that an engine loses its patience or its next mirror in.
+            var rest = FreshnessRules.LeastWait - decision.Patience;
+            resolved = await WithinAsync(flight, rest > TimeSpan.Zero ? rest : TimeSpan.Zero, cancel);
+            if (resolved is null) return new(RegistryError.Silent($"it takes longer than is waited for; {stale.Error.Detail}"));
         }
 
         if (!resolved.Answer.Has(out var record, out var error))
@@ -83,7 +85,10 @@ internal sealed class ManifestPull(
     private (TagRecord? Known, TagDecision Decision) Decide(Reference tag, IUpstream upstream)
     {
         var (known, refusal) = (index.FindTag(tag), _refusals.Find(tag));
-        return (known, Freshness.BeforeAsking(tag.Tag, known, refusal, upstream.Freshness, clock.GetUtcNow()));
+        var decision = Freshness.BeforeAsking(tag.Tag, known, refusal, upstream.Freshness, isShort: false, clock.GetUtcNow());
+        return decision.Action is TagAction.Ask && upstream.IsShort
+            ? (known, Freshness.BeforeAsking(tag.Tag, known, refusal, upstream.Freshness, isShort: true, clock.GetUtcNow()))
+            : (known, decision);
     }
 
     // Returns null if the work takes longer; it goes on.
@@ -104,7 +109,7 @@ internal sealed class ManifestPull(
     {
         var reference = tag.At(record.Digest);
         if ((source is PullSource.Stale || upstream.IsDown) && await MissingPartAsync(reference, cancel) is { } missing)
-            return new(decision.Error is { } error && Freshness.IsDenial(error) ? error : missing);
+            return new(decision.Error is not { } error ? missing : Freshness.IsDenial(error) ? error : error with { Detail = $"{error.Detail ?? error.Message}; {missing.Detail}" });
         if (headOnly)
             return new(source, new ManifestContent(record.Digest, record.MediaType, record.Size, default), decision.Why) { AsOf = record.ValidatedAt };
 

@@ -22,7 +22,7 @@ internal sealed class MemoryPull(ICacheIndex index, MemoryCache memory, TimeProv
         {
             // The record before the time: see ManifestPull.
             if (index.FindTag(reference) is not { } known) return false;
-            if (Freshness.BeforeAsking(reference.Tag, known, null, upstream.Freshness, clock.GetUtcNow()).Action is not TagAction.Hit) return false;
+            if (Freshness.BeforeAsking(reference.Tag, known, null, upstream.Freshness, isShort: false, clock.GetUtcNow()).Action is not TagAction.Hit) return false;
             (asOf, digest) = (known.ValidatedAt, known.Digest);
             if (headOnly)
             {

@@ -25,6 +25,9 @@ internal sealed class OfflineUpstream(string name, FreshnessRules freshness) : I
     public bool IsDown => true;
 
     /// <inheritdoc/>
+    public bool IsShort => false;
+
+    /// <inheritdoc/>
     public Task<Answer<ManifestInfo>> HeadManifestAsync(Reference reference, CancellationToken cancel) =>
         Unknown<ManifestInfo>(RegistryError.ManifestUnknown);
 

@@ -39,9 +39,20 @@ internal sealed record RequestStatus(long Total, IReadOnlyDictionary<string, lon
 /// <param name="Name">Its name.</param>
 /// <param name="State"><c>up</c>, <c>down</c> (out of reach when it was last asked), or <c>offline</c> (never asked).</param>
 /// <param name="Urls">Where it is.</param>
-/// <param name="RateLimit">Requests it allows in its period; <see langword="null"/> if it has not said.</param>
-/// <param name="RateLimitRemaining">Requests it says are left; <see langword="null"/> if it has not said.</param>
-internal sealed record UpstreamStatus(string Name, string State, IReadOnlyList<string> Urls, long? RateLimit, long? RateLimitRemaining);
+/// <param name="RateLimit">Requests it allows in its period, of all accounts together; <see langword="null"/> if it has not said.</param>
+/// <param name="RateLimitRemaining">Requests it says are left, of all accounts together; <see langword="null"/> if it has not said.</param>
+/// <param name="Accounts">Of each account that has asked, what it has left; those that the upstream said nothing of are left out.</param>
+internal sealed record UpstreamStatus(
+    string Name, string State, IReadOnlyList<string> Urls, long? RateLimit, long? RateLimitRemaining, IReadOnlyList<AccountStatus> Accounts);
+
+/// <summary>What an upstream said of one account's requests; what it did not say is <see langword="null"/>.</summary>
+/// <param name="Account">Its name; <c>anonymous</c> for none, <c>dockerConfig</c> for that of a file of Docker's.</param>
+/// <param name="Limit">Requests it has in a period.</param>
+/// <param name="Remaining">Requests it has left.</param>
+/// <param name="Window">The period, in seconds.</param>
+/// <param name="Source">Whom the upstream counts them for: an address, or an account's number.</param>
+/// <param name="LimitedFor">Seconds until it may ask again after a 429; <see langword="null"/> if it may now.</param>
+internal sealed record AccountStatus(string Account, long? Limit, long? Remaining, long? Window, string? Source, long? LimitedFor);
 
 /// <summary>A blob that is arriving.</summary>
 /// <param name="Reference">What it was asked for as.</param>

@@ -64,7 +64,7 @@ internal sealed class StatusReporter
         var free = Root.FreeBytes();
         var now = Upstreams.Now;   // first: whoever is in it has been counted since before
         var counters = Upstreams.Counters.ToDictionary(one => one.Name, one => one.Counters);
-        UpstreamStatus[] upstreams = [.. now.Select(upstream => Describe(upstream, counters[upstream.Name]))];
+        UpstreamStatus[] upstreams = [.. now.Select(upstream => Describe(upstream, counters[upstream.Name], Clock.GetUtcNow()))];
         var (sources, bytes, hitBytes) = Metrics.Totals();
         return new StatusReport(
             Product.Version,
@@ -90,12 +90,28 @@ internal sealed class StatusReporter
         fetch.IsWaiting ? "waiting" : fetch.IsPassing ? "passing" : "running",
         fetch.Size, fetch.Arrived, fetch.Rate, fetch.Runs, fetch.Followers);
 
-    private static UpstreamStatus Describe(RegistryUpstream upstream, UpstreamCounters counters) => new(
-        upstream.Name,
-        upstream.Freshness.Offline ? "offline" : upstream.WasDead ? "down" : "up",
-        [.. upstream.Options.Urls.Select(url => url.ToString())],
-        counters.Limit,
-        counters.Remaining);
+    private static UpstreamStatus Describe(RegistryUpstream upstream, UpstreamCounters counters, DateTimeOffset now)
+    {
+        AccountStatus[] accounts =
+        [
+            .. counters.Budgets.Select(one => Describe(one.Account, one.Budget.At(now)))
+                .Where(one => one is not { Limit: null, Remaining: null, LimitedFor: null })
+                .OrderBy(one => one.Account, StringComparer.Ordinal),
+        ];
+        return new UpstreamStatus(
+            upstream.Name,
+            upstream.Freshness.Offline ? "offline" : upstream.WasDead ? "down" : "up",
+            [.. upstream.Options.Urls.Select(url => url.ToString())],
+            Sum(one => one.Limit),
+            Sum(one => one.Remaining),
+            accounts);
+
+        long? Sum(Func<AccountStatus, long?> value) => accounts.Any(one => value(one) is not null) ? accounts.Sum(value) : null;
+    }
+
+    private static AccountStatus Describe(string account, BudgetState state) => new(
+        account, state.Limit, state.Remaining, (long?)state.Window?.TotalSeconds, state.Source,
+        state.LimitedFor is { } time ? (long)Math.Ceiling(time.TotalSeconds) : null);
 
     private IEnumerable<string> Problems(bool? isMeasured, SpaceUsage usage, long free, IReadOnlyList<UpstreamStatus> upstreams)
     {
@@ -104,6 +120,10 @@ internal sealed class StatusReporter
             yield return $"{upstream.Name} is out of reach: what is cached is served, everything else of it fails. Is {string.Join(", ", upstream.Urls)} reachable from here?";
         foreach (var upstream in upstreams.Where(upstream => upstream.RateLimitRemaining == 0))
             yield return $"{upstream.Name} says that its rate limit is used up: configure an account for it, or wait.";
+
+        foreach (var (name, account) in upstreams.SelectMany(upstream => upstream.Accounts, (upstream, account) => (upstream.Name, account)))
+            if (account.LimitedFor is { } seconds)
+                yield return $"{name} limits the requests of {account.Account}: it is asked again in {seconds} s, and until then what is cached is served.";
 
         if (isMeasured is null) yield return "The store is still being measured: what is cached is served, nothing new is kept.";
         else if (isMeasured is false) yield return $"The store in {Root.Path} could not be measured: nothing new is kept until the next start. See the log.";

@@ -72,12 +72,19 @@ internal static class StatusText
         string.Join(", ", upstream.Urls.Select(Words.Line)),
     ];
 
-    private static string RateLimit(UpstreamStatus upstream) => upstream switch
+    private static string RateLimit(UpstreamStatus upstream) => upstream.Accounts.Count switch
     {
-        { RateLimitRemaining: { } left, RateLimit: { } limit } => $"{Words.Number(left)} of {Words.Number(limit)} requests left",
-        { RateLimitRemaining: { } left } => $"{Words.Count(left, "request")} left",
-        { RateLimit: { } limit } => $"{Words.Count(limit, "request")} allowed",
-        _ => "no rate limit told",
+        0 => "no rate limit told",
+        1 => RateLimit(upstream.Accounts[0]),
+        _ => string.Join(", ", upstream.Accounts.Select(account => $"{Words.Line(account.Account)} {RateLimit(account)}")),
+    };
+
+    private static string RateLimit(AccountStatus account) => account switch
+    {
+        { LimitedFor: { } seconds } => $"limited for {Words.Duration(TimeSpan.FromSeconds(seconds))}",
+        { Remaining: { } left, Limit: { } limit } => $"{Words.Number(left)} of {Words.Number(limit)} requests left",
+        { Remaining: { } left } => $"{Words.Count(left, "request")} left",
+        _ => $"{Words.Count(account.Limit ?? 0, "request")} allowed",
     };
 
     private static string[] Fetch(FetchStatus fetch) =>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Entrepot.Pull;
 using Entrepot.Upstream;
+using AccountSpec = Entrepot.Server.Options.OptionSpec<Entrepot.Upstream.UpstreamAccount>;
 using Entry = Entrepot.Server.Options.OptionSpec<Entrepot.Upstream.UpstreamOptions>;
 using Rule = Entrepot.Server.Options.OptionSpec<Entrepot.Pull.TagRule>;
 using Top = Entrepot.Server.Options.OptionSpec<Entrepot.Server.Options.EntrepotOptions>;
@@ -26,6 +27,22 @@ internal static class OptionTable
         new Rule("tagTtl", "duration", "0s to 87600h, or unlimited", "none",
             "How long these tags stay fresh. Required. Unlimited suits tags that never move.")
         { Apply = Rule.One<TimeSpan>(TryParseTtl, (to, value) => to with { TagTtl = value }) },
+    ];
+
+    /// <summary>The options of one entry of an upstream's <c>accounts</c>; their paths begin at the entry.</summary>
+    public static IReadOnlyList<OptionSpec<UpstreamAccount>> Account { get; } =
+    [
+        new AccountSpec("username", "text", "a text without ':'", "none",
+            "The account's name, as metrics and status have it. Required, and given once.")
+        { Apply = AccountSpec.One<string>(Parsers.TryParseUsername, (to, value) => to with { Username = value }) },
+
+        new AccountSpec("password", "text", "a text without control characters", "none",
+            "The account's password or access token. Prefer passwordFile.")
+        { IsSecret = true, Apply = AccountSpec.One<string>(Parsers.TryParseText, (to, value) => to with { Password = value }) },
+
+        new AccountSpec("passwordFile", "path", "the path of a file", "none",
+            "A file that holds the password; read again when it changes; one trailing newline is ignored.")
+        { Apply = AccountSpec.One<string>(Parsers.TryParseText, (to, value) => to with { PasswordFile = value }) },
     ];
 
     /// <summary>The options of one upstream; their paths begin at the entry.</summary>
@@ -58,6 +75,15 @@ internal static class OptionTable
         new Entry("dockerConfig", "path", "the path of a file", "none",
             "A Docker config.json to take the account from, instead of username.")
         { Apply = Entry.One<string>(Parsers.TryParseText, (to, value) => to with { DockerConfig = value }) },
+
+        new Entry("accounts", "entry", "a list of at most 16 entries, each with username, and password or passwordFile", "none",
+            "Several accounts in place of username, used in turn: in their order, each until no more than rateLimitReserve of its requests are left.")
+        { IsList = true, Entry = Account, Apply = AccountList.Apply },
+
+        new Entry("rateLimitReserve", "count", "0 to 1000000", "10",
+            "With fewer requests left, by what the upstream says of its rate limit, what is left is kept for what is not stored: tags stay fresh for an hour at least. "
+            + "The default is the images of one deployment; 0 keeps none.")
+        { Apply = Entry.One(new TryParse<int>(Parsers.TryParseCount).Within(0, 1_000_000), (to, value) => to with { RateLimitReserve = value }) },
 
         new Entry("tokenRealms", "host", "a host name, e.g. auth.example.com", "none",
             "Further hosts that may be sent the account as its token service; the upstream's own domain needs no entry.")

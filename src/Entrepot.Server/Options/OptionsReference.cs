@@ -34,6 +34,15 @@ internal static class OptionsReference
 
         """;
 
+    private const string Accounts = """
+
+        ### Accounts of an upstream
+
+        `accounts` is a list, e.g. `accounts: [{ username: ci, passwordFile: /run/secrets/ci }, { username: prod, passwordFile: /run/secrets/prod }]`.
+
+
+        """;
+
     private const string Tags = """
 
         ### Tags of an upstream
@@ -51,6 +60,8 @@ internal static class OptionsReference
         Table(page, OptionTable.All);
         page.Append(Upstreams);
         Table(page, OptionTable.Upstream);
+        page.Append(Accounts);
+        Table(page, OptionTable.Account);
         page.Append(Tags);
         Table(page, OptionTable.Tag);
         return page.ToString();

@@ -44,16 +44,12 @@ internal static class UpstreamList
 
     private static void CheckAccount(RawMap map, string path, List<Problem> problems)
     {
-        var hasName = map.Has("username", out var name);
-        var hasPassword = map.Has("password", out var password);
-        var hasFile = map.Has("passwordFile", out var file);
-
-        if (hasPassword && hasFile) Refuse(file!, "passwordFile", "cannot be together with password; give one of them");
-        if (hasPassword && !hasName) Refuse(password!, "password", "needs a username");
-        if (hasFile && !hasName) Refuse(file!, "passwordFile", "needs a username");
-        if (hasName && !hasPassword && !hasFile) Refuse(name!, "username", "needs password or passwordFile");
-        if (hasName && map.Has("dockerConfig", out var config))
-            Refuse(config, "dockerConfig", "cannot be together with username; give one of them");
+        AccountList.Check(map, path, problems);
+        var hasName = map.Has("username", out _);
+        var hasList = map.Has("accounts", out var accounts);
+        if (hasName && map.Has("dockerConfig", out var config)) Refuse(config, "dockerConfig", "cannot be together with username; give one of them");
+        if (hasList && hasName) Refuse(accounts!, "accounts", "cannot be together with username; list that account as well");
+        if (hasList && map.Has("dockerConfig", out config)) Refuse(accounts!, "accounts", "cannot be together with dockerConfig; give one of them");
 
         void Refuse(RawNode node, string key, string what) => problems.Add(new(node.Origin, $"{path}.{key}", what));
     }

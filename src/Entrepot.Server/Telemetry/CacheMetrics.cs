@@ -22,7 +22,7 @@ internal sealed class CacheMetrics
     private readonly Histogram.Child[] _firstByte;
 
     /// <summary>The metrics of these parts; gauges and the parts' own counts are read when they are scraped.</summary>
-    public CacheMetrics(FetchTable fetches, DiskSpace space, Scrub scrub, UpstreamSet upstreams)
+    public CacheMetrics(FetchTable fetches, DiskSpace space, Scrub scrub, UpstreamSet upstreams, TimeProvider clock)
     {
         _metrics = Metrics.WithCustomRegistry(_registry);
         _allRequests = NewCounter(MetricTable.Requests);
@@ -38,7 +38,7 @@ internal sealed class CacheMetrics
 
         ReadWhenScraped(fetches, scrub);
         ReadWhenScraped(space);
-        ReadWhenScraped(upstreams);
+        ReadWhenScraped(upstreams, clock);
     }
 
     /// <summary>The name of a source, as the label has it.</summary>
@@ -142,20 +142,30 @@ internal sealed class CacheMetrics
         });
     }
 
-    private void ReadWhenScraped(UpstreamSet upstreams)
+    private void ReadWhenScraped(UpstreamSet upstreams, TimeProvider clock)
     {
         var requests = NewCounter(MetricTable.UpstreamRequests);
         var bytes = NewCounter(MetricTable.UpstreamBytes);
         var limit = NewGauge(MetricTable.RateLimit);
         var remaining = NewGauge(MetricTable.RateLimitRemaining);
+        var limited = NewGauge(MetricTable.RateLimited);
+        var circuits = NewGauge(MetricTable.Circuits);
         _registry.AddBeforeCollectCallback(() =>
         {
+            var now = upstreams.Now.ToDictionary(upstream => upstream.Name, upstream => upstream.Circuits.ToList());
             foreach (var (name, counters) in upstreams.Counters)
             {
                 foreach (var one in counters.Requests) requests.WithLabels(name, one.Kind, one.Code).IncTo(one.Count);
                 bytes.WithLabels(name).IncTo(counters.Bytes);
-                if (counters.Limit is { } most) limit.WithLabels(name).Set(most);
-                if (counters.Remaining is { } left) remaining.WithLabels(name).Set(left);
+                foreach (var state in Enum.GetValues<Circuit>())
+                    circuits.WithLabels(name, state.ToString().ToLowerInvariant()).Set(now.GetValueOrDefault(name)?.Count(one => one == state) ?? 0);
+                foreach (var (account, budget) in counters.Budgets)
+                {
+                    var state = budget.At(clock.GetUtcNow());
+                    if (state.Limit is { } most) limit.WithLabels(name, account).Set(most);
+                    if (state.Remaining is { } left) remaining.WithLabels(name, account).Set(left);
+                    limited.WithLabels(name, account).Set(state.LimitedFor?.TotalSeconds ?? 0);
+                }
             }
         });
     }

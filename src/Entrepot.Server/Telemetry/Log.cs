@@ -1,6 +1,7 @@
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Server.Edge;
+using Entrepot.Upstream;
 
 namespace Entrepot.Server.Telemetry;
 
@@ -42,6 +43,14 @@ internal static partial class Log
         else Fetched(log, end.Reference, end.Bytes);
     }
 
+    /// <summary>One line when an address is found dead, and one when it lives again; none for each time that it is found out in between.</summary>
+    public static void Circuit(ILogger log, CircuitChange change, TimeSpan pause)
+    {
+        var address = change.Address.GetLeftPart(UriPartial.Authority);
+        if (change.Why is { } why) CircuitOpened(log, change.Upstream, address, pause.TotalSeconds, why);
+        else CircuitClosed(log, change.Upstream, address);
+    }
+
     [LoggerMessage(101, LogLevel.Debug, "{Path}: the client left after {Sent} bytes")]
     public static partial void ClientLeft(ILogger log, PathString path, long sent);
 
@@ -71,6 +80,12 @@ internal static partial class Log
 
     [LoggerMessage(206, LogLevel.Information, "Fetch of {Reference} stopped after {Bytes} bytes, of which none is kept")]
     public static partial void FetchDropped(ILogger log, Reference reference, long bytes);
+
+    [LoggerMessage(207, LogLevel.Warning, "{Upstream} ({Address}) failed repeatedly and is asked only every {Seconds} s: {Why}")]
+    private static partial void CircuitOpened(ILogger log, string upstream, string address, double seconds, string why);
+
+    [LoggerMessage(208, LogLevel.Information, "{Upstream} ({Address}) answers again")]
+    private static partial void CircuitClosed(ILogger log, string upstream, string address);
 
     [LoggerMessage(301, LogLevel.Error, "{Reference} was served but could not be kept")]
     public static partial void NotKept(ILogger log, Exception fault, Reference reference);

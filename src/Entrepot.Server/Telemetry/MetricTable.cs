@@ -1,4 +1,5 @@
 using Entrepot.Pull;
+using Entrepot.Upstream;
 
 namespace Entrepot.Server.Telemetry;
 
@@ -49,12 +50,22 @@ internal static class MetricTable
     /// <summary>What an upstream allows.</summary>
     public static readonly MetricSpec RateLimit = new(
         "entrepot_upstream_ratelimit_limit", MetricKind.Gauge, "requests",
-        "Requests that an upstream allows in its period, as it says; absent until it does.", Upstream);
+        "Requests that an upstream allows an account in its period, as it says; absent until it does.", Upstream, Account);
 
     /// <summary>What is left of it.</summary>
     public static readonly MetricSpec RateLimitRemaining = new(
         "entrepot_upstream_ratelimit_remaining", MetricKind.Gauge, "requests",
-        "Requests that an upstream says are left; absent until it does.", Upstream);
+        "Requests that an upstream says an account has left; absent until it does.", Upstream, Account);
+
+    /// <summary>How long it wants to be left alone.</summary>
+    public static readonly MetricSpec RateLimited = new(
+        "entrepot_upstream_ratelimited_seconds", MetricKind.Gauge, "seconds",
+        "Seconds until an upstream that answered 429 may be asked again by an account; 0 if it may be now.", Upstream, Account);
+
+    /// <summary>Circuits to upstreams.</summary>
+    public static readonly MetricSpec Circuits = new(
+        "entrepot_upstream_circuits", MetricKind.Gauge, "addresses",
+        "Addresses of an upstream by how the circuit to them stands: with none closed, the upstream is out of reach.", Upstream, new("state", Names<Circuit>()));
 
     /// <summary>Running fetches.</summary>
     public static readonly MetricSpec FetchesRunning = new("entrepot_fetches_running", MetricKind.Gauge, "blobs", "Blobs now being fetched.");
@@ -113,13 +124,15 @@ internal static class MetricTable
     public static IReadOnlyList<MetricSpec> All { get; } =
     [
         Requests, ServedBytes, FirstByte,
-        UpstreamRequests, UpstreamBytes, RateLimit, RateLimitRemaining,
+        UpstreamRequests, UpstreamBytes, RateLimit, RateLimitRemaining, RateLimited, Circuits,
         FetchesRunning, FetchesWaiting, FetchRuns, FetchSize, FetchArrived, Followers,
         StorageBytes, StoragePartial, StorageReserved, StorageQuota, StorageBlobs,
         Evictions, EvictedBytes, VerifyFailures,
     ];
 
     private static MetricLabel Upstream => new("upstream", [], "a configured name");
+
+    private static MetricLabel Account => new("account", ["anonymous", "dockerConfig"], "a configured username");
 
     private static MetricLabel Reason => new("reason", Names<EvictionReason>());
 

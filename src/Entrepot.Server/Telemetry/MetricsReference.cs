@@ -33,6 +33,9 @@ internal static class MetricsReference
         - **Upstream requests**: each exchange with an upstream, a content network that it redirects to, or its token service: tries again,
           redirects and challenges are exchanges of their own. `code` is `error` where no answer came: no connection, silence, or nobody
           waited for it any longer.
+        - **Circuits**: an address that fails four times in a row, and has not answered for ten seconds, is left alone for ten seconds at a time (`open`), after which one request finds out
+          whether it lives again (`halfopen`, until then). `entrepot_upstream_circuits{state="closed"} == 0` is an upstream that is out of reach.
+        - **Rate limits**: what an upstream says in `ratelimit-limit` and `ratelimit-remaining`, of each account that has asked. Docker Hub counts GETs of manifests.
         - **Upstream bytes**: bytes of bodies that were read, tokens and error documents included. Bodies that tell nothing, those of
           redirects, challenges, 429 and 5xx, are not read.
         - **Blobs being fetched**: those that run. Their rate is not a metric of its own: over time it is that of the upstreams' bytes,

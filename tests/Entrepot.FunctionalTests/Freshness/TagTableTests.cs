@@ -44,7 +44,7 @@ public sealed class TagTableTests
         { "old", "stopped", "", 200, Stale + "unreachable", 100, "" },
         { "old", "503", "", 200, Stale + "unreachable", 100, "HEAD+" },
         { "old", "429", "", 200, Stale + "rate-limited", 100, "HEAD" },
-        { "old", "nonsense", "", 200, Stale + "bad-answer", 100, "HEAD GET" },
+        { "old", "nonsense", "", 200, Stale + "bad-answer", 100, "HEAD" },
         { "old", "silent", "", 200, Stale + "timeout", 100, "HEAD+" },
         { "old", "silent", "wait 0s", 200, Stale + "slow", 100, "HEAD+" },
         { "old", "moved, GET 429", "", 200, Stale + "rate-limited", 100, "HEAD GET" },

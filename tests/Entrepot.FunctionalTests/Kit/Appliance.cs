@@ -21,7 +21,7 @@ internal sealed class Appliance : IAsyncDisposable
 
     private Appliance(TestRegistry upstream, Setup setup)
     {
-        _setup = setup;
+        (_setup, Times) = (setup, setup.Times);
         _root = Directory.CreateTempSubdirectory("entrepot-");
         var first = setup.Upstream(new UpstreamOptions { Name = "docker.io", Urls = [upstream.Url], Freshness = new() { TagTtl = setup.TagTtl } });
         _options = setup.Options(new EntrepotOptions
@@ -44,6 +44,9 @@ internal sealed class Appliance : IAsyncDisposable
 
     public EntrepotOptions Options => _options;
 
+    /// <summary>How long upstreams are waited for from the next start on.</summary>
+    public UpstreamTimes Times { get; set; }
+
     public Store Store => new(_root.FullName);
 
     public static async Task<Appliance> StartAsync(TestRegistry upstream, Setup? setup = null)
@@ -55,7 +58,7 @@ internal sealed class Appliance : IAsyncDisposable
 
     public async Task StartAgainAsync()
     {
-        var parts = new HostParts { Clock = _setup.Clock, Times = _setup.Times, Log = _setup.Log, Calls = _setup.Calls };
+        var parts = new HostParts { Clock = _setup.Clock, Times = Times, Log = _setup.Log, Calls = _setup.Calls };
         _host = await EntrepotHost.StartAsync(_options, parts, CancellationToken.None);
     }
 

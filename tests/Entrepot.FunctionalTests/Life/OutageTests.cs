@@ -71,6 +71,53 @@ public sealed class OutageTests
     }
 
     [Fact]
+    public async Task StartAndRestart_ContactNobody()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry);
+        Assert.Equal(System.Net.HttpStatusCode.OK, (await cache.AdminAsync("/readyz")).Status);
+        Assert.Equal((0, 0), (registry.MostConnections, registry.Log.All.Count));
+        var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 108));
+        await cache.PullAsync(image);
+        var asked = registry.Log.All.Count;
+
+        await cache.RestartAsync();
+        Assert.Equal("Entrepot; hit", (await cache.GetManifestAsync("1")).CacheStatus);
+        Assert.Equal("Entrepot; hit", (await cache.GetBlobAsync(image.Layers[0])).CacheStatus);
+
+        await Appliance.UntilAsync(() => Task.FromResult(registry.Connections == 0), () => "a connection is open");   // those of before the restart are closed
+        Assert.Equal(asked, registry.Log.All.Count);
+    }
+
+    [Fact]
+    public async Task DeadUpstream_IsAMetricAndALogLine_AndSoIsItsReturn()
+    {
+        var log = new LogLines();
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, AlwaysAsk with { Log = log.Log });
+        var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 109));
+        Assert.Equal((1, 0), await CircuitsAsync());
+        await registry.DisposeAsync();
+        for (var i = 0; i < 2; i++) Assert.Equal(503, (await cache.GetManifestAsync("1")).Status);
+
+        var (closed, _) = await CircuitsAsync();
+        Assert.Equal(0, closed);
+        Assert.Single(log.All, line => line.StartsWith($"Warning: docker.io (http://{registry.Url.Authority}) failed repeatedly and is asked only every 0.5 s: ", StringComparison.Ordinal));
+
+        await using var again = new TestRegistry(port: registry.Url.Port) { Content = registry.Content };
+        await Appliance.UntilAsync(
+            async () => (await cache.GetManifestAsync("1")).Bytes.AsSpan().SequenceEqual(image.Manifest.Bytes), () => "the upstream is not asked again");
+        Assert.Equal((1, 0), await CircuitsAsync());
+        Assert.Single(log.All, line => line == $"Information: docker.io (http://{registry.Url.Authority}) answers again");
+
+        async Task<(double Closed, double Open)> CircuitsAsync()
+        {
+            var metrics = await cache.MetricsAsync();
+            return (metrics.Sum("entrepot_upstream_circuits", "state=\"closed\""), metrics.Sum("entrepot_upstream_circuits", "state=\"open\""));
+        }
+    }
+
+    [Fact]
     public async Task IncompleteImage_WhileTheUpstreamIsStopped_Is503()
     {
         await using var registry = new TestRegistry();

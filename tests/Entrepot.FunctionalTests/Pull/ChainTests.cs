@@ -13,7 +13,7 @@ public sealed class ChainTests
     [InlineData("503", 503, "3")]
     [InlineData("429", 429, "3")]
     [InlineData("429", 429, null)]
-    public async Task UnknownContent_OriginCannotSay_IsAskedOnceOfTheInnerOne(string origin, int status, string? retryAfter)
+    public async Task UnknownContent_OriginCannotSay_IsAskedAtMostOnceOfTheInnerOne(string origin, int status, string? retryAfter)
     {
         await using var registry = new TestRegistry();
         await using var inner = await Appliance.StartAsync(registry, new Setup { Times = Setup.Patient with { Break = TimeSpan.FromSeconds(10) } });
@@ -29,8 +29,9 @@ public sealed class ChainTests
         foreach (var got in (Got[])[tag, digest, layer]) got.IsError(status, status == 429 ? "TOOMANYREQUESTS" : "UNAVAILABLE");
         Assert.Equal(retryAfter ?? (status == 503 ? "5" : null), tag.Header("Retry-After"));
         var metrics = await outer.MetricsAsync();
-        Assert.Equal(3, metrics.Sum("entrepot_upstream_requests_total", $"code=\"{status}\""));
-        Assert.Equal(3, metrics.Sum("entrepot_upstream_requests_total"));
+        var asked = status == 429 && retryAfter is not null ? 2 : 3;   // whoever limits is asked for nothing but blobs until then
+        Assert.Equal(asked, metrics.Sum("entrepot_upstream_requests_total", $"code=\"{status}\""));
+        Assert.Equal(asked, metrics.Sum("entrepot_upstream_requests_total"));
     }
 
     [Fact]

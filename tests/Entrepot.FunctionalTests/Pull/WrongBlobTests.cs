@@ -57,6 +57,28 @@ public sealed class WrongBlobTests
     }
 
     [Theory]
+    [InlineData("wrong first byte", 1)]
+    [InlineData("wrong middle byte", 5)]
+    [InlineData("another blob", 1)]
+    [InlineData("truncated", 1)]
+    [InlineData("longer", 1)]
+    public async Task Blob_FirstOfTwoAddressesIsWrong_IsKeptRightFromTheOther(string how, int clients)
+    {
+        await using var wrong = new TestRegistry();
+        await using var right = new TestRegistry { Content = wrong.Content };
+        await using var cache = await Appliance.StartAsync(wrong, new Setup { Upstream = one => one with { Urls = [wrong.Url, right.Url] } });
+        var blob = wrong.Content.AddBlob(Size, seed: 32);
+        wrong.On(Ask.Blob, Wrongs[how], TestRegistry.Always);
+
+        // Whoever was given wrong bytes before that was known has to come again.
+        foreach (var got in await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => cache.GetBlobAsync(blob)))) got.IsFailureOr(blob.Bytes);
+
+        await cache.StoredAsync(blob.Digest);
+        (await cache.GetBlobAsync(blob)).Is(blob.Bytes);
+        Assert.True(right.BlobGets > 0, "the other address was not asked");
+    }
+
+    [Theory]
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(1000)]

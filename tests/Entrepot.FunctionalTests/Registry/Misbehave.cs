@@ -14,6 +14,9 @@ public static class Misbehave
     /// <summary>Resets the connection (RST) after this many bytes of the body.</summary>
     public static Behaviour Reset(long bytes) => (_, right) => right with { EndsAfter = bytes, Ending = Ending.Reset };
 
+    /// <summary>Ends the connection without a word.</summary>
+    public static Behaviour EndInPlaceOfAnswer() => (_, right) => right with { IsLeftOut = true };
+
     /// <summary>Says nothing until the registry ends.</summary>
     public static Behaviour HangBeforeHeaders() => HoldHeaders(new Gate());
 

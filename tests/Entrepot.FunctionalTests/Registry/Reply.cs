@@ -34,6 +34,9 @@ public sealed record Reply(int Status)
 
     public Ending Ending { get; init; } = Ending.Close;
 
+    /// <summary>Whether the connection ends in place of this answer.</summary>
+    public bool IsLeftOut { get; init; }
+
     /// <summary>Held before the status line; passed once it lets any byte through.</summary>
     public Gate? BeforeHeaders { get; init; }
 

@@ -7,6 +7,10 @@ namespace Entrepot.FunctionalTests.Registry;
 internal sealed class Wire(Socket socket, int number) : IAsyncDisposable
 {
     private const int PieceBytes = 16 << 10;
+
+    // At least, where the rate is low: slow is not silent.
+    private const int PiecesPerSecond = 20;
+
     private const int MaxHeadBytes = 64 << 10;
 
     private readonly NetworkStream _stream = new(socket, ownsSocket: false);
@@ -45,6 +49,7 @@ internal sealed class Wire(Socket socket, int number) : IAsyncDisposable
     public async Task<bool> WriteAsync(ReceivedRequest request, Reply reply, CancellationToken cancel)
     {
         if (reply.BeforeHeaders is { } before) await before.PassAsync(0, cancel);
+        if (reply.IsLeftOut) return false;
         request.Status = reply.Status;
         request.Offset = reply.Offset;
         var stop = Math.Min(reply.EndsAfter ?? long.MaxValue, reply.Body.Length);
@@ -74,7 +79,8 @@ internal sealed class Wire(Socket socket, int number) : IAsyncDisposable
         for (var at = 0; at < stop;)
         {
             var limit = reply.InBody is { } gate ? await gate.PassAsync(at, cancel) : long.MaxValue;
-            var count = (int)Math.Min(PieceBytes, Math.Min(stop, limit) - at);
+            var piecemeal = Math.Clamp((reply.BytesPerSecond ?? long.MaxValue) / PiecesPerSecond, 1, PieceBytes);
+            var count = (int)Math.Min(piecemeal, Math.Min(stop, limit) - at);
             var piece = reply.Body.Slice(at, count);
             await _pace.WaitAsync(count, cancel);
             if (at + count == stop) request.Answered();

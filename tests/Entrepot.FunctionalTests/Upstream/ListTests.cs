@@ -100,6 +100,16 @@ public sealed class ListTests : UpstreamTest
     }
 
     [Fact]
+    public async Task ListReferrers_PageForPeopleAndNoTag_AreNotTakenForNone()
+    {
+        var registry = await ServeAsync(context => context.Request.Path.Value!.Contains("/manifests/", StringComparison.Ordinal)
+            ? SendAsync(context, 404)
+            : SendAsync(context, 200, "<html>", "text/html"));
+
+        Assert.Equal(502, (await Connect(registry.Address).ListReferrersAsync(Subject, null, default)).Error?.Status);
+    }
+
+    [Fact]
     public async Task ListReferrers_Sha512WithoutApi_AsksForTheTagWith64Digits()
     {
         var registry = await ServeAsync(context => SendAsync(context, 404));

@@ -86,7 +86,7 @@ public sealed class ManifestTests : UpstreamTest
     }
 
     [Fact]
-    public async Task GetManifest_BodyFallsSilent_IsDown()
+    public async Task GetManifest_BodyFallsSilent_IsSilent()
     {
         var registry = ServeRaw("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n0123456789", isSilentAfterwards: true);
         var upstream = Connect(
@@ -94,7 +94,7 @@ public sealed class ManifestTests : UpstreamTest
 
         var error = (await upstream.GetManifestAsync(SomeTag, default)).Error;
 
-        Assert.Equal(503, error?.Status);
+        Assert.Equal(504, error?.Status);
         Assert.Contains("sent nothing", error?.Detail, StringComparison.Ordinal);
     }
 

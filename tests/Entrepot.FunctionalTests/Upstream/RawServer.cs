@@ -11,13 +11,17 @@ internal sealed class RawServer : IAsyncDisposable
     private readonly CancellationTokenSource _end = new();
     private readonly byte[] _answer;
     private readonly bool _isSilentAfterwards;
+    private readonly bool _resets;
     private readonly Task _accepting;
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _requests;
 
-    public RawServer(string answer, bool isSilentAfterwards = false)
+    /// <param name="answer">What is sent, in Latin-1.</param>
+    /// <param name="isSilentAfterwards">Whether it keeps the connection then.</param>
+    /// <param name="resets">Whether it resets the connection rather than closing it.</param>
+    public RawServer(string answer, bool isSilentAfterwards = false, bool resets = false)
     {
-        (_answer, _isSilentAfterwards) = (Encoding.Latin1.GetBytes(answer), isSilentAfterwards);
+        (_answer, _isSilentAfterwards, _resets) = (Encoding.Latin1.GetBytes(answer), isSilentAfterwards, resets);
         _listener.Start();
         _accepting = AcceptAsync();
     }
@@ -68,7 +72,8 @@ internal sealed class RawServer : IAsyncDisposable
             _asked.TrySetResult();
             await socket.SendAsync(_answer, _end.Token);
             if (_isSilentAfterwards) await socket.ReceiveAsync(buffer, _end.Token);
-            socket.Shutdown(SocketShutdown.Both);
+            if (_resets) socket.LingerState = new LingerOption(true, 0);
+            else socket.Shutdown(SocketShutdown.Both);
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException)
         {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Entrepot.FunctionalTests.Registry;
 using Entrepot.Pull;
 using Entrepot.Upstream;
 using Microsoft.Extensions.Time.Testing;
@@ -127,6 +128,37 @@ public sealed class TriesTests : UpstreamTest
         Assert.Equal([new UpstreamRequests("manifest", "error", 3)], Counters.Requests);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Request_EveryConnectionIsEndedWithoutAWord_IsThreeRequests(bool resets)
+    {
+        var registry = ServeRaw("", resets: resets);
+
+        var answer = await Connect(registry.Address).GetManifestAsync(SomeTag, default);
+
+        Assert.Equal(503, answer.Error?.Status);
+        Assert.Contains("without an answer", answer.Error?.Detail, StringComparison.Ordinal);
+        Assert.Equal(3, registry.Requests);
+        Assert.Equal([new UpstreamRequests("manifest", "error", 3)], Counters.Requests);
+    }
+
+    [Fact]
+    public async Task Request_IdleConnectionWasClosed_GoesOverAnotherOneUnnoticed()
+    {
+        await using var registry = new TestRegistry();
+        registry.Content.AddImage("team/app", "1.0", TestBlob.Random(10, seed: 1));
+        var upstream = Connect(registry.Url);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
+            registry.On(Ask.Anything, Misbehave.EndInPlaceOfAnswer());
+        }
+
+        Assert.Equal([new UpstreamRequests("manifest", "200", 3)], Counters.Requests);
+        Assert.Equal(5, registry.Log.All.Count);
+    }
+
     [Fact]
     public async Task Request_UpstreamHangs_IsSilentWithinTheTotal()
     {
@@ -165,6 +197,28 @@ public sealed class TriesTests : UpstreamTest
         Assert.NotNull(answer.Value);
         Assert.Single(broken.Requests);
         Assert.Single(good.Requests);
+    }
+
+    [Fact]
+    public async Task GetManifest_FirstAddressSendsWrongBytes_ComesFromTheNext()
+    {
+        var wrong = await ServeAsync(context => SendAsync(context, 200, "wrong"));
+        var right = await ServeAsync(context => SendAsync(context, 200, "blob"));
+
+        var answer = await Connect(wrong.Address, right.Address).GetManifestAsync(SomeBlob, default);
+
+        Assert.Equal("blob"u8.ToArray(), answer.Value!.Content.ToArray());
+        Assert.Equal((1, 1), (wrong.Requests.Count, right.Requests.Count));
+    }
+
+    [Fact]
+    public async Task GetManifest_AllAddressesSendWrongBytes_IsLeftToTheCaller()
+    {
+        var wrong = await ServeAsync(context => SendAsync(context, 200, "wrong"));
+        var other = await ServeAsync(context => SendAsync(context, 200, "other"));
+
+        Assert.NotNull((await Connect(wrong.Address, other.Address).GetManifestAsync(SomeBlob, default)).Value);
+        Assert.Equal((2, 1), (wrong.Requests.Count, other.Requests.Count));
     }
 
     [Fact]
@@ -260,6 +314,8 @@ public sealed class TriesTests : UpstreamTest
 
         await Connect(registry.Address).HeadManifestAsync(SomeTag, default);
 
-        Assert.Equal((100L, 99L), (Counters.Limit, Counters.Remaining));
+        var (account, budget) = Assert.Single(Counters.Budgets);
+        Assert.Equal("anonymous", account);
+        Assert.Equal(new BudgetState(100, 99, TimeSpan.FromHours(6), null, null), budget.At(DateTimeOffset.UnixEpoch));
     }
 }

@@ -47,9 +47,9 @@ public abstract class UpstreamTest : IAsyncLifetime
         return server;
     }
 
-    private protected RawServer ServeRaw(string answer, bool isSilentAfterwards = false)
+    private protected RawServer ServeRaw(string answer, bool isSilentAfterwards = false, bool resets = false)
     {
-        var server = new RawServer(answer, isSilentAfterwards);
+        var server = new RawServer(answer, isSilentAfterwards, resets);
         _servers.Push(server);
         return server;
     }

@@ -11,7 +11,7 @@ public sealed class AnswerTextTests
         "1.2.3", "ready", 273_600, ["http://0.0.0.0:5000"],
         new("/var/lib/entrepot", 4210, 0, 0, 25L << 30, 0, 0, 100L << 30, 80L << 30),
         new(0, new Dictionary<string, long>(), 0, 0),
-        [new("docker.io", "up", ["https://registry-1.docker.io"], 100, 97), new("ghcr.io", "offline", ["https://ghcr.io"], null, null)],
+        [new("docker.io", "up", ["https://registry-1.docker.io"], 100, 97, [new("anonymous", 100, 97, 21_600, null, null)]), new("ghcr.io", "offline", ["https://ghcr.io"], null, null, [])],
         [], []);
 
     [Fact]
@@ -49,14 +49,19 @@ public sealed class AnswerTextTests
                 new("ghcr.io/org/app@sha256:cd", "passing", null, 10 << 20, 0, 1, 12),
                 new("ghcr.io/org/app@sha256:ef", "waiting", null, 0, 0, 0, 0),
             ],
-            Upstreams = [new("a", "down", ["http://a"], null, 3), new("b", "up", ["http://b", "http://c"], 200, null)],
+            Upstreams =
+            [
+                new("a", "down", ["http://a"], null, 3, [new("u", null, 3, null, null, null)]),
+                new("b", "up", ["http://b", "http://c"], 200, null, [new("u", 200, null, null, null, null)]),
+                new("c", "up", ["http://d"], 200, 10, [new("u", 200, 10, null, null, null), new("v", null, null, null, null, 90)]),
+            ],
         });
 
         Assert.Contains(": 4,210 blobs and parts of 3 more (5 MiB), 25 GiB, ", text);
         Assert.Contains("; 1 MiB reserved; 2 MiB pinned; 80 GiB free", text);
         Assert.Contains("  1,000, 91.2 % of them hits (hit 912, fetched 45, joined 43)\n", text);
         Assert.Contains("  1.9 KiB sent, 75 % of them from the store\n", text);
-        Assert.Contains("  a  down  3 requests left       http://a\n  b  up    200 requests allowed  http://b, http://c\n", text);
+        Assert.Contains("  a  down  3 requests left                                      http://a\n  b  up    200 requests allowed                                 http://b, http://c\n  c  up    u 10 of 200 requests left, v limited for 1 min 30 s  http://d\n", text);
         Assert.EndsWith("""
 
             fetches: 2 running, 1 waiting for their turn (limits.fetches)

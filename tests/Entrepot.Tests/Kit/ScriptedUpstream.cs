@@ -34,6 +34,8 @@ internal sealed class ScriptedUpstream(string name = "docker.io") : IUpstream
 
     public bool IsDown { get; set; }
 
+    public bool IsShort { get; set; }
+
     /// <summary>Everything that was asked, in order: method, what, and target.</summary>
     public ConcurrentQueue<string> Requests { get; } = new();
 

@@ -33,9 +33,10 @@ public sealed class OptionTableTests
     {
         var blank = new UpstreamOptions { Name = "", Urls = [] };
 
-        Assert.Equal(["name", "hosts", "username", "password", "passwordFile", "dockerConfig", "tokenRealms", "tags"],
+        Assert.Equal(["name", "hosts", "username", "password", "passwordFile", "dockerConfig", "accounts", "tokenRealms", "tags"],
             OptionTable.Upstream.Where(spec => spec.Default == "none").Select(spec => spec.Path));
         Assert.Empty(blank.Hosts);
+        Assert.Empty(blank.Accounts);
         Assert.Empty(blank.TokenRealms);
         Assert.Empty(blank.Freshness.Tags);
         Assert.Null(blank.Username ?? blank.Password ?? blank.PasswordFile ?? blank.DockerConfig);

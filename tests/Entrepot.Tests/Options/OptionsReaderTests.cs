@@ -104,7 +104,7 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("storage: { eviction: random }", "entrepot.yaml:1: storage.eviction: 'random' is not allowed; allowed: lru or adaptive")]
     [InlineData("storage: { partialTtl: 8761h }", "entrepot.yaml:1: storage.partialTtl: '8761h' is not allowed; allowed: 0s to 8760h")]
     [InlineData("limits: { fetches: 65537 }", "entrepot.yaml:1: limits.fetches: '65537' is not allowed; allowed: 1 to 65536")]
-    [InlineData("upstreams: [{ name: a, rateLimitReserve: 10 }]", "entrepot.yaml:1: upstreams[0].rateLimitReserve: is unknown")]
+    [InlineData("upstreams: [{ name: a, rateLimitFloor: 10 }]", "entrepot.yaml:1: upstreams[0].rateLimitFloor: is unknown")]
     [InlineData("Listen: []", "entrepot.yaml:1: Listen: is unknown; did you mean listen?")]
     [InlineData("upstreams: [{ name: a, tagTTL: 1s }]", "entrepot.yaml:1: upstreams[0].tagTTL: is unknown; did you mean tagTtl?")]
     [InlineData("storage.root: /x", "entrepot.yaml:1: storage.root: is unknown")]

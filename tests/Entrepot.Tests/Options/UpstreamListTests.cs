@@ -93,6 +93,16 @@ public sealed class UpstreamListTests : IDisposable
     }
 
     [Fact]
+    public void Apply_Accounts_AreInTheirOrder()
+    {
+        var result = _fixture.Read("upstreams: [{ name: a, rateLimitReserve: 5, accounts: [{ username: u, password: p }, { username: v, passwordFile: /f }] }]");
+
+        Assert.Empty(result.Problems);
+        Assert.Equal([new("u", "p", null), new UpstreamAccount("v", null, "/f")], result.Options.Upstreams[^1].Accounts);
+        Assert.Equal(5, result.Options.Upstreams[^1].RateLimitReserve);
+    }
+
+    [Fact]
     public void Apply_NewUpstream_MayBeTheDefault() =>
         Assert.Empty(_fixture.Problems("defaultUpstream: a.example\nupstreams: [{ name: a.example }]"));
 
@@ -102,6 +112,16 @@ public sealed class UpstreamListTests : IDisposable
     [InlineData("{ name: a, passwordFile: /p }", "upstreams[0].passwordFile: needs a username")]
     [InlineData("{ name: a, username: u, password: p, passwordFile: /p }", "upstreams[0].passwordFile: cannot be together with password")]
     [InlineData("{ name: a, username: u, password: p, dockerConfig: /c }", "upstreams[0].dockerConfig: cannot be together with username")]
+    [InlineData("{ name: a, accounts: [{ username: u }] }", "upstreams[0].accounts[0].username: needs password or passwordFile")]
+    [InlineData("{ name: a, accounts: [{ password: p }] }", "upstreams[0].accounts[0].password: needs a username")]
+    [InlineData("{ name: a, accounts: [{}] }", "upstreams[0].accounts[0].username: is missing")]
+    [InlineData("{ name: a, accounts: [{ username: u, password: p, passwordFile: /p }] }", "upstreams[0].accounts[0].passwordFile: cannot be together")]
+    [InlineData("{ name: a, accounts: [{ username: u, password: p }, { username: u, password: q }] }", "upstreams[0].accounts[1].username: 'u' is given twice")]
+    [InlineData("{ name: a, username: u, password: p, accounts: [{ username: v, password: p }] }", "upstreams[0].accounts: cannot be together with username")]
+    [InlineData("{ name: a, dockerConfig: /c, accounts: [{ username: v, password: p }] }", "upstreams[0].accounts: cannot be together with dockerConfig")]
+    [InlineData("{ name: a, accounts: u }", "upstreams[0].accounts: is a single value where a list belongs")]
+    [InlineData("{ name: a, accounts: [u] }", "upstreams[0].accounts[0]: is a single value where a group of options belongs")]
+    [InlineData("{ name: a, rateLimitReserve: -1 }", "upstreams[0].rateLimitReserve: '-1' is not allowed; allowed: 0 to 1000000")]
     [InlineData("{ name: a, username: 'u:v', password: p }", "upstreams[0].username: 'u:v' is not allowed")]
     [InlineData("{ urls: ['https://a'] }", "upstreams[0].name: is missing")]
     [InlineData("{ name: 'a/b' }", "upstreams[0].name: 'a/b' is not allowed")]
@@ -169,6 +189,8 @@ public sealed class UpstreamListTests : IDisposable
                 passwordFile: /p
                 password: hunter2
               - name: "u:hunter2@f"
+              - name: g
+                accounts: [{ username: u, password: [hunter2] }, { password: hunter2 }]
             """, ("ENTREPOT_UPSTREAMS__1__PASSWORDS", "hunter2"));
 
         Assert.True(lines.Length >= 6);

@@ -37,6 +37,9 @@ public sealed class FreshnessTests
         { 60, No, 5, "whenDenied", TagAction.Ask, null, 2 },
         { null, No, 5, "", TagAction.Ask, null, -1 },
         { 59, null, 0, "offline", TagAction.Hit, null, 0 },
+        { 3599, null, 0, "short", TagAction.Hit, null, 0 },
+        { 3600, null, 0, "short", TagAction.Ask, null, 2 },
+        { null, null, 0, "short", TagAction.Ask, null, -1 },
         { 60, null, 0, "offline", TagAction.Stale, "offline", 0 },
         { 60, null, 0, "offline,stale0", TagAction.Stale, "offline", 0 },
         { null, null, 0, "offline", TagAction.Refuse, "404", 0 },
@@ -49,7 +52,7 @@ public sealed class FreshnessTests
         var now = Then.AddSeconds(age ?? 0);
         var refusal = refused is null ? null : new Refusal(Error(int.Parse(refused)), now.AddSeconds(-ago));
 
-        var decision = Freshness.BeforeAsking("v1.2", age is null ? null : Record, refusal, Rules(options), now);
+        var decision = Freshness.BeforeAsking("v1.2", age is null ? null : Record, refusal, Rules(options), options.Contains("short", StringComparison.Ordinal), now);
 
         Assert.Equal((action, why), (decision.Action, decision.Why ?? decision.Error?.Status.ToString()));
         Assert.Equal(patience < 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(patience), decision.Patience);
@@ -108,7 +111,7 @@ public sealed class FreshnessTests
             Tags = [new("v*", TimeSpan.FromSeconds(1)), new("?.?", TimeSpan.FromSeconds(2)), new("v1-rc", TimeSpan.FromSeconds(9)), new("latest", TimeSpan.FromSeconds(3))],
         };
 
-        Assert.Equal(TimeSpan.FromSeconds(seconds), rules.TtlOf(tag));
+        Assert.Equal(TimeSpan.FromSeconds(seconds), rules.TtlOf(tag, isShort: false));
     }
 
     [Fact]

@@ -62,6 +62,37 @@ public sealed class FreshnessWaitTests : IAsyncLifetime
         Assert.Equal(One, pulled.Content!.Bytes.ToArray());
     }
 
+    [Theory]
+    [InlineData(0, 2)]
+    [InlineData(2, 2)]
+    [InlineData(5, 5)]
+    public async Task Get_ImageIsNotWholeAndUpstreamIsSlow_IsToldSoAfterAShortWait(int wait, int seconds)
+    {
+        var config = Digest.Of("config"u8);
+        var image = Encoding.UTF8.GetBytes($$"""
+            {"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{{config}}","size":6},
+             "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"{{Digest.Of("layer"u8)}}","size":5}]}
+            """);
+        var tag = PullKit.Of("half");
+        _upstream.Freshness = _upstream.Freshness with { RevalidateWait = TimeSpan.FromSeconds(wait) };
+        _upstream.HeadManifest = (_, _) => ScriptedUpstream.Say<ManifestInfo>(Info(image));
+        _upstream.GetManifest = (_, _) => ScriptedUpstream.Say<ReceivedManifest>(new ReceivedManifest(image, MediaTypes.OciManifest, null));
+        Assert.Equal(PullSource.Fetched, (await Pulls.GetManifestAsync(tag, headOnly: false, default)).Source);
+        _clock.Advance(_upstream.TagTtl);
+        _upstream.HeadManifest = (_, cancel) => _answer.Task.WaitAsync(cancel);
+
+        var pull = Pulls.GetManifestAsync(tag, headOnly: false, default).Soon();
+        _clock.Advance(TimeSpan.FromSeconds(seconds) - Tick);
+        Assert.False(pull.IsCompleted);
+        _clock.Advance(Tick);
+        var told = (await pull).Error!;
+
+        Assert.Equal(504, told.Status);
+        Assert.Contains(config.ToString(), told.Detail, StringComparison.Ordinal);
+        _answer.SetResult(Info(image));
+        Assert.Equal(image, (await Pulls.GetManifestAsync(tag, headOnly: false, default)).Content!.Bytes.ToArray());
+    }
+
     [Fact]
     public async Task Get_AfterASlowAnswerCame_HasWhatItSaid()
     {

@@ -23,26 +23,53 @@ public sealed class BodyStreamTests : IDisposable
         Assert.False(reading.IsCompleted);
         _clock.Advance(TimeSpan.FromSeconds(1));
 
-        var error = await Assert.ThrowsAsync<IOException>(() => reading);
+        var error = await Assert.ThrowsAsync<StalledException>(() => reading);
         Assert.Contains("docker.io sent nothing for 15 s", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task ReadAsync_ABytePerBound_GoesOn()
+    public async Task ReadAsync_AKibibytePerBound_GoesOn()
     {
         await using var body = New(_source, null);
         for (var i = 0; i < 5; i++)
         {
-            var reading = body.ReadAsync(new byte[10]).AsTask();
+            var reading = body.ReadAsync(new byte[2000]).AsTask();
             _clock.Advance(TimeSpan.FromSeconds(14));
-            _source.Arrive(1);
-            Assert.Equal(1, await reading);
+            _source.Arrive(1024);
+            Assert.Equal(1024, await reading);
         }
 
         _clock.Advance(TimeSpan.FromMinutes(1));   // a reader that is slow itself
         _source.Arrive(1);
         Assert.Equal(1, await body.ReadAsync(new byte[10]));
-        Assert.Equal(6, _counters.Bytes);
+        Assert.Equal(5121, _counters.Bytes);
+    }
+
+    [Fact]
+    public async Task ReadAsync_FewerBytesPerBound_IsAsGoodAsSilence()
+    {
+        await using var body = New(_source, null);
+        for (var i = 0; i < 4; i++) await DripAsync(body, 100);
+
+        var error = await Assert.ThrowsAsync<StalledException>(() => DripAsync(body, 100));
+
+        Assert.Contains("docker.io sent no more than 500 bytes in 15 s", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ReadAsync_DripsToItsEnd_IsWhole()
+    {
+        await using var body = New(_source, 500);
+
+        for (var i = 0; i < 5; i++) Assert.Equal(100, await DripAsync(body, 100));
+    }
+
+    private Task<int> DripAsync(BodyStream body, int bytes)
+    {
+        var reading = body.ReadAsync(new byte[2000]).AsTask();
+        _clock.Advance(TimeSpan.FromSeconds(3));
+        _source.Arrive(bytes);
+        return reading;
     }
 
     [Fact]

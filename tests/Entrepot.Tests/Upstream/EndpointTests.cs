@@ -10,9 +10,10 @@ public sealed class EndpointTests
 
     private readonly FakeTimeProvider _clock = new();
     private readonly Endpoint _endpoint;
+    private readonly List<string?> _told = [];
     private int _asked;
 
-    public EndpointTests() => _endpoint = new Endpoint(new Uri("https://r.example.org"), Break, _clock);
+    public EndpointTests() => _endpoint = new Endpoint(new Uri("https://r.example.org"), Break, _clock, (_, why) => _told.Add(why));
 
     [Fact]
     public async Task TryAsync_FourDeadInARow_RefusesAtOnceAndSaysForHowLong()
@@ -30,6 +31,30 @@ public sealed class EndpointTests
         Assert.Equal(503, refused.Error?.Status);
         Assert.Equal(TimeSpan.FromSeconds(6), refused.Error?.RetryAfter);
         Assert.False(refused.IsWorthAgain);
+    }
+
+    [Fact]
+    public async Task Changed_DeadForLong_IsToldOnceAndOnceThatItLives()
+    {
+        Assert.Equal(Circuit.Closed, _endpoint.Circuit);
+        await DieAsync(4);
+        Assert.Equal(Circuit.Open, _endpoint.Circuit);
+        for (var i = 0; i < 3; i++)
+        {
+            _clock.Advance(Break);
+            Assert.Equal(Circuit.HalfOpen, _endpoint.Circuit);
+            await DieAsync(1);
+        }
+
+        Assert.Equal(["dead"], _told);
+        _clock.Advance(Break);
+        await AnswerAsync();
+
+        Assert.Equal(["dead", null], _told);
+        Assert.Equal(Circuit.Closed, _endpoint.Circuit);
+        _clock.Advance(Break);
+        await DieAsync(4);
+        Assert.Equal(["dead", null, "dead"], _told);
     }
 
     [Fact]
@@ -55,6 +80,35 @@ public sealed class EndpointTests
 
         Assert.False(_endpoint.IsDown);
         Assert.Equal(9, _asked);
+    }
+
+    [Fact]
+    public async Task TryAsync_AnsweredShortlyBefore_IsLeftAloneOnceItHasBeenQuietForTenSeconds()
+    {
+        await AnswerAsync();
+        _clock.Advance(TimeSpan.FromSeconds(9.9));
+        await DieAsync(6);
+        Assert.False(_endpoint.IsDown);
+
+        _clock.Advance(TimeSpan.FromSeconds(0.1));
+        await DieAsync(1);
+
+        Assert.True(_endpoint.IsDown);
+    }
+
+    [Fact]
+    public async Task TryAsync_LateFailuresOfOthers_DoNotProlongTheBreak()
+    {
+        var late = new TaskCompletionSource<Attempt<HttpResponseMessage>>();
+        var asking = _endpoint.TryAsync(_ => new(late.Task), "left alone", CancellationToken.None).AsTask();
+        await DieAsync(4);
+        _clock.Advance(Break / 2);
+        late.SetResult(Attempt<HttpResponseMessage>.Dead(RegistryError.Down("dead")));
+        await asking;
+
+        _clock.Advance(Break / 2);
+
+        Assert.Equal(Circuit.HalfOpen, _endpoint.Circuit);
     }
 
     [Fact]

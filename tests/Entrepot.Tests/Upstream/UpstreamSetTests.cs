@@ -28,6 +28,8 @@ public sealed class UpstreamSetTests : IDisposable
             "Password" => Blank with { Password = "p" },
             "PasswordFile" => Blank with { PasswordFile = "f" },
             "DockerConfig" => Blank with { DockerConfig = "d" },
+            "Accounts" => Blank with { Accounts = [new("u", "p", null)] },
+            "RateLimitReserve" => Blank with { RateLimitReserve = 11 },
             "TokenRealms" => Blank with { TokenRealms = ["t"] },
             "Bandwidth" => Blank with { Bandwidth = 1000 },
             "Connections" => Blank with { Connections = 1 },

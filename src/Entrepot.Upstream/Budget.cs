@@ -1,0 +1,95 @@
+using System.Globalization;
+
+namespace Entrepot.Upstream;
+
+/// <summary>What an upstream last said of how many requests one account has. An immutable snapshot.</summary>
+/// <param name="Limit">Requests that the account has in a period; <see langword="null"/> if nobody said.</param>
+/// <param name="Remaining">Requests of them that are left; <see langword="null"/> if nobody said.</param>
+/// <param name="Window">The period; <see langword="null"/> if nobody said.</param>
+/// <param name="Source">Whom the upstream counts them for: an address, or an account's number; <see langword="null"/> if nobody said.</param>
+/// <param name="LimitedFor">How long it wants not to be asked, since it answered 429; <see langword="null"/> if it may be asked.</param>
+public sealed record BudgetState(long? Limit, long? Remaining, TimeSpan? Window, string? Source, TimeSpan? LimitedFor);
+
+/// <summary>How many requests one account of one upstream has left. Safe for concurrent use.</summary>
+public sealed class Budget
+{
+    // A "Retry-After" of years would be somebody's mistake, and a registry that is asked once an hour does not mind.
+    private static readonly TimeSpan Longest = TimeSpan.FromHours(1);
+
+    // What an account that is told 429, and not for how long, counts as spent for.
+    private static readonly TimeSpan WhenUnsaid = TimeSpan.FromMinutes(1);
+
+    private static readonly TimeSpan WindowWhenUnsaid = TimeSpan.FromHours(1);
+
+    private const int SourceLength = 100;
+
+    private readonly Lock _gate = new();
+    private BudgetState _told = new(null, null, null, null, null);   // guarded by _gate, as is what follows; without LimitedFor
+    private DateTimeOffset _toldAt;
+    private DateTimeOffset _limitedUntil;
+    private DateTimeOffset _spentUntil;
+
+    /// <summary>How it is at a time.</summary>
+    public BudgetState At(DateTimeOffset now)
+    {
+        lock (_gate) return _told with { LimitedFor = now < _limitedUntil ? _limitedUntil - now : null };
+    }
+
+    /// <summary>Remembers <c>ratelimit-limit</c>, <c>ratelimit-remaining</c> (e.g. <c>100;w=21600</c>) and <c>docker-ratelimit-source</c>; what makes no sense is ignored.</summary>
+    internal void Tell(string? limit, string? remaining, string? source, DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            if (TryRead(limit, out var most, out var window)) _told = _told with { Limit = most, Window = window ?? _told.Window };
+            if (TryRead(remaining, out var left, out window))
+            {
+                (_told, _toldAt) = (_told with { Remaining = left, Window = window ?? _told.Window }, now);
+                if (left > 0) _spentUntil = default;
+            }
+
+            if (!string.IsNullOrWhiteSpace(source)) _told = _told with { Source = Plain.Line(source.Length > SourceLength ? source[..SourceLength] : source) };
+        }
+    }
+
+    /// <summary>It was answered 429.</summary>
+    /// <param name="pause">For how long it is not to be asked (Retry-After); <see langword="null"/> if that was not said.</param>
+    /// <param name="now">The time.</param>
+    internal void Limit(TimeSpan? pause, DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            // A moment is waited for by whoever was told so.
+            if (pause > Attempt.Moment) _limitedUntil = now + (pause.Value < Longest ? pause.Value : Longest);
+            else if (pause is null) _spentUntil = now + WhenUnsaid;
+        }
+    }
+
+    /// <summary>Whether it was told 429, and the time that came with it is not over.</summary>
+    internal bool IsLimited(DateTimeOffset now)
+    {
+        lock (_gate) return now < _limitedUntil;
+    }
+
+    /// <summary>Whether it was told 429 just now, with no time.</summary>
+    internal bool IsSpent(DateTimeOffset now)
+    {
+        lock (_gate) return now < _spentUntil;
+    }
+
+    /// <summary>Whether fewer requests than this are left, as far as was told within the period.</summary>
+    internal bool IsShort(int reserve, DateTimeOffset now)
+    {
+        lock (_gate) return _told.Remaining < reserve && now - _toldAt < (_told.Window ?? WindowWhenUnsaid);
+    }
+
+    private static bool TryRead(string? header, out long value, out TimeSpan? window)
+    {
+        (value, window) = (0, null);
+        var parts = (header ?? "").Split(';', StringSplitOptions.TrimEntries);
+        if (!long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out value)) return false;
+        foreach (var part in parts)
+            if (part.StartsWith("w=", StringComparison.Ordinal) && int.TryParse(part.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds > 0)
+                window = TimeSpan.FromSeconds(seconds);
+        return true;
+    }
+}

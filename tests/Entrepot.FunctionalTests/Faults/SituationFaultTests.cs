@@ -1,0 +1,84 @@
+using System.Net;
+using System.Net.Sockets;
+using Entrepot.FunctionalTests.Registry;
+using Entrepot.FunctionalTests.Upstream;
+
+namespace Entrepot.FunctionalTests.Faults;
+
+/// <summary>Where an upstream's fault meets what is configured, when it begins, or what else there is.</summary>
+public sealed class SituationFaultTests : UpstreamFaultTest
+{
+    [Theory]
+    [Fault("none, but `offline: true`")]
+    public async Task Offline_NeedsNoUpstream(string fault)
+    {
+        var asked = Registry.Log.All.Count;
+        await FailAsync(fault, OfAnswers, one => one with { Freshness = one.Freshness with { Offline = true } });
+        Assert.DoesNotContain(Registry.Log.All.Skip(asked), request => request.Path.Contains("/tags/", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [Fault("the answer's headers stop half-way")]
+    public async Task Headers_StopHalfWay_WhatIsKnownIsServed(string fault)
+    {
+        var server = new RawServer("HTTP/1.1 200 OK\r\nContent-Le", isSilentAfterwards: true);
+        Servers.Push(server);
+        await FailAsync(fault, OfAnswers, one => one with { Urls = [server.Address] });
+    }
+
+    [Theory]
+    [Fault("no answer comes, and `revalidateWait: 0s`")]
+    public async Task Upstream_IsSlowerThanItIsWaitedFor_WhatIsKnownIsServed(string fault)
+    {
+        Registry.On(Ask.Anything, Misbehave.HangBeforeHeaders(), TestRegistry.Always);
+        await FailAsync(fault, OfAnswers, one => one with { Freshness = one.Freshness with { RevalidateWait = TimeSpan.Zero } });
+    }
+
+    [Theory]
+    [Fault("the first of two addresses refuses connections")]
+    public Task FirstAddress_IsDown_TheNextIsAsked(string fault) => FailAsync(fault, OfAnswers, one => one with { Urls = [Nowhere(), .. one.Urls] });
+
+    [Theory]
+    [Fault("the first of two addresses does not answer")]
+    public async Task FirstAddress_Hangs_TheNextIsAsked(string fault)
+    {
+        var silent = new TestRegistry();
+        Servers.Push(silent);
+        silent.On(Ask.Anything, Misbehave.HangBeforeHeaders(), TestRegistry.Always);
+        await FailAsync(fault, OfAnswers, one => one with { Urls = [silent.Url, .. one.Urls] });
+    }
+
+    [Theory]
+    [Fault("the first of two addresses sends wrong manifests and layers")]
+    public async Task FirstAddress_SendsWrongBytes_TheNextIsAsked(string fault)
+    {
+        var wrong = new TestRegistry { Content = Registry.Content };
+        Servers.Push(wrong);
+        wrong.On(Ask.Blob, Misbehave.FlipByte(0), TestRegistry.Always).On(Ask.Manifest, Misbehave.FlipByte(0), TestRegistry.Always);
+        await FailAsync(fault, OfAnswers, one => one with { Urls = [wrong.Url, .. one.Urls] });
+    }
+
+    [Theory]
+    [Fault("Docker Hub's limit is used up: GETs of manifests are 429 with Retry-After: 30")]
+    public async Task RateLimit_IsUsedUp_WhatIsKnownIsServed(string fault)
+    {
+        Registry.On(Ask.AnyManifest, new HubLimit(0, retryAfter: 30).Answer, TestRegistry.Always);
+        await FailAsync(fault, OfAnswers, one => one);
+    }
+
+    [Theory]
+    [Fault("the account is refused: 401 to everything", 401)]
+    [Fault("access is denied: 403 to everything", 403)]
+    public async Task Account_IsRefused_IsPassedOn(string fault, int status)
+    {
+        Registry.On(Ask.Anything, Misbehave.Status(status), TestRegistry.Always);
+        await FailAsync(fault, OfAnswers, one => one);
+    }
+
+    private static Uri Nowhere()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return new Uri($"http://{listener.LocalEndpoint}");
+    }
+}
