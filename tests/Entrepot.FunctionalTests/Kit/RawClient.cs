@@ -42,10 +42,11 @@ internal sealed class RawClient : IDisposable
         SendAsync(method, target, ("Host", host ?? _server.Authority));
 
     /// <summary>Sends a request with one header beside <c>Host</c>, and reads the head of its answer.</summary>
-    public async Task<(int Status, ILookup<string, string> Headers)> SendAsync(string method, string target, (string Name, string Value) header)
+    public async Task<(int Status, ILookup<string, string> Headers)> SendAsync(
+        string method, string target, (string Name, string Value) header, string version = "1.1")
     {
         var host = header.Name == "Host" ? "" : $"Host: {_server.Authority}\r\n";
-        await _socket.SendAsync(Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.1\r\n{host}{header.Name}: {header.Value}\r\n\r\n"));
+        await _socket.SendAsync(Encoding.Latin1.GetBytes($"{method} {target} HTTP/{version}\r\n{host}{header.Name}: {header.Value}\r\n\r\n"));
 
         var head = new StringBuilder();
         while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
