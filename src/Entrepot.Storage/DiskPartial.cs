@@ -23,6 +23,9 @@ internal sealed class DiskPartial : IPartialBlob
 
     private const int HashBufferBytes = 1 << 20;
 
+    // To have another thread write them takes longer than to hash them.
+    private const int FewBytes = 32 << 10;
+
     private readonly DiskBlobStore _store;
     private readonly DiskSpace _space;
     private readonly Digest _digest;
@@ -125,10 +128,19 @@ internal sealed class DiskPartial : IPartialBlob
         if (total > _reserved && !await ReserveAsync(total + Step, cancel) && !await ReserveAsync(total, cancel))
             throw new IOException($"there is no room for more than {total - bytes.Length} bytes");
 
-        // The write goes to the thread pool, so both run at once. It is not broken off: the hash has the bytes already.
-        var write = RandomAccess.WriteAsync(_file.Handle, bytes, offset, CancellationToken.None);
-        if (isNext) _hash.AppendData(bytes.Span);
-        await write;
+        if (bytes.Length <= FewBytes)
+        {
+            RandomAccess.Write(_file.Handle, bytes.Span, offset);
+            if (isNext) _hash.AppendData(bytes.Span);
+        }
+        else
+        {
+            // The write goes to the thread pool, so both run at once. It is not broken off: the hash has the bytes already.
+            var write = RandomAccess.WriteAsync(_file.Handle, bytes, offset, CancellationToken.None);
+            if (isNext) _hash.AppendData(bytes.Span);
+            await write;
+        }
+
         _space.Wrote(bytes.Length);
         lock (_gate)
         {
