@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Storage;
 
@@ -79,6 +80,9 @@ internal sealed class DiskPartial : IPartialBlob
 
     /// <summary>Where it is until it is published.</summary>
     public string Path { get; }
+
+    /// <summary>The file; open until disposal.</summary>
+    public SafeFileHandle File => _file.Handle;
 
     /// <summary>Whether the file has its blob's name, and its reservation has become that blob's.</summary>
     public bool IsPublished { get; set; }
@@ -174,14 +178,8 @@ internal sealed class DiskPartial : IPartialBlob
         if (_isRight is not true) throw new InvalidOperationException("only a verified blob can be committed");
         await _saving;
 
-        // Flushing waits for the disk; it has a thread of the pool to itself meanwhile.
-        await Task.Run(
-            () =>
-            {
-                RandomAccess.FlushToDisk(_file.Handle);
-                _store.Publish(this, _digest, _written.Total, _reserved);
-            },
-            cancel);
+        cancel.ThrowIfCancellationRequested();
+        await _store.Commits.CommitAsync(this, _digest, _written.Total, _reserved);
     }
 
     public async ValueTask<bool> RestAsync(CancellationToken cancel)

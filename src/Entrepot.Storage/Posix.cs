@@ -1,10 +1,12 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Storage;
 
 /// <summary>The calls that .NET does not have. Safe for concurrent use.</summary>
 internal static partial class Posix
 {
+    private const uint BeginWrite = 2;                             // SYNC_FILE_RANGE_WRITE
     private const int OpenReadOnlyDirectory = 0x10000 | 0x80000;   // O_DIRECTORY | O_CLOEXEC on Linux
 
     /// <summary>Makes the names in a directory durable: a rename alone may be forgotten by a crash.</summary>
@@ -23,6 +25,12 @@ internal static partial class Posix
         }
     }
 
+    /// <summary>Has the disk begin to write what a file has in memory, where that can be asked for. Flushes nothing, and tells no failure: the flush that follows does.</summary>
+    public static void BeginWriting(SafeFileHandle file)
+    {
+        if (OperatingSystem.IsLinux()) _ = SyncRange(file, 0, 0, BeginWrite);
+    }
+
     private static IOException Failure(string what, string path) =>
         new($"cannot {what} the directory '{path}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
 
@@ -31,6 +39,9 @@ internal static partial class Posix
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Fsync(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "sync_file_range")]
+    private static partial int SyncRange(SafeFileHandle file, long offset, long count, uint flags);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     private static partial int Close(int descriptor);
