@@ -7,8 +7,8 @@
 # otherwise turn to the real registry, and the test would pass.
 #
 # The last line is "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed. Logs: TestResults/.
-#   SOAK=SECONDS       how long the crash test goes on at least (it kills the program 20 times in any case, and 50 times under a small quota),
-#                      and the soak of arriving blobs (a minute in any case)
+#   KILLS=NUMBER       how often the crash tests kill the program at least; 20 by default, and 20 under a small quota
+#   SOAK=SECONDS       how long the crash tests and the soaks go on at least; the soaks take a minute in any case
 #   CRASH_SEED=NUMBER  repeats the crash test's random choices
 #   PUBLISHED_PROGRAM=PATH  the part "clients" tests this executable instead of publishing src/Entrepot.Server
 #   NEWER_ENGINES=no   does without the engines of Debian's development suite, which are unpacked for the tests and not installed
@@ -413,7 +413,7 @@ run_clients() {
   test_project Entrepot.ClientTests normal in_namespace env \
     PATH="$PATH:/usr/sbin:/sbin" DOTNET_ROOT="${DOTNET_ROOT:-$root}" DOTNET_CLI_HOME="$work" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 \
     PUBLISHED_PROGRAM="$program" CLIENT_PULLS="$work/pulls" CLIENT_LOGS="$results/clients" \
-    CLIENT_OUTCOMES="$work/outcomes" CLIENT_NEWER="$work/newer" CLIENT_BUILDKIT="$buildkit" NUGET_PACKAGES="${NUGET_PACKAGES:-$HOME/.nuget/packages}" CRASH_SEED="$CRASH_SEED" SOAK="${SOAK:-0}"
+    CLIENT_OUTCOMES="$work/outcomes" CLIENT_NEWER="$work/newer" CLIENT_BUILDKIT="$buildkit" NUGET_PACKAGES="${NUGET_PACKAGES:-$HOME/.nuget/packages}" CRASH_SEED="$CRASH_SEED" KILLS="${KILLS:-20}" SOAK="${SOAK:-0}"
   remove_namespace
   [ "$(id -u)" = 0 ] || as_root chown -R "$(id -u):$(id -g)" "$results"
   report_pulls

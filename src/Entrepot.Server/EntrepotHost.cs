@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Server.Admin;
@@ -9,11 +8,6 @@ using Entrepot.Server.Telemetry;
 using Entrepot.Server.ZeroCopy;
 using Entrepot.Storage;
 using Entrepot.Upstream;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Serilog;
 using Log = Entrepot.Server.Telemetry.Log;
 
 namespace Entrepot.Server;
@@ -62,6 +56,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly RecentFaults _faults;
     private readonly Probes _probes = new();
     private readonly ZeroCopyOutput _output;
+    private readonly ConnectionLimits _connections;
     private readonly WebApplication _registryWeb;
     private readonly WebApplication _adminWeb;
     private readonly AdminApi _api;
@@ -82,9 +77,10 @@ public sealed class EntrepotHost : IAsyncDisposable
         _faults = new RecentFaults(parts.Clock);
         _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
         _output = new ZeroCopyOutput(options.MinRate, parts.Clock, parts.Calls);
-        _registryWeb = BuildWeb(options.Listen, options, parts, _output, isInline: true);
-        _adminWeb = BuildWeb([options.Admin], options, parts);
-        _metricsWeb = options.Metrics is { } address ? BuildWeb([address], options, parts) : null;
+        _connections = new ConnectionLimits(options.Connections, options.ClientConnections, ConnectionRefused, parts.Clock);
+        _registryWeb = Listeners.OfRegistry(options, parts, _connections, _output);
+        _adminWeb = Listeners.OfAdmin(options.Admin, options, parts);
+        _metricsWeb = options.Metrics is { } address ? Listeners.OfAdmin(address, options, parts) : null;
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
         _space = new DiskSpace(root, _index, EvictionPolicies[options.Eviction](), options.Quota.Resolve(root.TotalBytes()), options.MinFreeBytes)
@@ -92,13 +88,13 @@ public sealed class EntrepotHost : IAsyncDisposable
             Evicted = (blobs, bytes) => Log.Evicted(_log, blobs, bytes),
         };
         _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
-        _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
-        _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
+        _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Waiting = options.Waiting, Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
+        _upstreams = new UpstreamSet(parts.Times, LimitsOf(options), parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
         var upstreams = _upstreams.Replace(InForce(options));
         _pulls = new PullThrough(_store, _index, _fetches, new MemoryCache(options.MemoryCacheBytes), _upstreams.Now, parts.Clock, NotKept);
 
         var scrub = new Scrub(_store, _index, Unverified);
-        _metrics = new CacheMetrics(_fetches, _space, scrub, _upstreams, parts.Clock);
+        _metrics = new CacheMetrics(_connections, _fetches, _space, scrub, _upstreams, parts.Clock);
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
         _reconciler = new Reconciler(root, _store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
@@ -240,41 +236,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     private static UpstreamRoutes Routes(EntrepotOptions options) =>
         new(options.Upstreams.Select(one => (one.Name, one.Hosts.AsEnumerable())), options.DefaultUpstream);
 
-    // Servers of their own, so that health and metrics can still be asked while the registry's drains.
-    // With isInline a request is handled where its socket's event was taken, and its handler goes elsewhere before it does anything that may block.
-    private static WebApplication BuildWeb(
-        IEnumerable<string> addresses, EntrepotOptions options, HostParts parts, ZeroCopyOutput? output = null, bool isInline = false)
-    {
-        // What is aborted ends with FIN. A reset takes from the client what it has not read yet, and containerd, which asks another host for the
-        // rest where a connection ended early, gives up where it was reset. The announced length keeps such an end from passing for clean.
-        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", true);
-
-        // Where a line ends has one reading: a server in front that takes LF alone for a part of a line would see other requests than this one.
-        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSerilog(parts.Log);
-        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = isInline);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownTimeout);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxConcurrentConnections = options.Connections;
-            kestrel.Limits.MaxRequestBodySize = 0;   // nothing is pushed here
-            kestrel.Limits.MinResponseDataRate = new MinDataRate(options.MinRate, TimeSpan.FromSeconds(5));
-            foreach (var text in addresses)
-            {
-                kestrel.Listen(Endpoint(text), listen =>
-                {
-                    listen.Protocols = HttpProtocols.Http1;
-                    output?.UseFor(listen);
-                });
-            }
-        });
-        return builder.Build();
-    }
-
-    private static IPEndPoint Endpoint(string text) =>
-        Parsers.TryParseEndpoint(text, out var endpoint) ? endpoint : throw new StartupException($"cannot listen on '{text}': it is not an address and a port");
+    private static UpstreamLimits LimitsOf(EntrepotOptions options) =>
+        new() { ManifestBytes = options.ManifestLimit, TagListBytes = options.TagListBytes, Waiting = options.Waiting };
 
     // What is remembered is counted faster than what is there; the directory is listed only when nothing is remembered.
     private StoreUsage Measure(StoreRoot root)
@@ -292,27 +255,9 @@ public sealed class EntrepotHost : IAsyncDisposable
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
         if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
         _index.Start();
-        Admin = (await BindAsync(_adminWeb, [_options.Admin], cancel))[0];
-        if (_metricsWeb is not null) Metrics = (await BindAsync(_metricsWeb, [_options.Metrics!], cancel))[0];
-        Registry = await BindAsync(_registryWeb, _options.Listen, cancel);
-    }
-
-    private static async Task<IReadOnlyList<Uri>> BindAsync(WebApplication web, IEnumerable<string> addresses, CancellationToken cancel)
-    {
-        try
-        {
-            await web.StartAsync(cancel);
-        }
-        catch (IOException fault)   // its message names the address
-        {
-            throw new StartupException($"cannot listen: {fault.Message}", fault);
-        }
-        catch (SocketException fault)
-        {
-            throw new StartupException($"cannot listen on {string.Join(" or ", addresses)}: {fault.Message}", fault);
-        }
-
-        return [.. web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address))];
+        Admin = (await Listeners.BindAsync(_adminWeb, [_options.Admin], cancel))[0];
+        if (_metricsWeb is not null) Metrics = (await Listeners.BindAsync(_metricsWeb, [_options.Metrics!], cancel))[0];
+        Registry = await Listeners.BindAsync(_registryWeb, _options.Listen, cancel);
     }
 
     // Finds out what is there, then how much the rest takes, again and again: it grows slowly and is of no blob.
@@ -363,6 +308,12 @@ public sealed class EntrepotHost : IAsyncDisposable
         {
             Log.Unreconciled(_log, fault);
         }
+    }
+
+    private void ConnectionRefused(ConnectionRefusal why, IPAddress client, long count)
+    {
+        var (option, most) = why is ConnectionRefusal.All ? ("limits.connections", _options.Connections) : ("limits.clientConnections", _options.ClientConnections);
+        Log.ConnectionRefused(_log, client, option, most, count);
     }
 
     private void CheckpointFailed(Exception fault)

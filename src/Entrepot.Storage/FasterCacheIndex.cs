@@ -127,8 +127,8 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public TagRecord? FindTag(Reference tag) => _references.TryFind(_tagKeys.Of(tag), out var row)
-        ? new TagRecord(row.Digest, _mediaTypes[row.MediaType]!, row.Size, new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero))
+    public TagRecord? FindTag(Reference tag) => _references.TryFind(_tagKeys.Of(tag), out var row) && _mediaTypes[row.MediaType] is { } mediaType
+        ? new TagRecord(row.Digest, mediaType, row.Size, new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero))
         : null;
 
     /// <inheritdoc/>

@@ -36,8 +36,8 @@ internal sealed class Accounts
     public Account Choose()
     {
         var now = _clock.GetUtcNow();
-        return Array.Find(_all, one => !one.Budget.IsLimited(now) && !one.Budget.IsSpent(now) && !one.Budget.IsShort(_reserve, now))
-            ?? _all.Where(one => !one.Budget.IsLimited(now)).MaxBy(one => one.Budget.IsSpent(now) ? -1 : one.Budget.At(now).Remaining ?? 0)
+        return Array.Find(_all, one => !one.Budget.IsLimited(now) && !one.Budget.IsShort(_reserve, now))
+            ?? _all.Where(one => !one.Budget.IsLimited(now)).MaxBy(one => one.Budget.At(now).Remaining ?? 0)
             ?? _all.MinBy(one => one.Budget.At(now).LimitedFor)!;
     }
 

@@ -17,7 +17,10 @@ internal sealed record Grant(AuthenticationHeaderValue? Header)
 internal sealed class Authenticator(UpstreamOptions options, Wire wire, TimeProvider clock)
 {
     private const string Kind = "token";
-    private const int AnswerLimit = 1 << 20;
+    
+    // Tokens of whole organizations with hundreds of claims stay below 64 KiB.
+    private static readonly BodyLimit AnswerLimit = new(1 << 20);
+
     private readonly TokenCache _tokens = new(clock);
 
     /// <summary>The grant that answers a registry's challenge for one repository.</summary>

@@ -16,8 +16,13 @@ public sealed class Budget
     // A "Retry-After" of years would be somebody's mistake, and a registry that is asked once an hour does not mind.
     private static readonly TimeSpan Longest = TimeSpan.FromHours(1);
 
-    // What an account that is told 429, and not for how long, counts as spent for.
-    private static readonly TimeSpan WhenUnsaid = TimeSpan.FromMinutes(1);
+    // After a 429 that does not say for how long. Some registries limit by the second and say no time: for them more would be an outage of its own. With one that
+    // goes on to limit, each silence is twice as long as the one before.
+    private static readonly TimeSpan WhenUnsaid = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LongestUnsaid = TimeSpan.FromMinutes(10);
+
+    // A 429 that comes within this time after a silence, or within as long as that was, says that it was too short.
+    private static readonly TimeSpan SoonAgain = TimeSpan.FromMinutes(1);
 
     private static readonly TimeSpan WindowWhenUnsaid = TimeSpan.FromHours(1);
 
@@ -27,7 +32,7 @@ public sealed class Budget
     private BudgetState _told = new(null, null, null, null, null);   // guarded by _gate, as is what follows; without LimitedFor
     private DateTimeOffset _toldAt;
     private DateTimeOffset _limitedUntil;
-    private DateTimeOffset _spentUntil;
+    private TimeSpan _silence;   // the last one whose length nobody said
 
     /// <summary>How it is at a time.</summary>
     public BudgetState At(DateTimeOffset now)
@@ -42,38 +47,39 @@ public sealed class Budget
         {
             if (TryRead(limit, out var most, out var window)) _told = _told with { Limit = most, Window = window ?? _told.Window };
             if (TryRead(remaining, out var left, out window))
-            {
                 (_told, _toldAt) = (_told with { Remaining = left, Window = window ?? _told.Window }, now);
-                if (left > 0) _spentUntil = default;
-            }
 
             if (!string.IsNullOrWhiteSpace(source)) _told = _told with { Source = Plain.Line(source.Length > SourceLength ? source[..SourceLength] : source) };
         }
     }
 
     /// <summary>It was answered 429.</summary>
-    /// <param name="pause">For how long it is not to be asked (Retry-After); <see langword="null"/> if that was not said.</param>
+    /// <param name="pause">For how long it is not to be asked (Retry-After); <see langword="null"/> if that was not said: then for 10 s, and twice as long each time that it
+    /// is too short, up to 10 minutes.</param>
     /// <param name="now">The time.</param>
     internal void Limit(TimeSpan? pause, DateTimeOffset now)
     {
         lock (_gate)
         {
-            // A moment is waited for by whoever was told so.
-            if (pause > Attempt.Moment) _limitedUntil = now + (pause.Value < Longest ? pause.Value : Longest);
-            else if (pause is null) _spentUntil = now + WhenUnsaid;
+            if (pause is { } told)
+            {
+                // A moment is waited for by whoever was told so.
+                if (told > Attempt.Moment) _limitedUntil = now + (told < Longest ? told : Longest);
+                return;
+            }
+
+            // Requests that were on their way when it began say nothing new.
+            if (now < _limitedUntil) return;
+            var isAgain = _silence > TimeSpan.Zero && now - _limitedUntil < (_silence > SoonAgain ? _silence : SoonAgain);
+            _silence = !isAgain ? WhenUnsaid : 2 * _silence < LongestUnsaid ? 2 * _silence : LongestUnsaid;
+            _limitedUntil = now + _silence;
         }
     }
 
-    /// <summary>Whether it was told 429, and the time that came with it is not over.</summary>
+    /// <summary>Whether it was told 429, and the time for which it is not to ask is not over.</summary>
     internal bool IsLimited(DateTimeOffset now)
     {
         lock (_gate) return now < _limitedUntil;
-    }
-
-    /// <summary>Whether it was told 429 just now, with no time.</summary>
-    internal bool IsSpent(DateTimeOffset now)
-    {
-        lock (_gate) return now < _spentUntil;
     }
 
     /// <summary>Whether fewer requests than this are left, as far as was told within the period.</summary>

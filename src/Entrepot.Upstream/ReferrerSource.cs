@@ -8,9 +8,11 @@ namespace Entrepot.Upstream;
 /// Lists what refers to a manifest (OCI distribution specification 1.1, "Listing Referrers"): from the API with its pages or, where a registry
 /// has none, from the tag that clients keep for it. Safe for concurrent use.
 /// </summary>
-internal sealed class ReferrerSource(RegistryTransport transport, int pageLimit)
+internal sealed class ReferrerSource(RegistryTransport transport, BodyLimit pageLimit)
 {
     private const string Kind = "referrers";
+
+    // A manifest with more referrers than this has them of somebody who means no good: each page costs a request.
     private const int MostPages = 50;
     private const long MostBytes = 32 << 20;
 

@@ -9,8 +9,11 @@ namespace Entrepot.Upstream;
 /// <remarks>The place of a connection that is broken off is free a little later: until the other side notices, it counts it still.</remarks>
 internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable place, Demand demand, Wire wire) : IDisposable
 {
+    /// <summary>What is said of a page that somebody on the way would like people to read.</summary>
+    public const string Page = "a page for people, as a captive portal does";
+
     // Enough for any error document; the rest is not read.
-    private const int ErrorLimit = 16 << 10;
+    private static readonly BodyLimit ErrorLimit = new(16 << 10);
 
     private static readonly TimeSpan Noticed = TimeSpan.FromMilliseconds(100);
 
@@ -31,7 +34,12 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     public string? MediaType => Content.NonValidated.TryGetValues("Content-Type", out var type) ? type.ToString() : null;
 
     /// <summary>Whether it brings what no registry stores: a page that somebody on the way would like people to read.</summary>
-    public bool IsPage => (Status is HttpStatusCode.OK or HttpStatusCode.PartialContent) && MediaType?.StartsWith("text/html", StringComparison.OrdinalIgnoreCase) == true;
+    public bool IsPage => IsPageFrom(message);
+
+    /// <summary>The same of an answer that is not wrapped yet.</summary>
+    public static bool IsPageFrom(HttpResponseMessage message) =>
+        message.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent
+        && message.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type) && type.ToString().StartsWith("text/html", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Docker-Content-Digest; <see langword="null"/> if there was none that is a digest.</summary>
     public Digest? Digest => Oci.Digest.TryParse(Header("Docker-Content-Digest").FirstOrDefault(), out var digest) ? digest : null;
@@ -48,8 +56,8 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     /// <summary>Opens the body, which from then on owns this answer.</summary>
     public Task<Answer<Stream>> OpenAsync(CancellationToken cancel) => wire.OpenBodyAsync(message, Close, demand, cancel);
 
-    /// <summary>Reads the whole body, at most <paramref name="limit"/> bytes, and disposes this answer.</summary>
-    public Task<Answer<byte[]>> ReadAsync(int limit, CancellationToken cancel) => wire.ReadAsync(message, this, limit, cancel);
+    /// <summary>Reads the whole body, at most <paramref name="limit"/>, and disposes this answer.</summary>
+    public Task<Answer<byte[]>> ReadAsync(BodyLimit limit, CancellationToken cancel) => wire.ReadAsync(message, this, limit, cancel);
 
     /// <summary>The error for an answer that makes no sense.</summary>
     public RegistryError Unusable(string what) => wire.Unusable(message, what);

@@ -22,11 +22,8 @@ internal sealed class RegistryTransport : IDisposable
     private const int TriesAgain = 2;
     private const int MostRedirects = 5;
 
-    // Requests that wait for a place; each is a waiting client, and the wait is bounded too.
-    private const int MostWaiting = 4096;
-
     // Of a refusal; it holds the reasons, for people.
-    private const int RefusalLimit = 16 << 10;
+    private static readonly BodyLimit RefusalLimit = new(16 << 10);
 
     private readonly string _name;
     private readonly UpstreamTimes _times;
@@ -35,13 +32,14 @@ internal sealed class RegistryTransport : IDisposable
     private readonly Accounts _accounts;
     private readonly Authenticator _authenticator;
     private readonly Turnstile _places;
+    private readonly int _mostWaiting;
     private readonly Endpoint[] _endpoints;
     private readonly ResiliencePipeline<Attempt<HttpResponseMessage>> _tries;
 
     public RegistryTransport(
-        UpstreamOptions options, Allowance allowance, UpstreamTimes times, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
+        UpstreamOptions options, Allowance allowance, UpstreamTimes times, int mostWaiting, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
     {
-        (_name, _places, _times, _clock) = (options.Name, allowance.Places, times, clock);
+        (_name, _places, _mostWaiting, _times, _clock) = (options.Name, allowance.Places, mostWaiting, times, clock);
         _wire = new Wire(options, allowance.Bandwidth, times, counters, clock, proxy);
         _accounts = new Accounts(options, counters, clock);
         _authenticator = new Authenticator(options, _wire, clock);
@@ -71,6 +69,9 @@ internal sealed class RegistryTransport : IDisposable
     /// <summary>How the circuit to each address stands.</summary>
     public IEnumerable<Circuit> Circuits => _endpoints.Select(endpoint => endpoint.Circuit);
 
+    /// <summary>Requests that wait for a place.</summary>
+    public int Waiting => _places.Waiting;
+
     /// <summary>Whether no address gave a sign of life when it was last asked.</summary>
     public bool WasDead => _endpoints.All(endpoint => endpoint.WasDead);
 
@@ -82,7 +83,7 @@ internal sealed class RegistryTransport : IDisposable
             return RegistryError.TooManyRequests(wait) with { Detail = $"{_name}: it answered 429 before and is not asked until its Retry-After is over" };
 
         var place = await EnterAsync(request.Demand, cancel);
-        if (place is null) return RegistryError.Down($"{_name}: all of its connections stayed in use");
+        if (place is null) return RegistryError.Busy($"{_name}: all of its connections are in use, and too many requests wait for one or waited too long");
         try
         {
             var call = new Call(request, cancel);
@@ -106,7 +107,7 @@ internal sealed class RegistryTransport : IDisposable
     // Bounded apart from the tries: a place that came late must not make a healthy upstream look silent.
     private async Task<IDisposable?> EnterAsync(Demand demand, CancellationToken cancel)
     {
-        while (_places.Waiting < MostWaiting)
+        while (_places.Waiting < _mostWaiting)
         {
             var wasWanted = demand.IsWanted;
             using var bound = new CancellationTokenSource(_times.Total, _clock);
@@ -145,15 +146,24 @@ internal sealed class RegistryTransport : IDisposable
     private async ValueTask<Attempt<HttpResponseMessage>> TryAsync(Call call, CancellationToken cancel)
     {
         Attempt<HttpResponseMessage>? worst = null;
+        var left = _endpoints.Length;
         foreach (var endpoint in InOrder(call.Request))
         {
             call.Answered = endpoint.Name;
             var attempt = await FromAsync(endpoint, call, cancel);
-            if (attempt.Error is not { Status: 503 or 504 }) return attempt;
+            if (--left > 0) attempt = NoPage(attempt);
+            if (attempt.Error is not { Status: 502 or 503 or 504 }) return attempt;
             // One that was really asked says more than one that is left alone.
-            if (worst is null || attempt.IsDead) worst = attempt;
+            if (worst is null || attempt.IsDead || attempt.Error.Status == 502) worst = attempt;
         }
         return worst!.Value;
+    }
+
+    // Whoever answers with a page in place of everything says nothing of what the next address has. Of the last one the caller decides what a page means.
+    private Attempt<HttpResponseMessage> NoPage(Attempt<HttpResponseMessage> attempt)
+    {
+        if (attempt.Value is not { } response || !RegistryResponse.IsPageFrom(response)) return attempt;
+        using (response) return Unusable(response, RegistryResponse.Page);
     }
 
     // Those whose bytes were wrong come last: wrong is better than nothing only where it may have become right.

@@ -13,35 +13,33 @@ namespace Entrepot.Upstream;
 /// </remarks>
 public sealed class RegistryUpstream : IUpstream, IDisposable
 {
-    // A page of 10,000 tags of the longest kind is 1.3 MB.
-    private const int TagsLimit = 8 << 20;
-
     private static readonly string[] Json = ["application/json"];
 
-    private const string Page = "a page for people, as a captive portal does";
-
     private readonly UpstreamOptions _options;
-    private readonly int _manifestLimit;
+    private readonly BodyLimit _manifestLimit;
+    private readonly BodyLimit _tagsLimit;
     private readonly RegistryTransport _transport;
     private readonly ReferrerSource _referrers;
 
     /// <summary>An upstream; nothing is asked of it yet.</summary>
     /// <param name="options">Where it is and who asks; checked by whoever read them.</param>
     /// <param name="times">How long it is waited for.</param>
-    /// <param name="manifestLimit">Most bytes of a manifest.</param>
+    /// <param name="limits">How much is taken from it.</param>
     /// <param name="counters">Where its answers are counted.</param>
     /// <param name="clock">What every wait is measured with, but for connecting.</param>
-    public RegistryUpstream(UpstreamOptions options, UpstreamTimes times, int manifestLimit, UpstreamCounters counters, TimeProvider clock)
-        : this(options, new Allowance(options, clock), times, manifestLimit, counters, clock, proxy: null)
+    public RegistryUpstream(UpstreamOptions options, UpstreamTimes times, UpstreamLimits limits, UpstreamCounters counters, TimeProvider clock)
+        : this(options, new Allowance(options, clock), times, limits, counters, clock, proxy: null)
     {
     }
 
     internal RegistryUpstream(
-        UpstreamOptions options, Allowance allowance, UpstreamTimes times, int manifestLimit, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
+        UpstreamOptions options, Allowance allowance, UpstreamTimes times, UpstreamLimits limits, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
     {
-        (_options, _manifestLimit) = (options, manifestLimit);
-        _transport = new RegistryTransport(options, allowance, times, counters, clock, proxy);
-        _referrers = new ReferrerSource(_transport, manifestLimit);
+        _options = options;
+        _manifestLimit = new BodyLimit(limits.ManifestBytes, "limits.manifest");
+        _tagsLimit = new BodyLimit(limits.TagListBytes, "limits.tagList");
+        _transport = new RegistryTransport(options, allowance, times, limits.Waiting, counters, clock, proxy);
+        _referrers = new ReferrerSource(_transport, _manifestLimit);
     }
 
     /// <summary>Where it is and who asks.</summary>
@@ -68,6 +66,9 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     /// <summary>How the circuit to each of its addresses stands; one that is not closed is not asked.</summary>
     public IEnumerable<Circuit> Circuits => _transport.Circuits;
 
+    /// <summary>Requests that wait for a place among its connections.</summary>
+    public int Waiting => _transport.Waiting;
+
     /// <inheritdoc/>
     public async Task<Answer<ManifestInfo>> HeadManifestAsync(Reference reference, CancellationToken cancel)
     {
@@ -78,7 +79,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         {
             return response.Status switch
             {
-                HttpStatusCode.OK when response.IsPage => response.Unusable(Page),
+                HttpStatusCode.OK when response.IsPage => response.Unusable(RegistryResponse.Page),
                 HttpStatusCode.OK => new ManifestInfo(response.Digest, response.MediaType, response.IsEncoded ? null : response.Content.ContentLength)
                 {
                     Relay = response.Relay,
@@ -125,7 +126,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         using (response)
         {
             var isSilent = response.Status is HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
-            if (response.IsPage) return response.Unusable(Page);
+            if (response.IsPage) return response.Unusable(RegistryResponse.Page);
             if (!isSilent && response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.BlobUnknown, cancel);
             if (!isSilent && !response.IsEncoded && response.Content.ContentLength is { } size) return new BlobInfo(size) { Relay = response.Relay };
         }
@@ -151,7 +152,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
 
             if (response.IsPage)
             {
-                using (response) return response.Unusable(Page);
+                using (response) return response.Unusable(RegistryResponse.Page);
             }
 
             if (response.Status == HttpStatusCode.OK) return await OpenWholeAsync(response, cancel);
@@ -180,7 +181,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.NameUnknown, cancel);
 
         var (hasNext, relay) = (LinkHeader.Next(response.Header("Link")) is not null, response.Relay);
-        var read = await response.ReadAsync(TagsLimit, cancel);
+        var read = await response.ReadAsync(_tagsLimit, cancel);
         if (!read.Has(out var content, out error)) return error;
         return TagList.Read(content) is { } tags ? TagList.Page(tags, count, last, hasNext) with { Relay = relay } : response.Unusable("something else than a list of tags");
     }

@@ -7,9 +7,9 @@ namespace Entrepot.Upstream;
 /// never becomes less. Disposal is of the upstreams of the latest options; those before were given up when they were replaced.
 /// </remarks>
 /// <param name="times">How long upstreams are waited for.</param>
-/// <param name="manifestLimit">Most bytes of a manifest.</param>
+/// <param name="limits">How much is taken from them.</param>
 /// <param name="clock">The time.</param>
-public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProvider clock) : IDisposable
+public sealed class UpstreamSet(UpstreamTimes times, UpstreamLimits limits, TimeProvider clock) : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, (UpstreamCounters Counters, Allowance Allowance)> _names = [];   // guarded by _gate
@@ -61,7 +61,7 @@ public sealed class UpstreamSet(UpstreamTimes times, int manifestLimit, TimeProv
     {
         if (_names.TryGetValue(options.Name, out var one)) one.Allowance.Set(options);
         else _names.Add(options.Name, one = (new UpstreamCounters(), new Allowance(options, clock) { CircuitChanged = CircuitChanged }));
-        return new RegistryUpstream(options, one.Allowance, times, manifestLimit, one.Counters, clock, proxy: null);
+        return new RegistryUpstream(options, one.Allowance, times, limits, one.Counters, clock, proxy: null);
     }
 }
 

@@ -66,7 +66,7 @@ internal sealed class Wire : IDisposable
             var response = await SendAsync(message, both.Token);
             _counters.Answered(kind, (int)response.StatusCode);
             if (budget is not null) Tell(budget, response);
-            return Judge(response, host);
+            return Judge(response, host, kind == RegistryTransport.BlobKind ? null : budget);
         }
         catch (OperationCanceledException e)
         {
@@ -112,8 +112,8 @@ internal sealed class Wire : IDisposable
     public static string EncodingOf(HttpResponseMessage response) => string.Join(
         ", ", response.Content.Headers.ContentEncoding.Where(coding => !coding.Equals("identity", StringComparison.OrdinalIgnoreCase)));
 
-    /// <summary>Reads a small body whole and disposes <paramref name="owner"/>; at most <paramref name="limit"/> bytes, once decoded.</summary>
-    public async Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, int limit, CancellationToken cancel)
+    /// <summary>Reads a small body whole and disposes <paramref name="owner"/>; at most <paramref name="limit"/>, once decoded.</summary>
+    public async Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, BodyLimit limit, CancellationToken cancel)
     {
         using var owned = owner;
         using var bound = new CancellationTokenSource(_times.Total, _clock);
@@ -130,7 +130,7 @@ internal sealed class Wire : IDisposable
             int count;
             while ((count = await body.ReadAsync(buffer, both.Token)) > 0)
             {
-                if (content.Length + count > limit) return Unusable(response, $"more than the limit of {limit} bytes");
+                if (content.Length + count > limit.Bytes) return Unusable(response, $"more than {limit}");
                 content.Write(buffer, 0, count);
             }
             return content.ToArray();
@@ -149,8 +149,8 @@ internal sealed class Wire : IDisposable
         }
     }
 
-    /// <summary>Reads an answer to its end, at most <paramref name="limit"/> bytes, so that its connection is free while the answer is still of use.</summary>
-    public async Task SettleAsync(HttpResponseMessage response, int limit, CancellationToken cancel)
+    /// <summary>Reads an answer to its end, at most <paramref name="limit"/>, so that its connection is free while the answer is still of use.</summary>
+    public async Task SettleAsync(HttpResponseMessage response, BodyLimit limit, CancellationToken cancel)
     {
         var body = response.Content;
         var read = await ReadAsync(response, body, limit, cancel);
@@ -227,7 +227,8 @@ internal sealed class Wire : IDisposable
         Attempt<HttpResponseMessage> Dead(string what) => Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, what)));
     }
 
-    private Attempt<HttpResponseMessage> Judge(HttpResponseMessage response, string host)
+    // A client that is told no time asks again at once, and so do all that it shares an address with. A fetch has pauses of its own.
+    private Attempt<HttpResponseMessage> Judge(HttpResponseMessage response, string host, Budget? silenced)
     {
         var status = (int)response.StatusCode;
         if (status is not 429 and (< 500 or 501)) return Attempt<HttpResponseMessage>.Of(response);
@@ -235,7 +236,7 @@ internal sealed class Wire : IDisposable
         using var disposed = response;
         var pause = PauseOf(response);
         return status == 429
-            ? Attempt<HttpResponseMessage>.Refused(RegistryError.TooManyRequests(pause) with { Detail = Says(host, "it answered 429") }, pause)
+            ? Attempt<HttpResponseMessage>.Refused(RegistryError.TooManyRequests(pause ?? silenced?.At(_clock.GetUtcNow()).LimitedFor) with { Detail = Says(host, "it answered 429") }, pause)
             : Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, $"it answered {status}"), pause), pause);
     }
 

@@ -8,10 +8,12 @@ using Xunit.Abstractions;
 
 namespace Entrepot.ClientTests;
 
-/// <summary>The published program is killed while it pulls, evicts for a small quota, and learns that tags have moved.</summary>
+/// <summary>
+/// The published program is killed while it pulls, evicts for a small quota, learns that tags have moved, and is told to pin and to remove images: what it
+/// said that it had done stays done, nothing else lies around, and the quota holds.
+/// </summary>
 public sealed class CrashQuotaTests(ITestOutputHelper output)
 {
-    private const int Kills = 50;
     private const int Clients = 8;
     private const int Repositories = 10;
     private const int MovesPerRound = 2;
@@ -21,16 +23,17 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
     private readonly Random _random = new(TestRun.Seed);
     private readonly List<Versions> _tags = [.. Enumerable.Range(0, Repositories).Select(_ => new Versions())];
     private readonly ConcurrentBag<string> _wrong = [];
+    private readonly OperatorLoad _operator = new();
     private long _evictions;
 
     [ClientFact]
-    public async Task Kill_FiftyTimesUnderEvictionsAndTagMoves_LosesNoTagAndKeepsTheQuota()
+    public async Task Kill_UnderEvictionsTagMovesPinsAndRemovals_LosesNothingAndKeepsTheQuota()
     {
         output.WriteLine($"CRASH_SEED={TestRun.Seed}");
         await using var scene = await Scene.StartAsync("1s", [], quota: "16MiB");
         for (var i = 0; i < Repositories; i++) await MoveAsync(scene.Registry, i);
         var soaked = Stopwatch.StartNew();
-        for (var kill = 0; kill < Kills || soaked.Elapsed < TestRun.Soak; kill++)
+        for (var kill = 0; kill < TestRun.Kills || soaked.Elapsed < TestRun.Soak; kill++)
         {
             for (var move = 0; move < MovesPerRound; move++) await MoveAsync(scene.Registry, _random.Next(Repositories));
             await RunAsync(scene, _random.NextInt64(2 * Repositories * LayerBytes));
@@ -39,10 +42,17 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
             StoredBlobs.Verify(scene.Entrepot.BlobFolder);
             await scene.Entrepot.StartAsync();
             Assert.InRange(RootSampler.Measure(scene.Entrepot.Root), 0, Quota * 102 / 100);
+            await _operator.AssertNothingLostAsync(scene.Entrepot);
         }
 
-        Assert.True(_evictions > Kills, $"{_evictions} blobs had to leave: the kills did not meet evictions");
+        output.WriteLine($"{_operator.Pinned} pinned, {_operator.Removed} removed, {_evictions} evicted");
+        Assert.True(_operator.Removed > 0 && _operator.Pinned > 0, "the kills met no pins and no removals");
+        Assert.True(_evictions > TestRun.Kills, $"{_evictions} blobs had to leave: the kills did not meet evictions");
         await AssertKnownWithoutUpstreamAsync(scene);
+        await _operator.AssertNothingLostAsync(scene.Entrepot);
+        await scene.Entrepot.StopAsync();
+        StoredBlobs.Verify(scene.Entrepot.BlobFolder);
+        StoredBlobs.AssertNothingTemporary(scene.Entrepot.Root);
     }
 
     // What a client was given just before the end is still known after it, when nobody else can tell.
@@ -84,11 +94,15 @@ public sealed class CrashQuotaTests(ITestOutputHelper output)
             var random = new Random(seed);
             while (!Volatile.Read(ref killed)) await PullAsync(scene.Entrepot.Address, random.Next(Repositories), () => Volatile.Read(ref killed), Arrived);
         })).ToList();
-        await Task.WhenAny([reached.Task, .. clients]);
+        var acknowledged = new TaskCompletionSource();   // whoever waits goes on at once: the kill follows the acknowledgement as closely as it can
+        var operating = _operator.RunAsync(scene, _random.Next(), () => Volatile.Read(ref killed), _wrong.Add, () => acknowledged.TrySetResult());
+        await Task.WhenAny([reached.Task, operating, .. clients]);
+        if (_random.Next(2) == 0) await Task.WhenAny(acknowledged.Task, operating);
         _evictions += await scene.Entrepot.MetricAsync("entrepot_evictions_total{reason=\"quota\"}");
         Volatile.Write(ref killed, true);
         await scene.Entrepot.KillAsync();
         await Task.WhenAll(clients);
+        await operating;
         foreach (var tag in _tags) tag.Settle();
     }
 

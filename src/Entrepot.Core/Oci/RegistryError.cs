@@ -43,6 +43,9 @@ public sealed record RegistryError(int Status, string Code, string Message, stri
     public static RegistryError Down(string detail, TimeSpan? retryAfter = null) =>
         new(503, "UNAVAILABLE", "the upstream cannot be reached", detail, retryAfter);
 
+    /// <summary>503: one of this cache's own limits has been reached.</summary>
+    public static RegistryError Busy(string detail) => new(503, "UNAVAILABLE", "this cache has too much to do", detail);
+
     /// <summary>504: the upstream accepted the request and then said nothing in time.</summary>
     public static RegistryError Silent(string detail) => new(504, "UNAVAILABLE", "the upstream did not answer in time", detail);
 

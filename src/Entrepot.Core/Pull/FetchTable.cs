@@ -12,6 +12,7 @@ public sealed class FetchTable : IAsyncDisposable
     private readonly IBlobStore _store;
     private readonly TimeProvider _clock;
     private readonly Turnstile _places;
+    private readonly int _most;
     private bool _stopped;   // guarded by _gate
     private long _wrong;
 
@@ -19,7 +20,11 @@ public sealed class FetchTable : IAsyncDisposable
     /// <param name="store">Where blobs are kept.</param>
     /// <param name="clock">The time.</param>
     /// <param name="most">Most fetches that run at once; more wait, in the order in which they came.</param>
-    public FetchTable(IBlobStore store, TimeProvider clock, int most) => (_store, _clock, _places) = (store, clock, new Turnstile(most));
+    public FetchTable(IBlobStore store, TimeProvider clock, int most) => (_store, _clock, _most, _places) = (store, clock, most, new Turnstile(most));
+
+    /// <summary>Most fetches that wait; further ones fail at once.</summary>
+    /// <value>1 or more. Default 4096.</value>
+    public int Waiting { get; init; } = 4096;
 
     /// <summary>Fetches now running or waiting to.</summary>
     public int Count { get { lock (_gate) return _running.Count; } }
@@ -42,7 +47,7 @@ public sealed class FetchTable : IAsyncDisposable
         lock (_gate) return _running.TryGetValue(digest, out var one) ? one.Fetch : null;
     }
 
-    /// <summary>Joins the running fetch of a digest, or starts one.</summary>
+    /// <summary>Joins the running fetch of a digest, or starts one. One that is one too many has failed already.</summary>
     /// <param name="reference">The blob.</param>
     /// <param name="range">What is wanted of it first; <see langword="null"/> for all.</param>
     /// <param name="upstream">Where it comes from, if it has to be started.</param>
@@ -56,6 +61,13 @@ public sealed class FetchTable : IAsyncDisposable
             ObjectDisposedException.ThrowIf(_stopped, this);
 
             var fetch = new Fetch(reference, range, upstream.Fetching, _clock);
+            if (_running.Count - _most >= Waiting)
+            {
+                // It is not in the table, so that whoever asks again is not told what was true now.
+                fetch.Fail(RegistryError.Busy($"{_running.Count} blobs are being fetched or wait for it"), FollowKind.Failed);
+                return (fetch, true);
+            }
+
             var entry = new Entry(fetch);
             _running.Add(reference.Digest, entry);
             entry.Run = Task.Run(() => RunAsync(entry, upstream));

@@ -29,7 +29,7 @@ internal static class ServeCommand
             return ExitStatus.Failed;
         }
 
-        await using var log = Logging.Create(arguments.Format, arguments.Level, around.Out);
+        await using var log = Logging.Create(arguments.Format, arguments.Level, read.Options.LogLines, around.Out);
         foreach (var warning in read.Warnings) log.Warning("{Warning:l}", warning);
         try
         {

@@ -61,9 +61,37 @@ public sealed record EntrepotOptions
     /// <value>1 B/s to 1 GB/s. Default 1 KB/s: slower than any link that an image is pulled over.</value>
     public double MinRate { get; init; } = 1000;
 
-    /// <summary>Most client connections at once.</summary>
+    /// <summary>Most client connections at once; further ones are closed.</summary>
     /// <value>1 to 1,000,000. Default 10,000: a thousand nodes with ten layers each.</value>
     public int Connections { get; init; } = 10_000;
+
+    /// <summary>Most connections of one client address at once; further ones are closed.</summary>
+    /// <value>1 to 1,000,000. Default 5000: one machine never has so many, and others keep half of all.</value>
+    public int ClientConnections { get; init; } = 5000;
+
+    /// <summary>Most connections to the admin listener at once, and to that of metrics.</summary>
+    /// <value>1 to 10,000. Default 100: some scrapers, probes and people.</value>
+    public int AdminConnections { get; init; } = 100;
+
+    /// <summary>How long a connection may stay without a request.</summary>
+    /// <value>1 s to 1 h. Default 2 min: engines keep theirs for 90 s.</value>
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>How long a request may take to the end of its headers.</summary>
+    /// <value>1 s to 10 min. Default 30 s: engines send them in one piece.</value>
+    public TimeSpan HeaderTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Most bytes of a request's first line.</summary>
+    /// <value>1 KiB to 64 KiB. Default 8 KiB: the longest names with all their parameters are below 2 KiB.</value>
+    public int RequestLineBytes { get; init; } = 8 << 10;
+
+    /// <summary>Most bytes of a request's headers.</summary>
+    /// <value>4 KiB to 1 MiB. Default 32 KiB: engines send below 2 KiB, proxies add some.</value>
+    public int HeaderBytes { get; init; } = 32 << 10;
+
+    /// <summary>Most lines of a request's headers.</summary>
+    /// <value>20 to 1000. Default 100: dockerd sends some twenty.</value>
+    public int HeaderCount { get; init; } = 100;
 
     /// <summary>Most bytes of a manifest; a larger one is 502.</summary>
     /// <value>64 KiB to 64 MiB. Default 8 MiB: registries allow 4 MiB.</value>
@@ -72,6 +100,18 @@ public sealed record EntrepotOptions
     /// <summary>Most blobs that are fetched at once; further ones wait in order.</summary>
     /// <value>1 to 65,536. Default 512: more than the upstreams' connections keep busy.</value>
     public int Fetches { get; init; } = 512;
+
+    /// <summary>Most bytes of a page of tags that an upstream sends; a larger one is 502.</summary>
+    /// <value>64 KiB to 256 MiB. Default 8 MiB: 10,000 tags of the longest kind are 1.3 MB.</value>
+    public int TagListBytes { get; init; } = 8 << 20;
+
+    /// <summary>Most requests that wait for a place among an upstream's connections, and most blobs that wait to be fetched.</summary>
+    /// <value>1 to 1,000,000. Default 4096: more than 64 connections can serve in the time that is waited.</value>
+    public int Waiting { get; init; } = 4096;
+
+    /// <summary>Most lines of the log that wait to be written; further ones are dropped.</summary>
+    /// <value>100 to 1,000,000. Default 10,000, about 5 MB.</value>
+    public int LogLines { get; init; } = 10_000;
 
     /// <summary>The registries that content comes from.</summary>
     /// <value>At least one. Default: the well-known public registries.</value>

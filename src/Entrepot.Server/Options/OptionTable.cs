@@ -205,23 +205,7 @@ internal static class OptionTable
             + "The default holds what some thousand images need.")
         { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(0, 64L << 30), (to, value) => to with { MemoryCacheBytes = value }) },
 
-        new Top("limits.minRate", "rate", "1B/s to 1GB/s", "1KB/s",
-            "A client that reads a response more slowly is given up, judged over the time that 128 KiB take at this rate, and at least 5 s. "
-            + "The default is slower than any link that images are pulled over.")
-        { Apply = Top.One(new TryParse<double>(Quantity.TryParseRate).Within(1, 1e9), (to, value) => to with { MinRate = value }) },
-
-        new Top("limits.connections", "count", "1 to 1000000", "10000",
-            "Most client connections at once. The default is a thousand nodes with ten layers each.")
-        { Apply = Top.One(new TryParse<int>(Parsers.TryParseCount).Within(1, 1_000_000), (to, value) => to with { Connections = value }) },
-
-        new Top("limits.manifest", "size", "64KiB to 64MiB", "8MiB",
-            "Most bytes of a manifest; a larger one is refused. Registries allow 4 MiB.")
-        { Apply = Top.One(new TryParse<long>(Quantity.TryParseSize).Within(64 << 10, 64 << 20),
-            (to, value) => to with { ManifestLimit = (int)value }) },
-
-        new Top("limits.fetches", "count", "1 to 65536", "512",
-            "Most blobs that are fetched at once; further ones wait in order. The default is more than the upstreams' connections keep busy.")
-        { Apply = Top.One(new TryParse<int>(Parsers.TryParseCount).Within(1, 65_536), (to, value) => to with { Fetches = value }) },
+        .. LimitOptions.All,
 
         new Top("upstreams", "entry", "a list of upstreams, each with a name", "the well-known public registries",
             "The registries that content comes from. Well-known ones that are not listed stay as they are.")

@@ -23,8 +23,18 @@ internal static class RestartOptions
         ("memoryCache", options => Text(options.MemoryCacheBytes)),
         ("limits.minRate", options => Text(options.MinRate)),
         ("limits.connections", options => Text(options.Connections)),
+        ("limits.clientConnections", options => Text(options.ClientConnections)),
+        ("limits.adminConnections", options => Text(options.AdminConnections)),
+        ("limits.idleTimeout", options => Text(options.IdleTimeout)),
+        ("limits.headerTimeout", options => Text(options.HeaderTimeout)),
+        ("limits.requestLine", options => Text(options.RequestLineBytes)),
+        ("limits.headers", options => Text(options.HeaderBytes)),
+        ("limits.headerCount", options => Text(options.HeaderCount)),
         ("limits.manifest", options => Text(options.ManifestLimit)),
+        ("limits.tagList", options => Text(options.TagListBytes)),
         ("limits.fetches", options => Text(options.Fetches)),
+        ("limits.waiting", options => Text(options.Waiting)),
+        ("limits.logLines", options => Text(options.LogLines)),
     ];
 
     /// <summary>Paths of the options that need a restart and are not what they were at the start; empty if there are none.</summary>

@@ -22,7 +22,7 @@ internal sealed class CacheMetrics
     private readonly Histogram.Child[] _firstByte;
 
     /// <summary>The metrics of these parts; gauges and the parts' own counts are read when they are scraped.</summary>
-    public CacheMetrics(FetchTable fetches, DiskSpace space, Scrub scrub, UpstreamSet upstreams, TimeProvider clock)
+    public CacheMetrics(ConnectionLimits connections, FetchTable fetches, DiskSpace space, Scrub scrub, UpstreamSet upstreams, TimeProvider clock)
     {
         _metrics = Metrics.WithCustomRegistry(_registry);
         _allRequests = NewCounter(MetricTable.Requests);
@@ -36,6 +36,7 @@ internal sealed class CacheMetrics
             name, help, MetricTable.FirstByte.LabelNames, new HistogramConfiguration { Buckets = Histogram.ExponentialBuckets(0.0005, 2, 16) });
         _firstByte = Children((kind, source) => firstByte.WithLabels(kind, source));
 
+        ReadWhenScraped(connections);
         ReadWhenScraped(fetches, scrub);
         ReadWhenScraped(space);
         ReadWhenScraped(upstreams, clock);
@@ -93,6 +94,17 @@ internal sealed class CacheMetrics
         await context.Response.BodyWriter.WriteAsync(text.GetBuffer().AsMemory(0, (int)text.Length), context.RequestAborted);
     }
 
+    private void ReadWhenScraped(ConnectionLimits connections)
+    {
+        var open = NewGauge(MetricTable.Connections);
+        var refused = NewCounter(MetricTable.ConnectionsRefused);
+        _registry.AddBeforeCollectCallback(() =>
+        {
+            open.Set(connections.Open);
+            foreach (var why in Enum.GetValues<ConnectionRefusal>()) refused.WithLabels(why.ToString().ToLowerInvariant()).IncTo(connections.Refused(why));
+        });
+    }
+
     private void ReadWhenScraped(FetchTable fetches, Scrub scrub)
     {
         var failures = NewCounter(MetricTable.VerifyFailures);
@@ -146,19 +158,21 @@ internal sealed class CacheMetrics
     {
         var requests = NewCounter(MetricTable.UpstreamRequests);
         var bytes = NewCounter(MetricTable.UpstreamBytes);
+        var waiting = NewGauge(MetricTable.UpstreamWaiting);
         var limit = NewGauge(MetricTable.RateLimit);
         var remaining = NewGauge(MetricTable.RateLimitRemaining);
         var limited = NewGauge(MetricTable.RateLimited);
         var circuits = NewGauge(MetricTable.Circuits);
         _registry.AddBeforeCollectCallback(() =>
         {
-            var now = upstreams.Now.ToDictionary(upstream => upstream.Name, upstream => upstream.Circuits.ToList());
+            var now = upstreams.Now.ToDictionary(upstream => upstream.Name, upstream => (Circuits: upstream.Circuits.ToList(), upstream.Waiting));
             foreach (var (name, counters) in upstreams.Counters)
             {
                 foreach (var one in counters.Requests) requests.WithLabels(name, one.Kind, one.Code).IncTo(one.Count);
                 bytes.WithLabels(name).IncTo(counters.Bytes);
                 foreach (var state in Enum.GetValues<Circuit>())
-                    circuits.WithLabels(name, state.ToString().ToLowerInvariant()).Set(now.GetValueOrDefault(name)?.Count(one => one == state) ?? 0);
+                    circuits.WithLabels(name, state.ToString().ToLowerInvariant()).Set(now.GetValueOrDefault(name).Circuits?.Count(one => one == state) ?? 0);
+                waiting.WithLabels(name).Set(now.GetValueOrDefault(name).Waiting);
                 foreach (var (account, budget) in counters.Budgets)
                 {
                     var state = budget.At(clock.GetUtcNow());

@@ -57,6 +57,9 @@ internal static partial class Log
     [LoggerMessage(105, LogLevel.Information, "{Path}: the client was given up after {Sent} bytes: it reads less than limits.minRate")]
     public static partial void ClientTooSlow(ILogger log, PathString path, long sent);
 
+    [LoggerMessage(106, LogLevel.Warning, "Connections are refused, now one of {Client}: {Option} allows {Most}; {Count} since the start")]
+    public static partial void ConnectionRefused(ILogger log, System.Net.IPAddress client, string option, int most, long count);
+
     [LoggerMessage(102, LogLevel.Warning, "{Path}: the response was aborted after {Sent} bytes: {Reason}")]
     public static partial void ResponseAborted(ILogger log, PathString path, long sent, string reason);
 

@@ -23,8 +23,12 @@ internal static class Logging
     private const string Line = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}";
 
     /// <summary>A log that writes to <paramref name="output"/>; the caller disposes the log and keeps the output.</summary>
+    /// <param name="format">How lines look.</param>
+    /// <param name="level">The least important line that is written.</param>
+    /// <param name="mostWaiting">Most lines that wait to be written; further ones are dropped.</param>
+    /// <param name="output">Where they are written.</param>
     /// <remarks>Safe for concurrent use. Each event is one write, so that it does not mix with what others write there.</remarks>
-    public static Logger Create(LogFormat format, LogEventLevel level, TextWriter output)
+    public static Logger Create(LogFormat format, LogEventLevel level, int mostWaiting, TextWriter output)
     {
         ITextFormatter formatter = format == LogFormat.Json
             ? new RenderedCompactJsonFormatter()
@@ -41,7 +45,7 @@ internal static class Logging
             // A host that cannot start is told in one line by whoever asked it to.
             .MinimumLevel.Override("Microsoft.Extensions.Hosting", LogEventLevel.Fatal)
             // A reader of the log that stops reading costs lines, never responses.
-            .WriteTo.Async(sink => sink.Sink(new WriterSink(formatter, output)), bufferSize: 10_000, blockWhenFull: false)
+            .WriteTo.Async(sink => sink.Sink(new WriterSink(formatter, output)), bufferSize: mostWaiting, blockWhenFull: false)
             .CreateLogger();
     }
 

@@ -1,4 +1,5 @@
 using Entrepot.Pull;
+using Entrepot.Server.Edge;
 using Entrepot.Upstream;
 
 namespace Entrepot.Server.Telemetry;
@@ -37,6 +38,15 @@ internal static class MetricTable
         "entrepot_time_to_first_byte_seconds", MetricKind.Histogram, "seconds",
         "From a request to the first byte of its answer's body, or to its headers where it has none.", Kind, Source);
 
+    /// <summary>Connections of clients.</summary>
+    public static readonly MetricSpec Connections = new(
+        "entrepot_connections", MetricKind.Gauge, "connections", "Connections of clients to the registry API now open.");
+
+    /// <summary>Those that were too many.</summary>
+    public static readonly MetricSpec ConnectionsRefused = new(
+        "entrepot_connections_refused_total", MetricKind.Counter, "connections",
+        "Connections of clients that were closed at once, by what there were too many of: all together, or those of their client.", new MetricLabel("reason", Names<ConnectionRefusal>()));
+
     /// <summary>Requests to upstreams.</summary>
     public static readonly MetricSpec UpstreamRequests = new(
         "entrepot_upstream_requests_total", MetricKind.Counter, "requests",
@@ -46,6 +56,10 @@ internal static class MetricTable
     /// <summary>Bytes from upstreams.</summary>
     public static readonly MetricSpec UpstreamBytes = new(
         "entrepot_upstream_bytes_total", MetricKind.Counter, "bytes", "Body bytes received from upstreams, as they came over the wire.", Upstream);
+
+    /// <summary>Requests that are not made yet.</summary>
+    public static readonly MetricSpec UpstreamWaiting = new(
+        "entrepot_upstream_waiting", MetricKind.Gauge, "requests", "Requests that wait for a place among an upstream's connections; limits.waiting is the most.", Upstream);
 
     /// <summary>What an upstream allows.</summary>
     public static readonly MetricSpec RateLimit = new(
@@ -123,8 +137,8 @@ internal static class MetricTable
     /// <summary>All of them, in the order of the reference.</summary>
     public static IReadOnlyList<MetricSpec> All { get; } =
     [
-        Requests, ServedBytes, FirstByte,
-        UpstreamRequests, UpstreamBytes, RateLimit, RateLimitRemaining, RateLimited, Circuits,
+        Requests, ServedBytes, FirstByte, Connections, ConnectionsRefused,
+        UpstreamRequests, UpstreamBytes, UpstreamWaiting, RateLimit, RateLimitRemaining, RateLimited, Circuits,
         FetchesRunning, FetchesWaiting, FetchRuns, FetchSize, FetchArrived, Followers,
         StorageBytes, StoragePartial, StorageReserved, StorageQuota, StorageBlobs,
         Evictions, EvictedBytes, VerifyFailures,

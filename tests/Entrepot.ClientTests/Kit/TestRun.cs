@@ -24,6 +24,9 @@ internal static class TestRun
     /// <summary>How long the crash test goes on at least.</summary>
     public static TimeSpan Soak { get; } = TimeSpan.FromSeconds(Number("SOAK", 0));
 
+    /// <summary>How often the crash tests kill the program at least.</summary>
+    public static int Kills { get; } = Number("KILLS", 20);
+
     /// <summary>Where the processes of one test write their logs; made here.</summary>
     public static string LogFolder(string test)
     {

@@ -14,6 +14,7 @@ public sealed class ConnectionFaultTests : UpstreamFaultTest
     [Fault("connections are reset at once", "reset")]
     [Fault("connections are closed without an answer", "close")]
     [Fault("the TLS handshake is not answered", "tls silent")]
+    [Fault("the connection is reset in the TLS handshake", "tls reset")]
     [Fault("TLS is answered with something else", "tls garbage")]
     [Fault("something else than HTTP is answered", "garbage")]
     [Fault("the answer's headers break off", "half a header")]
@@ -45,6 +46,8 @@ public sealed class ConnectionFaultTests : UpstreamFaultTest
                 return Raw("");
             case "tls silent":
                 return new Uri($"https://{Raw("").Authority}");
+            case "tls reset":
+                return new Uri($"https://{Raw("", resets: true, isHasty: true).Authority}");
             case "tls garbage":
                 var plain = await LoopbackServer.StartAsync(_ => Task.CompletedTask);
                 Servers.Push(plain);
@@ -56,9 +59,9 @@ public sealed class ConnectionFaultTests : UpstreamFaultTest
         }
     }
 
-    private Uri Raw(string answer, bool resets = false)
+    private Uri Raw(string answer, bool resets = false, bool isHasty = false)
     {
-        var server = new RawServer(answer, resets: resets);
+        var server = new RawServer(answer, resets: resets, isHasty: isHasty);
         Servers.Push(server);
         return server.Address;
     }

@@ -59,6 +59,33 @@ public sealed class SituationFaultTests : UpstreamFaultTest
     }
 
     [Theory]
+    [Fault("the first of two addresses answers with a captive portal's page")]
+    public async Task FirstAddress_AnswersWithAPage_TheNextIsAsked(string fault)
+    {
+        var portal = new TestRegistry();
+        Servers.Push(portal);
+        portal.On(Ask.Anything, Misbehave.Html(), TestRegistry.Always);
+        await FailAsync(fault, OfAnswers, one => one with { Urls = [portal.Url, .. one.Urls] });
+    }
+
+    [Theory]
+    [Fault("the first of two addresses answers with something else than HTTP")]
+    public async Task FirstAddress_SpeaksNoHttp_TheNextIsAsked(string fault)
+    {
+        var garbage = new RawServer("SSH-2.0-OpenSSH_9.2\r\n");
+        Servers.Push(garbage);
+        await FailAsync(fault, OfAnswers, one => one with { Urls = [garbage.Address, .. one.Urls] });
+    }
+
+    [Theory]
+    [Fault("Docker Hub's limit is used up: GETs of manifests are 429, and for how long is not said")]
+    public async Task RateLimit_NamesNoTime_IsLeftAloneForAWhile(string fault)
+    {
+        Registry.On(Ask.AnyManifest, new HubLimit(0).Answer, TestRegistry.Always);
+        await FailAsync(fault, OfAnswers, one => one);
+    }
+
+    [Theory]
     [Fault("Docker Hub's limit is used up: GETs of manifests are 429 with Retry-After: 30")]
     public async Task RateLimit_IsUsedUp_WhatIsKnownIsServed(string fault)
     {

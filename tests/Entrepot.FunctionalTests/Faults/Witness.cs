@@ -10,6 +10,9 @@ internal sealed class Witness(Appliance cache)
     private static readonly string[] Sources = ["hit", "joined", "fetched", "revalidated", "stale", "bypass", "missing", "denied", "failed"];
     private static readonly string[] Codes = ["200", "206", "301", "302", "307", "400", "401", "403", "404", "429", "500", "502", "503", "504", "error", "other"];
 
+    // What any answer may take: the wait for an upstream and a body's tries, both of which are seconds here, on a machine that has other things to do.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(12);
+
     private readonly List<(string What, string Answer)> _answers = [];
     private int _asked;
     private MetricValues _before = null!;     // set by BeginAsync
@@ -31,12 +34,16 @@ internal sealed class Witness(Appliance cache)
     {
         _asked += 2;
         before();
+        var began = TimeProvider.System.GetTimestamp();
         var got = await cache.GetAsync(path);
+        Assert.InRange(TimeProvider.System.GetElapsedTime(began), TimeSpan.Zero, Patience);
         if (got is { Status: 200, Clean: true } && right is not null) got.Is(right);
         await cache.IdleAsync();   // who comes later does not join what is about to fail
         before();
+        began = TimeProvider.System.GetTimestamp();
         var head = await cache.HeadAsync(path);
         foreach (var name in (string[])["X-Injected", "Set-Cookie", "WWW-Authenticate", "Content-Encoding"]) Assert.Null(got.Header(name) ?? head.Header(name));
+        Assert.InRange(TimeProvider.System.GetElapsedTime(began), TimeSpan.Zero, Patience);
         _answers.Add((what, Say(got)));
         if (Say(head) != Say(got)) _answers.Add(($"HEAD of the {what}", Say(head)));
     }

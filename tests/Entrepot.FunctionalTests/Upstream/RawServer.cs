@@ -12,6 +12,7 @@ internal sealed class RawServer : IAsyncDisposable
     private readonly byte[] _answer;
     private readonly bool _isSilentAfterwards;
     private readonly bool _resets;
+    private readonly bool _isHasty;
     private readonly Task _accepting;
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _requests;
@@ -19,9 +20,10 @@ internal sealed class RawServer : IAsyncDisposable
     /// <param name="answer">What is sent, in Latin-1.</param>
     /// <param name="isSilentAfterwards">Whether it keeps the connection then.</param>
     /// <param name="resets">Whether it resets the connection rather than closing it.</param>
-    public RawServer(string answer, bool isSilentAfterwards = false, bool resets = false)
+    /// <param name="isHasty">Whether the first bytes are as good as a request, of whatever protocol.</param>
+    public RawServer(string answer, bool isSilentAfterwards = false, bool resets = false, bool isHasty = false)
     {
-        (_answer, _isSilentAfterwards, _resets) = (Encoding.Latin1.GetBytes(answer), isSilentAfterwards, resets);
+        (_answer, _isSilentAfterwards, _resets, _isHasty) = (Encoding.Latin1.GetBytes(answer), isSilentAfterwards, resets, isHasty);
         _listener.Start();
         _accepting = AcceptAsync();
     }
@@ -61,7 +63,7 @@ internal sealed class RawServer : IAsyncDisposable
         {
             var buffer = new byte[16 << 10];
             var length = 0;
-            while (!buffer.AsSpan(0, length).EndsWith("\r\n\r\n"u8))
+            while (length == 0 || (!_isHasty && !buffer.AsSpan(0, length).EndsWith("\r\n\r\n"u8)))
             {
                 var count = await socket.ReceiveAsync(buffer.AsMemory(length), _end.Token);
                 if (count == 0) return;

@@ -59,7 +59,7 @@ public abstract class UpstreamTest : IAsyncLifetime
     private protected RegistryUpstream Connect(
         UpstreamOptions options, UpstreamTimes? times = null, TimeProvider? clock = null, IWebProxy? proxy = null)
     {
-        var upstream = new RegistryUpstream(options, new Allowance(options, clock ?? TimeProvider.System), times ?? Times, ManifestLimit, Counters, clock ?? TimeProvider.System, proxy);
+        var upstream = new RegistryUpstream(options, new Allowance(options, clock ?? TimeProvider.System), times ?? Times, new UpstreamLimits { ManifestBytes = ManifestLimit }, Counters, clock ?? TimeProvider.System, proxy);
         _upstreams.Push(upstream);
         return upstream;
     }

@@ -14,7 +14,7 @@ public sealed class LoggingTests : IDisposable
     [Fact]
     public void Create_Text_IsOneReadableLine()
     {
-        using (var log = Logging.Create(LogFormat.Text, LogEventLevel.Information, _out)) log.Warning("Disk {Name} is full", "sda");
+        using (var log = Logging.Create(LogFormat.Text, LogEventLevel.Information, 100, _out)) log.Warning("Disk {Name} is full", "sda");
 
         Assert.Matches(@"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} WRN Disk sda is full\n$", _out.ToString());
     }
@@ -22,7 +22,7 @@ public sealed class LoggingTests : IDisposable
     [Fact]
     public void Create_Json_IsOneObjectWithTheSentenceAndItsParts()
     {
-        using (var log = Logging.Create(LogFormat.Json, LogEventLevel.Information, _out)) log.Warning("Disk {Name} is full", "sda");
+        using (var log = Logging.Create(LogFormat.Json, LogEventLevel.Information, 100, _out)) log.Warning("Disk {Name} is full", "sda");
 
         using var line = JsonDocument.Parse(_out.ToString());
         Assert.Equal("Warning", line.RootElement.GetProperty("@l").GetString());
@@ -39,7 +39,7 @@ public sealed class LoggingTests : IDisposable
     [InlineData(LogEventLevel.Error, "Microsoft.AspNetCore.Server.Kestrel", LogEventLevel.Warning, false)]
     public void Create_Level_DecidesWhatIsWritten(LogEventLevel level, string source, LogEventLevel message, bool written)
     {
-        using (var log = Logging.Create(LogFormat.Text, level, _out)) log.ForContext(Constants.SourceContextPropertyName, source).Write(message, "x");
+        using (var log = Logging.Create(LogFormat.Text, level, 100, _out)) log.ForContext(Constants.SourceContextPropertyName, source).Write(message, "x");
 
         Assert.Equal(written, _out.ToString().Length > 0);
     }

@@ -111,7 +111,8 @@ public sealed class OptionsReaderTests : IDisposable
     [InlineData("'a\tb': c", "entrepot.yaml:1: a?b: is unknown")]
     [InlineData("'https://u:p@h': c", "entrepot.yaml:1: (a key that may hold a password): is unknown")]
     [InlineData("storage: 3", "entrepot.yaml:1: storage: is a single value where a group of options belongs; allowed: root, quota, minFree, eviction, checkpointEvery, partialTtl")]
-    [InlineData("limits: []", "entrepot.yaml:1: limits: is a list where a group of options belongs; allowed: minRate, connections, manifest, fetches")]
+    [InlineData("limits: []", "entrepot.yaml:1: limits: is a list where a group of options belongs; allowed: minRate, connections, clientConnections, adminConnections, "
+        + "idleTimeout, headerTimeout, requestLine, headers, headerCount, manifest, tagList, fetches, waiting, logLines")]
     [InlineData("storage: { root: [a] }", "entrepot.yaml:1: storage.root: is a list where a single value belongs; allowed: the path of a directory on one file system")]
     [InlineData("storage: { root: '' }", "entrepot.yaml:1: storage.root: an empty value is not allowed; allowed: the path of a directory on one file system")]
     [InlineData("limits: { connections: 0 }", "entrepot.yaml:1: limits.connections: '0' is not allowed; allowed: 1 to 1000000")]

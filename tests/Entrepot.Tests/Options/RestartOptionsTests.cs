@@ -19,8 +19,18 @@ public sealed class RestartOptionsTests
         ["memoryCache"] = "5MiB",
         ["limits.minRate"] = "5B/s",
         ["limits.connections"] = "7",
+        ["limits.clientConnections"] = "7",
+        ["limits.adminConnections"] = "7",
+        ["limits.idleTimeout"] = "5s",
+        ["limits.headerTimeout"] = "5s",
+        ["limits.requestLine"] = "2KiB",
+        ["limits.headers"] = "5KiB",
+        ["limits.headerCount"] = "50",
         ["limits.manifest"] = "1MiB",
+        ["limits.tagList"] = "1MiB",
         ["limits.fetches"] = "5",
+        ["limits.waiting"] = "5",
+        ["limits.logLines"] = "500",
     };
 
     [Fact]

@@ -48,12 +48,12 @@ public sealed class AccountsTests
     }
 
     [Fact]
-    public void Choose_LimitedNobodySaysForHowLong_IsAnotherOneForAMinute()
+    public void Choose_LimitedNobodySaysForHowLong_IsAnotherOneForTenSeconds()
     {
         _counters.BudgetOf("a").Limit(null, _clock.GetUtcNow());
 
         Assert.Equal(("b", null, false), (Chosen, _accounts.LimitedFor, _accounts.IsShort));
-        _clock.Advance(TimeSpan.FromMinutes(1));
+        _clock.Advance(TimeSpan.FromSeconds(10));
         Assert.Equal("a", Chosen);
     }
 

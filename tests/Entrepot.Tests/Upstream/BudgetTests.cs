@@ -72,18 +72,41 @@ public sealed class BudgetTests
         _budget.Limit(TimeSpan.FromSeconds(2), Then);
 
         Assert.False(_budget.IsLimited(Then));
-        Assert.False(_budget.IsSpent(Then));
     }
 
     [Fact]
-    public void Limit_NotSaidForHowLong_IsSpentForAMinuteOrUntilToldOtherwise()
+    public void Limit_NotSaidForHowLong_IsForTenSecondsAndDoublesWhileThatIsTooShort()
+    {
+        var (now, silences) = (Then, new List<int>());
+        for (var i = 0; i < 8; i++)
+        {
+            _budget.Limit(null, now);
+            var silence = _budget.At(now).LimitedFor!.Value;
+            silences.Add((int)silence.TotalSeconds);
+            now += silence + TimeSpan.FromSeconds(9);
+        }
+
+        Assert.Equal([10, 20, 40, 80, 160, 320, 600, 600], silences);
+    }
+
+    [Fact]
+    public void Limit_AskedBeforeTheSilence_DoesNotMakeItLonger()
     {
         _budget.Limit(null, Then);
+        for (var i = 0; i < 6; i++) _budget.Limit(null, Then.AddSeconds(i));
 
-        Assert.False(_budget.IsLimited(Then));
-        Assert.True(_budget.IsSpent(Then.AddSeconds(59)));
-        Assert.False(_budget.IsSpent(Then.AddSeconds(60)));
-        _budget.Tell("100", "100", null, Then);
-        Assert.False(_budget.IsSpent(Then));
+        Assert.True(_budget.IsLimited(Then.AddSeconds(9)));
+        Assert.False(_budget.IsLimited(Then.AddSeconds(10)));
+    }
+
+    [Theory]
+    [InlineData(69, 20)]
+    [InlineData(70, 10)]      // a minute after the silence of ten seconds
+    public void Limit_LongAfterTheLastSilence_BeginsAnew(int seconds, int expected)
+    {
+        _budget.Limit(null, Then);
+        _budget.Limit(null, Then.AddSeconds(seconds));
+
+        Assert.Equal(TimeSpan.FromSeconds(expected), _budget.At(Then.AddSeconds(seconds)).LimitedFor);
     }
 }

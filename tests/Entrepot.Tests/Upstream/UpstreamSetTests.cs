@@ -5,7 +5,7 @@ namespace Entrepot.Tests.Upstream;
 
 public sealed class UpstreamSetTests : IDisposable
 {
-    private readonly UpstreamSet _set = new(new UpstreamTimes(), 1 << 20, TimeProvider.System);
+    private readonly UpstreamSet _set = new(new UpstreamTimes(), new UpstreamLimits(), TimeProvider.System);
 
     private static UpstreamOptions Blank => new() { Name = "a", Urls = [new("https://a")] };
 

@@ -1,5 +1,6 @@
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Entrepot.Storage.Index;
 
 namespace Entrepot.Tests.Storage.Index;
 
@@ -25,6 +26,17 @@ public sealed class FasterCacheIndexTests
         Assert.Equal([new(digest, new BlobRecord(7, Noon, Noon.AddHours(1)))], folder.Index.Blobs());
         Assert.Null(folder.Index.Warning);
         Assert.Empty(folder.Faults);
+    }
+
+    [Fact]
+    public void MediaTypes_MoreThanAreRemembered_HaveNoNumber()
+    {
+        var names = new MediaTypeNames();
+        for (var i = 1; i <= MediaTypeNames.Most; i++) Assert.Equal(i, names.Number($"application/x{i}"));
+
+        Assert.Equal(0, names.Number("application/y"));
+        Assert.Equal((1, MediaTypeNames.Most), (names.Number("application/x1"), names.Names.Count));
+        Assert.Null(names[0]);
     }
 
     [Fact]
