@@ -10,7 +10,7 @@ many_blobs=1000000
 
 case $size in
   full)
-    warm_seconds=1
+    warm_seconds=4
     blob_rounds=7 blob_seconds=2
     small_rounds=5 small_seconds=2
     disk_rounds=3 disk_seconds=4
@@ -19,7 +19,7 @@ case $size in
     start_rounds=7 idle_seconds=12
     ;;
   quick)
-    warm_seconds=1
+    warm_seconds=2
     blob_rounds=2 blob_seconds=1
     small_rounds=2 small_seconds=1
     disk_rounds=1 disk_seconds=2

@@ -155,6 +155,10 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     public string? FindMediaType(Digest manifest) => _blobs.TryFind(RowKey.Of(manifest), out var row) ? _mediaTypes[row.MediaType] : null;
 
     /// <inheritdoc/>
+    public (string MediaType, BlobRecord Record)? FindManifest(Digest manifest) =>
+        _blobs.TryFind(RowKey.Of(manifest), out var row) && row.Record is { } record && _mediaTypes[row.MediaType] is { } mediaType ? (mediaType, record) : null;
+
+    /// <inheritdoc/>
     public ValueTask AddManifestAsync(Reference manifest, string mediaType, CancellationToken cancel) =>
         _references.TryFind(RowKey.Of(manifest), out var row) && _mediaTypes[row.MediaType] == mediaType && FindMediaType(manifest.Digest) == mediaType
             ? default

@@ -31,13 +31,18 @@ internal static partial class PageCache
         }
     }
 
-    /// <summary>Whether a range is in memory, as far as a few bytes of it tell. It may leave at any time.</summary>
-    public static bool Holds(SafeFileHandle file, long offset, int count)
+    /// <summary>How many bytes from the beginning of a range are in memory, as far as a few of them tell. They may leave at any time.</summary>
+    public static int Held(SafeFileHandle file, long offset, int count)
     {
         Span<byte> probe = stackalloc byte[1];
+        var held = 0;
         for (var at = 0; at < count; at += ProbeStep)
-            if (TryRead(file, probe, offset + at) is null) return false;
-        return count == 0 || TryRead(file, probe, offset + count - 1) is not null;
+        {
+            if (TryRead(file, probe, offset + at) is null) return held;
+            held = at;
+        }
+
+        return count == 0 || TryRead(file, probe, offset + count - 1) is not null ? count : held;
     }
 
     /// <summary>Says what is about to be read, so that the disk begins. May wait for the disk's queue.</summary>

@@ -28,7 +28,8 @@ ask() {
   fi
 }
 
-# warm TOOL SERVER METHOD PATH CONNECTIONS: has Entrepot compile what it compiles when it is busy; the others are compiled.
+# warm TOOL SERVER METHOD PATH CONNECTIONS: has Entrepot compile what it compiles when it is busy, twice, the second time by what was found out meanwhile; the
+# others are compiled.
 warm() {
   [ "$2" != entrepot ] || [ "$warm_seconds" = 0 ] || ask "$@" "$warm_seconds"
   settle "$2"

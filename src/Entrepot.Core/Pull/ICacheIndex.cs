@@ -41,6 +41,9 @@ public interface ICacheIndex
     /// <summary>The media type that a manifest was received with; <see langword="null"/> if it is not known as a manifest.</summary>
     string? FindMediaType(Digest manifest);
 
+    /// <summary>The same and the blob's record, if it is known as a manifest and its bytes are in the store and known to be right: one look for both.</summary>
+    (string MediaType, BlobRecord Record)? FindManifest(Digest manifest);
+
     /// <summary>Remembers the media type a manifest was received with, and one more repository that has it.</summary>
     ValueTask AddManifestAsync(Reference manifest, string mediaType, CancellationToken cancel);
 

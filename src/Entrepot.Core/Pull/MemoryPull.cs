@@ -26,7 +26,8 @@ internal sealed class MemoryPull(ICacheIndex index, MemoryCache memory, TimeProv
             (asOf, digest) = (known.ValidatedAt, known.Digest);
             if (headOnly)
             {
-                pulled = new(PullSource.Hit, new ManifestContent(digest, known.MediaType, known.Size, default)) { AsOf = asOf };
+                var told = memory.Find(digest)?.AsToldBy(known.MediaType) ?? new ManifestContent(digest, known.MediaType, known.Size, default);
+                pulled = new(PullSource.Hit, told) { AsOf = asOf };
                 return true;
             }
         }
@@ -52,7 +53,12 @@ internal sealed class MemoryPull(ICacheIndex index, MemoryCache memory, TimeProv
     /// <summary>A stored manifest that is in memory; <see langword="null"/> if it is not.</summary>
     public ManifestContent? Find(Digest digest, bool headOnly)
     {
-        if (index.FindMediaType(digest) is not { } mediaType || Stored(digest) is not { } record) return null;
+        if (index.FindManifest(digest) is not var (mediaType, record))
+        {
+            _ = Stored(digest);   // if it is not, what is here of it goes
+            return null;
+        }
+
         if (memory.Find(digest) is { } entry) return entry.AsManifest(mediaType, record.StoredAt);
         return headOnly ? new ManifestContent(digest, mediaType, record.Size, default, record.StoredAt) : null;
     }

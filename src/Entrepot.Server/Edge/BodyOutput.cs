@@ -95,8 +95,7 @@ internal sealed class BodyOutput(HttpContext context, Action began)
                 count = (int)Math.Min(count, end - position);
                 if (count > FewBytes && at is FileBlob file)
                 {
-                    await SendAsync(files, file, position, count, cancel);
-                    position += count;
+                    position += await SendAsync(files, file, position, count, cancel);
                     continue;
                 }
             }
@@ -105,14 +104,14 @@ internal sealed class BodyOutput(HttpContext context, Action began)
         }
     }
 
-    private async ValueTask SendAsync(SocketOutput files, FileBlob file, long position, int count, CancellationToken cancel)
+    private async ValueTask<int> SendAsync(SocketOutput files, FileBlob file, long position, int most, CancellationToken cancel)
     {
-        await file.ReadyAsync(position, count, cancel);
+        var count = await file.ReadyAsync(position, most, cancel);
         began();
 
         // What is written before the head would be copied behind it.
         if (!context.Response.HasStarted) await context.Response.StartAsync(cancel);
-        files.Take(file.Handle, position, count);
+        files.Take(file, position, count);
         _ = Writer.GetMemory();
         Writer.Advance(count);
         var flushed = default(FlushResult);
@@ -132,7 +131,7 @@ internal sealed class BodyOutput(HttpContext context, Action began)
         if (files.Fault is not { } fault)
         {
             GoOn(flushed);
-            return;
+            return count;
         }
 
         HasFault = true;

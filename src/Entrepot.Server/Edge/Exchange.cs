@@ -92,12 +92,12 @@ internal sealed class Exchange
     /// <param name="mediaType">Content-Type, exactly.</param>
     /// <param name="size">Content-Length; with HEAD, <paramref name="content"/> may be empty.</param>
     /// <param name="content">The body.</param>
-    public async Task WriteAsync(string mediaType, long size, ReadOnlyMemory<byte> content)
+    public Task WriteAsync(string mediaType, long size, ReadOnlyMemory<byte> content)
     {
         _context.Response.ContentType = mediaType;
         _context.Response.ContentLength = size;
         Began();
-        if (!IsHead) await _body.WriteAsync(content);
+        return IsHead ? Task.CompletedTask : _body.WriteAsync(content);
     }
 
     /// <summary>Answers with JSON.</summary>

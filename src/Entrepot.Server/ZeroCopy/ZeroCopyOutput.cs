@@ -30,7 +30,7 @@ internal sealed class ZeroCopyOutput(double minRate, TimeProvider clock, SocketC
     private async Task RunAsync(ConnectionContext connection, Socket socket, ConnectionDelegate next)
     {
         var original = connection.Transport;
-        var output = new SocketOutput(connection, socket, calls, new ReadingPace(minRate, clock), Counts);
+        var output = new SocketOutput(connection, socket, calls, new ReadingPace(minRate, clock), Counts, clock);
         connection.Transport = new Joined(original.Input, output);
         connection.Features.Set(output);
         connection.Features.Get<IConnectionHeartbeatFeature>()?.OnHeartbeat(state => ((SocketOutput)state).Beat(), output);

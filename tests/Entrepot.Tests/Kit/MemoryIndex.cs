@@ -75,6 +75,9 @@ internal sealed class MemoryIndex : ICacheIndex
 
     public string? FindMediaType(Digest manifest) => _manifests.FirstOrDefault(one => one.Key.Digest == manifest).Value;
 
+    public (string MediaType, BlobRecord Record)? FindManifest(Digest manifest) =>
+        FindMediaType(manifest) is { } mediaType && FindBlob(manifest) is { } record ? (mediaType, record) : null;
+
     public ValueTask AddManifestAsync(Reference manifest, string mediaType, CancellationToken cancel)
     {
         if (Fault is not null) throw Fault;

@@ -154,15 +154,26 @@ public sealed class MemoryCacheTests
     }
 
     [Fact]
-    public void ShouldTouchBlob_WithinTenMilliseconds_IsToldOnceWhateverItIsAsAManifest()
+    public void ShouldTouchBlob_WithinAQuarterOfASecond_IsToldOnceWhateverItIsAsAManifest()
     {
         var entry = new MemoryEntry(Digest.Of(Some(1)), Some(1));
         var now = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
         Assert.True(entry.ShouldTouchBlob(now));
-        Assert.False(entry.ShouldTouchBlob(now.AddMilliseconds(9)));
-        Assert.True(entry.ShouldTouchBlob(now.AddMilliseconds(10)));
-        Assert.True(entry.ShouldTouch(now.AddMilliseconds(10)));
+        Assert.False(entry.ShouldTouchBlob(now.AddMilliseconds(249)));
+        Assert.True(entry.ShouldTouchBlob(now.AddMilliseconds(250)));
+        Assert.True(entry.ShouldTouch(now.AddMilliseconds(250)));
+    }
+
+    [Fact]
+    public void AsToldBy_SameMediaType_IsMadeOnce()
+    {
+        var entry = new MemoryEntry(Digest.Of(Some(1)), Some(1));
+        var told = entry.AsToldBy("a/b");
+
+        Assert.Equal((entry.Digest, "a/b", (long)Size, 0, null), (told.Digest, told.MediaType, told.Size, told.Bytes.Length, told.StoredAt));
+        Assert.Same(told, entry.AsToldBy("a/b"));
+        Assert.Equal("a/c", entry.AsToldBy("a/c").MediaType);
     }
 
     private static byte[] Some(int seed)

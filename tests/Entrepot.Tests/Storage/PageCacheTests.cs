@@ -1,0 +1,46 @@
+using System.Security.Cryptography;
+using Entrepot.Storage;
+
+namespace Entrepot.Tests.Storage;
+
+public sealed class PageCacheTests : IDisposable
+{
+    private const int Size = 1_000_000;
+
+    private readonly string _path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+
+    public PageCacheTests() => File.WriteAllBytes(_path, RandomNumberGenerator.GetBytes(Size));
+
+    public void Dispose() => File.Delete(_path);
+
+    [Theory]
+    [InlineData(0, Size)]
+    [InlineData(5, 1)]
+    [InlineData(300_000, 500_001)]
+    [InlineData(Size - 1, 1)]
+    public void Held_JustWritten_IsAllOfIt(long offset, int count)
+    {
+        using var file = File.OpenHandle(_path);
+
+        Assert.Equal(count, PageCache.Held(file, offset, count));
+    }
+
+    [Fact]
+    public async Task ReadyAsync_InMemory_IsAllOfItAtOnce()
+    {
+        await using var blob = new FileBlob(new SharedFile(File.OpenHandle(_path)), new ColdReads(), Size);
+
+        var ready = blob.ReadyAsync(0, Size, default);
+
+        Assert.True(ready.IsCompletedSuccessfully);
+        Assert.Equal(Size, await ready);
+    }
+
+    [Fact]
+    public async Task ReadyAsync_FileIsShorter_GoesByWhatIsThere()
+    {
+        await using var blob = new FileBlob(new SharedFile(File.OpenHandle(_path)), new ColdReads(), 2 * Size);
+
+        Assert.InRange(await blob.ReadyAsync(Size - 10, Size, default), 1, Size);
+    }
+}
