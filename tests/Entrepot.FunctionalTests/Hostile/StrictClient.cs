@@ -13,7 +13,14 @@ internal sealed record StrictAnswer(int Status, IReadOnlyList<(string Name, stri
     public string? Header(string name) => Headers.FirstOrDefault(header => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase)).Value;
 }
 
+/// <summary>A server reset its connection, and what it had written last is lost.</summary>
+internal sealed class ResetInAnswerException() : Exception("the connection was reset in the middle of an answer");
+
 /// <summary>Sends bytes on a connection of its own, and reads the answers to its end.</summary>
+/// <remarks>
+/// A server that closes without having read everything resets, and what it had written last may be lost then (RFC 9112, section 9.6). That is the sender's
+/// own loss, and told apart.
+/// </remarks>
 internal static class StrictClient
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -24,6 +31,7 @@ internal static class StrictClient
     /// <param name="methods">The methods of the requests that a strict reader sees: answers to HEAD have no body.</param>
     /// <param name="count">How many of them are whole: the client waits for so many answers.</param>
     /// <param name="waitsForEnd">Whether the server has to end the connection; otherwise the client does, when there is an answer to each request.</param>
+    /// <exception cref="ResetInAnswerException">The server reset the connection, and an answer is lost in part.</exception>
     public static async Task<IReadOnlyList<StrictAnswer>> SendAsync(Uri server, IEnumerable<byte[]> pieces, IReadOnlyList<string> methods, int count, bool waitsForEnd)
     {
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -66,7 +74,8 @@ internal static class StrictClient
             }
 
             var count = await ReceiveAsync(socket, buffer);
-            if (count == 0) break;
+            if (count < 0 && unread.Count > 0) throw new ResetInAnswerException();
+            if (count <= 0) break;
             unread.AddRange(buffer.AsSpan(0, count));
         }
 
@@ -88,7 +97,7 @@ internal static class StrictClient
         }
     }
 
-    // A server that closes without having read everything resets; what came before that has been read then.
+    // -1 for a reset.
     private static async Task<int> ReceiveAsync(Socket socket, byte[] buffer)
     {
         try
@@ -97,7 +106,7 @@ internal static class StrictClient
         }
         catch (SocketException)
         {
-            return 0;
+            return -1;
         }
     }
 
