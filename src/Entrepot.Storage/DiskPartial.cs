@@ -123,10 +123,10 @@ internal sealed class DiskPartial : IPartialBlob
         }
 
         if (total > _reserved && !await ReserveAsync(total + Step, cancel) && !await ReserveAsync(total, cancel))
-            throw new IOException($"there is no room for more than {total - bytes.Length} bytes");
+            throw new NoRoomException($"there is no room for more than {total - bytes.Length} bytes");
 
         // The write goes to the thread pool, so both run at once. It is not broken off: the hash has the bytes already.
-        var write = RandomAccess.WriteAsync(_file.Handle, bytes, offset, CancellationToken.None);
+        var write = _store.Files.WriteAsync(_file.Handle, bytes, offset);
         if (isNext) _hash.AppendData(bytes.Span);
         await write;
         _space.Wrote(bytes.Length);
@@ -166,7 +166,7 @@ internal sealed class DiskPartial : IPartialBlob
         await Task.Run(
             () =>
             {
-                RandomAccess.FlushToDisk(_file.Handle);
+                _store.Files.Flush(_file.Handle);
                 _store.Publish(this, _digest, _written.Total, _reserved);
             },
             cancel);
@@ -259,7 +259,7 @@ internal sealed class DiskPartial : IPartialBlob
 
         try
         {
-            RandomAccess.FlushToDisk(_file.Handle);
+            _store.Files.Flush(_file.Handle);
             record.Write(Path);
             return true;
         }

@@ -29,7 +29,7 @@ public sealed class FileBlob : Blob
     /// <param name="cancel">Ends this wait.</param>
     /// <exception cref="IOException">The disk failed.</exception>
     public ValueTask ReadyAsync(long offset, int count, CancellationToken cancel) =>
-        PageCache.Holds(Handle, offset, count) ? default : new ValueTask(_cold.FetchAsync(Handle, offset, count, cancel));
+        _cold.Files.Holds(Handle, offset, count) ? default : new ValueTask(_cold.FetchAsync(Handle, offset, count, cancel));
 
     /// <inheritdoc/>
     public override ValueTask<(Blob At, long End)> ArrivedAsync(long offset, CancellationToken cancel) => new((this, Size));
@@ -39,7 +39,7 @@ public sealed class FileBlob : Blob
     {
         if (offset >= Size) return new(0);
         if (buffer.Length > Size - offset) buffer = buffer[..(int)(Size - offset)];
-        return PageCache.TryRead(Handle, buffer.Span, offset) is > 0 and var count ? new(count) : ReadColdAsync(buffer, offset, cancel);
+        return _cold.Files.TryRead(Handle, buffer.Span, offset) is > 0 and var count ? new(count) : ReadColdAsync(buffer, offset, cancel);
     }
 
     /// <inheritdoc/>
