@@ -98,7 +98,7 @@ public sealed class DiskBlobStore : IBlobStore
     }
 
     /// <inheritdoc/>
-    public bool Pin(Digest digest) => _space.Pin(digest) && !_naming.ContainsKey(digest);   // its writer has room for it, but nobody can open it yet
+    public bool Pin(Digest digest) => _space.Pin(digest);
 
     /// <inheritdoc/>
     public void Unpin(Digest digest) => _space.Unpin(digest);

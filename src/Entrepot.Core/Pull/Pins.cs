@@ -98,7 +98,8 @@ internal sealed class Pins : IDisposable
                 if (MeaningOf(reference) is not { } root) return (NotCached(reference), []);
 
                 // Its manifest first: one that arrives only after it was looked for would pass for one that names nothing, and would be held without its layers.
-                if (Hold([root], held).Count == 0) return (NotComplete(reference), []);
+                if (Hold([root], held).Count == 0 || await _store.OpenAsync(root, cancel) is not { } manifest) return (NotComplete(reference), []);
+                await manifest.DisposeAsync();
                 var parts = await PartsAsync(root, mustRead: true, cancel);
                 var here = Hold(parts.Sizes.Keys, held);
                 if (!here.Contains(root) || !parts.IsComplete(here.Contains)) return (NotComplete(reference), []);
