@@ -26,7 +26,9 @@ internal sealed class MemoryStore(int capacity) : IBlobStore
 
     public long Remove(Digest digest, DateTimeOffset unusedSince) => 0;
 
-    public Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel) => Task.FromResult<bool?>(null);
+    public Task<bool?> VerifyAsync(Digest digest, Func<int, ValueTask> hashed, CancellationToken cancel) => Task.FromResult<bool?>(null);
+
+    public bool Drop(Digest digest) => false;
 
     public ValueTask<IPartialBlob> CreateAsync(Digest digest, FillMode fill, CancellationToken cancel) => new(new Partial(_bytes));
 

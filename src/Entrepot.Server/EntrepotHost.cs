@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Server.Admin;
@@ -41,8 +42,6 @@ public sealed class EntrepotHost : IAsyncDisposable
     internal static readonly IReadOnlyDictionary<string, Func<EvictionPolicy>> EvictionPolicies =
         new Dictionary<string, Func<EvictionPolicy>> { ["lru"] = () => new LruPolicy(), ["adaptive"] = () => new AdaptivePolicy() };
 
-    private static readonly TimeSpan HousekeepingEvery = TimeSpan.FromSeconds(10);
-
     private readonly StoreRoot _root;
     private readonly FasterCacheIndex _index;
     private readonly DiskSpace _space;
@@ -54,7 +53,10 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly CacheMetrics _metrics;
     private readonly RegistryEndpoint _registry;
     private readonly RecentFaults _faults;
-    private readonly Probes _probes = new();
+    private readonly StoreHealth _health;
+    private readonly Scrub _scrub;
+    private readonly Housekeeping _house;
+    private readonly Probes _probes;
     private readonly ZeroCopyOutput _output;
     private readonly ConnectionLimits _connections;
     private readonly WebApplication _registryWeb;
@@ -65,9 +67,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly EntrepotOptions _options;   // as they were at the start
     private readonly Lock _changing = new();     // taken for a change of options, and for the beginning of the end
     private readonly CancellationTokenSource _ending = new();
-    private readonly TimeProvider _clock;
     private Task _housekeeping = Task.CompletedTask;
-    private Task _reconciling = Task.CompletedTask;   // begun by the housekeeping
     private Task _evicting = Task.CompletedTask;      // what smaller quotas have leave; guarded by _changing
     private bool _isEnding;   // guarded by _changing
 
@@ -78,47 +78,44 @@ public sealed class EntrepotHost : IAsyncDisposable
         _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
         _output = new ZeroCopyOutput(options.MinRate, parts.Clock, parts.Calls);
         _connections = new ConnectionLimits(options.Connections, options.ClientConnections, ConnectionRefused, parts.Clock);
-        _registryWeb = Listeners.OfRegistry(options, parts, _connections, _output);
-        _adminWeb = Listeners.OfAdmin(options.Admin, options, parts);
-        _metricsWeb = options.Metrics is { } address ? Listeners.OfAdmin(address, options, parts) : null;
+        _registryWeb = Listeners.OfRegistry(options, parts, _connections, _output, OutOfDescriptors);
+        _adminWeb = Listeners.OfAdmin(options.Admin, options, parts, OutOfDescriptors);
+        _metricsWeb = options.Metrics is { } address ? Listeners.OfAdmin(address, options, parts, OutOfDescriptors) : null;
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
         _space = new DiskSpace(root, _index, EvictionPolicies[options.Eviction](), options.Quota.Resolve(root.TotalBytes()), options.MinFreeBytes)
         {
             Evicted = (blobs, bytes) => Log.Evicted(_log, blobs, bytes),
         };
+        _health = new StoreHealth(root, _space, parts.Clock)
+        {
+            Began = condition => Log.StoreFails(_log, condition.Fault.ToString().ToLowerInvariant(), condition.Why),
+            Ended = lasted => Log.StoreIsWell(_log, lasted.TotalSeconds),
+        };
         _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
         _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Waiting = options.Waiting, Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, LimitsOf(options), parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
         var upstreams = _upstreams.Replace(InForce(options));
-        _pulls = new PullThrough(_store, _index, _fetches, new MemoryCache(options.MemoryCacheBytes), _upstreams.Now, parts.Clock, NotKept);
+        _pulls = new PullThrough(_store, _index, _fetches, new MemoryCache(options.MemoryCacheBytes), _upstreams.Now, parts.Clock, NotKept) { Unreadable = Unread };
 
-        var scrub = new Scrub(_store, _index, Unverified);
-        _metrics = new CacheMetrics(_connections, _fetches, _space, scrub, _upstreams, parts.Clock);
+        _scrub = new Scrub(_store, _index, Unverified) { DiskWorks = _health.Probe, Dropped = RestoreAsync };
+        var marks = new ScrubFile(root);
+        var regular = new RegularScrub(_scrub, options.Scrub, marks.TryLoad(), marks.Save, parts.Clock)
+        {
+            Ended = (progress, wrong) => Log.Scrubbed(_log, progress.Blobs, progress.Bytes, wrong, progress.Unreadable),
+            Failed = fault => Log.ScrubFailed(_log, fault),
+        };
+        _probes = new Probes(_health, () => _upstreams.Now.Any(upstream => !upstream.Freshness.Offline && !upstream.WasDead));
+        _metrics = new CacheMetrics(_connections, _fetches, _space, _scrub, _upstreams, parts.Clock);
+        _metrics.ReadWhenScraped(_health, regular);
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
         _reconciler = new Reconciler(root, _store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
-        var status = new StatusReporter(parts.Clock)
-        {
-            Space = _space,
-            Root = root,
-            MinFree = options.MinFreeBytes,
-            Index = _index,
-            Reconciler = _reconciler,
-            Fetches = _fetches,
-            Images = _pulls.Images,
-            Metrics = _metrics,
-            Faults = _faults,
-            Upstreams = _upstreams,
-            Registry = () => Registry,
-            IsDraining = () => _probes.IsDraining,
-        };
-        _api = new AdminApi(_pulls.Images, scrub, () => _registry.Routes, status.ReportAsync, _space.Measured, parts.Clock, _log);
+        _api = new AdminApi(_pulls.Images, _scrub, () => _registry.Routes, NewStatus(regular, parts.Clock).ReportAsync, () => _space.Measured, parts.Clock, _log);
         _registryWeb.Run(_registry.HandleAsync);
         _adminWeb.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
         _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);
-
-        _clock = parts.Clock;
+        _house = NewHousekeeping(regular, parts.Clock);
     }
 
     /// <summary>Where the registry API answers, with real ports.</summary>
@@ -144,13 +141,13 @@ public sealed class EntrepotHost : IAsyncDisposable
         EntrepotHost? host = null;
         try
         {
-            root = StoreRoot.Open(options.StorageRoot);
+            root = StoreRoot.Open(options.StorageRoot, parts.Files);
             host = new EntrepotHost(options, parts, root);
             await host.ListenAsync(cancel);
 
             // Counting a million blobs takes longer than it is worth waiting for: clients are answered already.
             host.Store = host.Measure(root);
-            host._housekeeping = Task.Run(host.KeepHouseAsync, CancellationToken.None);
+            host._housekeeping = Task.Run(() => host._house.RunAsync(host._ending.Token), CancellationToken.None);
             return host;
         }
         catch (Exception fault)
@@ -179,6 +176,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             _metrics.AddUpstreams(change.Added);
             if (!change.IsNone) _pulls.Replace(_upstreams.Now);
             _registry.Routes = routes;
+            _house.Scrub.Rules = options.Scrub;
             _evicting = Task.WhenAll(_evicting, _space.SetLimit(limit, _ending.Token));
             foreach (var upstream in change.Retired) upstream.Dispose();
 
@@ -220,7 +218,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         if (_metricsWeb is not null) await _metricsWeb.DisposeAsync();
         await _ending.CancelAsync();
         await _housekeeping;
-        await _reconciling;
+        await _scrub.DisposeAsync();
         await _evicting;
         _ending.Dispose();
         await _pulls.DisposeAsync();
@@ -260,55 +258,36 @@ public sealed class EntrepotHost : IAsyncDisposable
         Registry = await Listeners.BindAsync(_registryWeb, _options.Listen, cancel);
     }
 
-    // Finds out what is there, then how much the rest takes, again and again: it grows slowly and is of no blob.
-    private async Task KeepHouseAsync()
+    private StatusReporter NewStatus(RegularScrub scrub, TimeProvider clock) => new(clock)
     {
-        try
-        {
-            // First what must not leave: nothing does before all is measured.
-            await _pulls.Images.LoadPinsAsync(_ending.Token);
-            await _space.MeasureAsync(_ending.Token);
-            _reconciling = ReconcileAsync();
-            using var timer = new PeriodicTimer(HousekeepingEvery, _clock);
-            while (await timer.WaitForNextTickAsync(_ending.Token)) KeepRoom();
-        }
-        catch (OperationCanceledException)
-        {
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            Log.StoreUnmeasured(_log, fault);
-        }
-    }
+        Space = _space,
+        Root = _root,
+        MinFree = _options.MinFreeBytes,
+        Index = _index,
+        Reconciler = _reconciler,
+        Fetches = _fetches,
+        Images = _pulls.Images,
+        Metrics = _metrics,
+        Faults = _faults,
+        Health = _health,
+        Scrub = scrub,
+        Upstreams = _upstreams,
+        Registry = () => Registry,
+        IsDraining = () => _probes.IsDraining,
+    };
 
-    private void KeepRoom()
+    private Housekeeping NewHousekeeping(RegularScrub scrub, TimeProvider clock) => new()
     {
-        try
-        {
-            _store.RemoveExpired(_clock.GetUtcNow() - _options.PartialTtl);
-            _space.MeasureOverhead();
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            Log.OverheadUnmeasured(_log, fault);
-        }
-    }
-
-    // Beside everything else: nothing waits for it.
-    private async Task ReconcileAsync()
-    {
-        try
-        {
-            await _reconciler.RunAsync(_ending.Token);
-        }
-        catch (OperationCanceledException)
-        {
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            Log.Unreconciled(_log, fault);
-        }
-    }
+        Images = _pulls.Images,
+        Space = _space,
+        Store = _store,
+        Reconciler = _reconciler,
+        Health = _health,
+        Scrub = scrub,
+        PartialTtl = _options.PartialTtl,
+        Clock = clock,
+        Log = _log,
+    };
 
     private void ConnectionRefused(ConnectionRefusal why, IPAddress client, long count)
     {
@@ -318,25 +297,51 @@ public sealed class EntrepotHost : IAsyncDisposable
 
     private void CheckpointFailed(Exception fault)
     {
-        Log.CheckpointFailed(_log, fault);
+        if (_health.Now is null) Log.CheckpointFailed(_log, fault);   // once, and not every minute while it lasts
+        _health.Report(fault);
         _faults.Add("The index could not be written down", fault);
     }
 
     private void NotKept(Reference reference, Exception fault)
     {
+        _health.Report(fault);
+        if (!reference.IsTag) _scrub.Doubt(reference.Digest);
         Log.NotKept(_log, fault, reference);
         _faults.Add("The store failed, and something was served that could not be kept,", fault);
     }
 
     private void Unverified(Digest digest, Exception fault)
     {
+        _health.Report(fault);
         Log.Unverified(_log, fault, digest);
         _faults.Add("A blob could not be read to be verified", fault);
     }
 
+    private void Unread(Digest digest, Exception fault)
+    {
+        _health.Report(fault);
+        Log.Unread(_log, fault, digest);
+        _faults.Add("A blob could not be read to be served", fault);
+        _scrub.Doubt(digest);
+    }
+
+    // Told by listeners: what has no descriptor left for a client has none for a file.
+    private void OutOfDescriptors(SocketException fault) => _health.Report(new IOException(fault.Message, StoreHealth.NoDescriptors));
+
+    private async Task RestoreAsync(Digest digest, CancellationToken cancel)
+    {
+        if (await _pulls.TryRestoreAsync(digest, cancel)) Log.Restored(_log, digest);
+        else Log.NotRestored(_log, digest);
+    }
+
     private void FetchEnded(FetchEnd end)
     {
-        if (end is { StoreFailed: true, Fault: { } fault }) _faults.Add("The store failed while a blob arrived,", fault);
+        if (end is { StoreFailed: true, Fault: { } fault })
+        {
+            _health.Report(fault);
+            _faults.Add("The store failed while a blob arrived,", fault);
+        }
+
         Log.Ended(_log, end);
     }
 }

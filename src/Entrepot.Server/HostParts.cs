@@ -1,4 +1,5 @@
 using Entrepot.Server.ZeroCopy;
+using Entrepot.Storage;
 using Entrepot.Upstream;
 
 namespace Entrepot.Server;
@@ -14,6 +15,9 @@ public sealed record HostParts
 
     /// <summary>Where log lines go.</summary>
     public Serilog.ILogger Log { get; init; } = Serilog.Core.Logger.None;
+
+    /// <summary>What files of the store are opened, read and written by.</summary>
+    public FileCalls Files { get; init; } = new();
 
     /// <summary>What output to clients is made of.</summary>
     internal SocketCalls Calls { get; init; } = new();

@@ -9,7 +9,7 @@ namespace Entrepot.Storage;
 /// there has been none for a while: nobody has to end them. A reader's buffer is used until its task has completed, so a read that has begun is not broken off.
 /// </remarks>
 #pragma warning disable CA1001   // The queue's semaphores hold nothing that the collector does not free.
-internal sealed class ColdReads
+internal sealed class ColdReads(FileCalls files)
 #pragma warning restore CA1001
 {
     // Enough to keep a disk's queue busy.
@@ -23,11 +23,14 @@ internal sealed class ColdReads
     private int _threads;   // guarded by _gate, like the next
     private int _pending;   // waiting or running
 
+    /// <summary>What reads are made of.</summary>
+    public FileCalls Files => files;
+
     /// <summary>Reads bytes.</summary>
     /// <returns>Bytes read; 0 at the end of the file.</returns>
     /// <exception cref="IOException">The disk failed.</exception>
     public Task<int> ReadAsync(SafeFileHandle file, Memory<byte> buffer, long offset, CancellationToken cancel) =>
-        QueueAsync(new Work(_ => RandomAccess.Read(file, buffer.Span, offset), cancel));
+        QueueAsync(new Work(_ => files.Read(file, buffer.Span, offset), cancel));
 
     /// <summary>Brings a range into memory, and has the disk begin with the one behind it. One that the file does not have is passed over.</summary>
     /// <exception cref="IOException">The disk failed.</exception>
@@ -37,7 +40,7 @@ internal sealed class ColdReads
             PageCache.Announce(file, offset, 2L * count);
             for (var done = 0; done < count;)
             {
-                var read = RandomAccess.Read(file, scratch.AsSpan(0, Math.Min(scratch.Length, count - done)), offset + done);
+                var read = files.Read(file, scratch.AsSpan(0, Math.Min(scratch.Length, count - done)), offset + done);
                 if (read == 0) return done;
                 done += read;
             }

@@ -101,7 +101,7 @@ internal sealed class Commits(StoreRoot root, ICacheIndex index, DiskSpace space
             foreach (var one in group) Posix.BeginWriting(one.Partial.File);
         }
 
-        foreach (var one in group) one.Try(() => RandomAccess.FlushToDisk(one.Partial.File));
+        foreach (var one in group) one.Try(() => root.Files.Flush(one.Partial.File));
         foreach (var one in group) one.Try(() => Name(one));
         foreach (var folder in group.Where(one => one.Fault is null).GroupBy(one => one.Folder))
         {

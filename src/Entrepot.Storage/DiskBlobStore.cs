@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using Entrepot.Oci;
 using Entrepot.Pull;
@@ -13,8 +12,6 @@ namespace Entrepot.Storage;
 /// </remarks>
 public sealed class DiskBlobStore : IBlobStore
 {
-    private const int HashBufferBytes = 1 << 20;
-
     private readonly StoreRoot _root;
     private readonly ICacheIndex _index;
     private readonly DiskSpace _space;
@@ -31,12 +28,15 @@ public sealed class DiskBlobStore : IBlobStore
     /// <param name="falseFile">Told of a file that was not what its name says and has been removed; must return at once.</param>
     public DiskBlobStore(StoreRoot root, ICacheIndex index, DiskSpace space, TimeProvider clock, Action<Digest> falseFile)
     {
-        (_root, _index, _space, _clock, _falseFile) = (root, index, space, clock, falseFile);
+        (_root, _index, _space, _clock, _falseFile, Cold) = (root, index, space, clock, falseFile, new ColdReads(root.Files));
         Commits = new Commits(root, index, space, clock, Forget);
     }
 
+    /// <summary>What files are made of.</summary>
+    internal FileCalls Files => _root.Files;
+
     /// <summary>What waits for the disk in place of its readers.</summary>
-    internal ColdReads Cold { get; } = new();
+    internal ColdReads Cold { get; }
 
     /// <summary>What gives verified blobs their names.</summary>
     internal Commits Commits { get; }
@@ -47,30 +47,37 @@ public sealed class DiskBlobStore : IBlobStore
     /// <inheritdoc/>
     public async ValueTask<Blob?> OpenAsync(Digest digest, CancellationToken cancel)
     {
-        if (_index.FindBlob(digest) is not { } record)
+        while (true)
         {
-            // A name that is not durable yet is none. Its writer serves what it has meanwhile; to hash it again would take longer than that.
-            if (Commits.IsNaming(digest) || _space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest))) return null;
+            if (_index.FindBlob(digest) is { } record)
+            {
+                if (TryOpen(digest, record, out var blob)) return blob;
+            }
+            else if (Commits.IsNaming(digest) || _space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest)))
+            {
+                // A name that is not durable yet is none. Its writer serves what it has meanwhile; to hash it again would take longer than that.
+                return null;
+            }
+
             var check = CheckAsync(digest);
             cancel.ThrowIfCancellationRequested();
-            if (!await check.WaitAsync(cancel)) return null;
-            if (_index.FindBlob(digest) is not { } found) return null;
-            record = found;
+            if (!await check.WaitAsync(cancel) || _index.FindBlob(digest) is null) return null;
         }
+    }
 
+    /// <inheritdoc/>
+    public bool Drop(Digest digest)
+    {
         try
         {
-            var file = File.OpenHandle(_root.BlobPath(digest));
-            if (RandomAccess.GetLength(file) == record.Size) return new FileBlob(new SharedFile(file), Cold, record.Size, record.StoredAt);
-            var size = RandomAccess.GetLength(file);
-            file.Dispose();
-            Drop(digest, size);
-            return null;
+            var size = new FileInfo(_root.BlobPath(digest));
+            if (!size.Exists) return false;
+            Drop(digest, size.Length);
+            return true;
         }
-        catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
+        catch (DirectoryNotFoundException)
         {
-            Forget(digest);
-            return null;
+            return false;
         }
     }
 
@@ -129,7 +136,8 @@ public sealed class DiskBlobStore : IBlobStore
     }
 
     /// <inheritdoc/>
-    public Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel) => Task.Run(() => Verify(digest, hashed, cancel), cancel);
+    public Task<bool?> VerifyAsync(Digest digest, Func<int, ValueTask> hashed, CancellationToken cancel) =>
+        Task.Run(() => HashAgainAsync(digest, hashed, cancel), cancel);
 
     /// <summary>Keeps what a writer has brought, which is flushed and described, for the next writer of its blob.</summary>
     /// <returns><see langword="false"/> if it cannot be kept: another writer had the blob's place.</returns>
@@ -208,8 +216,7 @@ public sealed class DiskBlobStore : IBlobStore
         return new DiskPartial(this, _space, digest, path, new SharedFile(Open(path, FileMode.CreateNew)), fill);
     }
 
-    private static SafeFileHandle Open(string path, FileMode mode) =>
-        File.OpenHandle(path, mode, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+    private SafeFileHandle Open(string path, FileMode mode) => Files.Open(path, mode, FileAccess.ReadWrite);
 
     // A writer's name is free again, and nobody is to go on with what it described.
     private void Forget(DiskPartial partial)
@@ -246,6 +253,27 @@ public sealed class DiskBlobStore : IBlobStore
         return size;
     }
 
+    // Whether something can be said of it at once: it is opened, or it is not there, or was cut. Otherwise somebody has written it since it was verified.
+    private bool TryOpen(Digest digest, BlobRecord record, out Blob? blob)
+    {
+        blob = null;
+        try
+        {
+            var file = Files.Open(_root.BlobPath(digest));
+            var size = RandomAccess.GetLength(file);
+            var isAsItWas = File.GetLastWriteTimeUtc(file) == record.StoredAt.UtcDateTime;
+            if (size == record.Size && isAsItWas) blob = new FileBlob(new SharedFile(file), Cold, record.Size, record.StoredAt);
+            else file.Dispose();
+            if (size != record.Size) Drop(digest, size);
+            return isAsItWas || size != record.Size;
+        }
+        catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
+        {
+            Forget(digest);
+            return true;
+        }
+    }
+
     private Task<bool> CheckAsync(Digest digest)
     {
         var check = _checks.GetOrAdd(digest, name => new Lazy<Task<bool>>(() => Task.Run(() => CheckFile(name))));
@@ -256,8 +284,8 @@ public sealed class DiskBlobStore : IBlobStore
     {
         try
         {
-            using var file = File.OpenHandle(_root.BlobPath(digest), options: FileOptions.SequentialScan);
-            var (name, size) = Hash(file, digest, _ => { }, CancellationToken.None);
+            using var file = Files.Open(_root.BlobPath(digest), options: FileOptions.SequentialScan);
+            var (name, size) = FileHash.Of(Files, file, digest);
             if (name != digest)
             {
                 Drop(digest, size);
@@ -281,39 +309,18 @@ public sealed class DiskBlobStore : IBlobStore
         }
     }
 
-    private bool? Verify(Digest digest, Action<long> hashed, CancellationToken cancel)
+    private async Task<bool?> HashAgainAsync(Digest digest, Func<int, ValueTask> hashed, CancellationToken cancel)
     {
         try
         {
-            using var file = File.OpenHandle(_root.BlobPath(digest), options: FileOptions.SequentialScan);
-            var (name, size) = Hash(file, digest, hashed, cancel);
+            // Reads that follow one another closely, and still none ahead: what others have in memory is to be told from what this brings there.
+            using var file = Files.Open(_root.BlobPath(digest), options: FileOptions.RandomAccess);
+            var (name, size) = await FileHash.OfAsync(Files, file, digest, hashed, cancel);
             return name == digest ? true : Drop(digest, size, file) ? false : null;
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
-        }
-    }
-
-    private static (Digest Name, long Size) Hash(SafeFileHandle file, Digest digest, Action<long> hashed, CancellationToken cancel)
-    {
-        using var hash = digest.NewHash();
-        var buffer = ArrayPool<byte>.Shared.Rent(HashBufferBytes);
-        try
-        {
-            var size = 0L;
-            for (int count; (count = RandomAccess.Read(file, buffer, size)) > 0; size += count)
-            {
-                cancel.ThrowIfCancellationRequested();
-                hash.AppendData(buffer, 0, count);
-                hashed(count);
-            }
-
-            return (Digest.FromHash(hash.GetHashAndReset()), size);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

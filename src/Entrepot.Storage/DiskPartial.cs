@@ -130,17 +130,17 @@ internal sealed class DiskPartial : IPartialBlob
         }
 
         if (total > _reserved && !await ReserveAsync(total + Step, cancel) && !await ReserveAsync(total, cancel))
-            throw new IOException($"there is no room for more than {total - bytes.Length} bytes");
+            throw new NoRoomException($"there is no room for more than {total - bytes.Length} bytes");
 
         if (bytes.Length <= FewBytes)
         {
-            RandomAccess.Write(_file.Handle, bytes.Span, offset);
+            _store.Files.Write(_file.Handle, bytes.Span, offset);
             if (isNext) _hash.AppendData(bytes.Span);
         }
         else
         {
             // The write goes to the thread pool, so both run at once. It is not broken off: the hash has the bytes already.
-            var write = RandomAccess.WriteAsync(_file.Handle, bytes, offset, CancellationToken.None);
+            var write = _store.Files.WriteAsync(_file.Handle, bytes, offset);
             if (isNext) _hash.AppendData(bytes.Span);
             await write;
         }
@@ -269,7 +269,7 @@ internal sealed class DiskPartial : IPartialBlob
 
         try
         {
-            RandomAccess.FlushToDisk(_file.Handle);
+            _store.Files.Flush(_file.Handle);
             record.Write(Path);
             return true;
         }

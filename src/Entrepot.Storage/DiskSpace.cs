@@ -21,11 +21,12 @@ public sealed class DiskSpace
     private readonly Dictionary<Digest, Departure> _leaving = [];           // guarded by _gate
     private readonly Dictionary<Digest, Resting> _resting = [];             // guarded by _gate
     private readonly Lock[] _names = [.. Enumerable.Range(0, NameLocks).Select(_ => new Lock())];
-    private readonly TaskCompletionSource<bool> _measured = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly StoreRoot _root;
     private readonly ICacheIndex _index;
     private readonly EvictionCounters _evicted = new();
     private long _written;   // of what is reserved
+    private volatile TaskCompletionSource<bool> _measured = new(TaskCreationOptions.RunContinuationsAsynchronously);   // another one for each try
+    private volatile bool _isMeasured;
     private long _going;     // bytes of victims whose files are not gone yet; guarded by _gate
 
     /// <summary>Room under a root, of which nothing is known before <see cref="MeasureAsync"/>.</summary>
@@ -60,14 +61,23 @@ public sealed class DiskSpace
         }
     }
 
-    /// <summary>Ends when it is known what is there; with <see langword="false"/> if that could not be found out, and nothing fits.</summary>
+    /// <summary>Ends when it is known what is there; with <see langword="false"/> if that could not be found out, and nothing fits until the next try succeeds.</summary>
     public Task<bool> Measured => _measured.Task;
 
-    /// <summary>Finds out what is there: blobs become residents in the order of their last use. Reservations wait for this, hits do not.</summary>
+    /// <summary>Bytes that are missing of what the file system is to keep free, and would be with an empty cache; 0 if none are, or it is not known yet what is there.</summary>
+    /// <exception cref="IOException">The file system cannot be measured.</exception>
+    public long MissingSpace()
+    {
+        var free = _root.FreeBytes();
+        lock (_gate) return _isMeasured && _quota.MinFree - free is > 0 and var missing && missing > _quota.Used - _quota.Pinned ? missing : 0;
+    }
+
+    /// <summary>Finds out what is there: blobs become residents in the order of their last use. Reservations wait for this, hits do not. May be tried again, not beside itself.</summary>
     /// <param name="cancel">Ends it; nothing fits then.</param>
     /// <exception cref="IOException">The directory cannot be read; nothing fits then.</exception>
     public async Task MeasureAsync(CancellationToken cancel)
     {
+        if (_measured.Task.IsCompleted) _measured = new(TaskCreationOptions.RunContinuationsAsynchronously);
         try
         {
             await Task.Run(AdoptAll, cancel);
@@ -75,6 +85,7 @@ public sealed class DiskSpace
             // What sorting a million blobs took is given back once; without that it stays with the process, which never needs so much again.
             if (Usage.Blobs >= ManyBlobs) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive);
             MeasureOverhead();
+            _isMeasured = true;
             _measured.TrySetResult(true);
         }
         finally
@@ -383,16 +394,5 @@ public sealed class DiskSpace
         {
             return false;
         }
-    }
-
-    // A victim, with what is known of it if it is what rests of a blob.
-    private readonly record struct Leaver(Victim Victim, Resting? Resting);
-
-    // A blob on its way out; twice, if it came back and had to leave again before the first file was gone.
-    private sealed class Departure
-    {
-        public int Files { get; set; }
-
-        public TaskCompletionSource Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -54,10 +54,10 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
         _start = (recovered?.Seal.Start ?? 0) + 1;
         foreach (var name in recovered?.Seal.MediaTypes ?? []) _mediaTypes.Number(name);
 
-        _logPath = Path.Combine(root.Records, "log");
+        _logPath = root.Log;
         try
         {
-            _log = RecordLog.Open(_logPath, Apply, Live);
+            _log = RecordLog.Open(_logPath, root.Files, Apply, Live);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

@@ -34,7 +34,7 @@ public sealed class FileBlob : Blob
     /// <param name="cancel">Ends this wait.</param>
     /// <exception cref="IOException">The disk failed.</exception>
     public ValueTask<int> ReadyAsync(long offset, int count, CancellationToken cancel) =>
-        PageCache.Held(Handle, offset, count) is > 0 and var held ? new(held) : FetchAsync(offset, Math.Min(count, ColdBytes), cancel);
+        _cold.Files.Held(Handle, offset, count) is > 0 and var held ? new(held) : FetchAsync(offset, Math.Min(count, ColdBytes), cancel);
 
     /// <inheritdoc/>
     public override ValueTask<(Blob At, long End)> ArrivedAsync(long offset, CancellationToken cancel) => new((this, Size));
@@ -44,7 +44,7 @@ public sealed class FileBlob : Blob
     {
         if (offset >= Size) return new(0);
         if (buffer.Length > Size - offset) buffer = buffer[..(int)(Size - offset)];
-        return PageCache.TryRead(Handle, buffer.Span, offset) is > 0 and var count ? new(count) : ReadColdAsync(buffer, offset, cancel);
+        return _cold.Files.TryRead(Handle, buffer.Span, offset) is > 0 and var count ? new(count) : ReadColdAsync(buffer, offset, cancel);
     }
 
     /// <inheritdoc/>

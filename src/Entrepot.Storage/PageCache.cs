@@ -9,6 +9,7 @@ internal static partial class PageCache
 {
     private const int NoWait = 0x8;        // RWF_NOWAIT
     private const int WillNeed = 3;        // POSIX_FADV_WILLNEED
+    private const int DontNeed = 4;        // POSIX_FADV_DONTNEED
     private const int Interrupted = 4;     // EINTR
 
     // The system reads ahead by more than that, and evicts by about as much: what lies between two probes is in memory if they are.
@@ -49,6 +50,12 @@ internal static partial class PageCache
     public static void Announce(SafeFileHandle file, long offset, long count)
     {
         if (IsThere) _ = Advise(file, offset, count, WillNeed);   // advice: that it is not taken is no failure
+    }
+
+    /// <summary>Says what will not be read again soon, so that it leaves the memory to others. What is written and not yet durable stays.</summary>
+    public static void Forget(SafeFileHandle file, long offset, long count)
+    {
+        if (IsThere) _ = Advise(file, offset, count, DontNeed);
     }
 
     private static unsafe nint ReadNow(SafeFileHandle file, ref byte first, int length, long offset)

@@ -42,13 +42,14 @@ public sealed class Reconciler
         private set { lock (_gate) _progress = value; }
     }
 
-    /// <summary>Looks at all files and all records, once.</summary>
+    /// <summary>Looks at all files and all records. May be run again when it failed, not beside itself.</summary>
     /// <param name="cancel">Ends it after the file at hand; what was found until then stays.</param>
     /// <exception cref="IOException">The directory cannot be listed.</exception>
     public Task RunAsync(CancellationToken cancel) => Task.Run(() => LookAtAllAsync(cancel), cancel);
 
     private async Task LookAtAllAsync(CancellationToken cancel)
     {
+        Progress = default;
         var someForeign = default(string);
         foreach (var path in Directory.EnumerateFiles(_root.BlobsFolder, "*", SearchOption.AllDirectories))
         {

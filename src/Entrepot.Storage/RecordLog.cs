@@ -18,6 +18,7 @@ internal sealed class RecordLog : IAsyncDisposable
     private const int ReadBytes = 1 << 18;
 
     private readonly string _path;
+    private readonly FileCalls _files;
     private readonly Action<Record, long> _apply;
     private readonly Func<Record, long, Record?> _live;
     private readonly Channel<(IReadOnlyList<Record> Records, TaskCompletionSource Done)> _waiting =
@@ -29,10 +30,10 @@ internal sealed class RecordLog : IAsyncDisposable
     private long _rewriteAt;
     private bool _isNamed;
 
-    private RecordLog(string path, Action<Record, long> apply, Func<Record, long, Record?> live)
+    private RecordLog(string path, FileCalls files, Action<Record, long> apply, Func<Record, long, Record?> live)
     {
-        (_path, _apply, _live) = (path, apply, live);
-        _file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        (_path, _files, _apply, _live) = (path, files, apply, live);
+        _file = files.Open(path, FileMode.OpenOrCreate, FileAccess.ReadWrite);
         FlushName();
         (_length, Spoilt) = Replay(_file, apply);
 
@@ -49,13 +50,14 @@ internal sealed class RecordLog : IAsyncDisposable
 
     /// <summary>Opens a log and applies what is in it.</summary>
     /// <param name="path">The file; made if it is not there.</param>
+    /// <param name="files">What it is written by.</param>
     /// <param name="apply">
     /// Takes each record, and where its line begins, into memory; called by one thread at a time. When the file has been written anew, it is called
     /// for all records again.
     /// </param>
     /// <param name="live">Tells what stands for a record, and where its line begins, when the file is written anew; <see langword="null"/> if nothing.</param>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static RecordLog Open(string path, Action<Record, long> apply, Func<Record, long, Record?> live) => new(path, apply, live);
+    public static RecordLog Open(string path, FileCalls files, Action<Record, long> apply, Func<Record, long, Record?> live) => new(path, files, apply, live);
 
     /// <summary>Reads what is in a log, while its owner writes it. Every record that is true when this begins is among them, also if the file is written anew.</summary>
     /// <exception cref="IOException">The file cannot be read.</exception>
@@ -167,8 +169,8 @@ internal sealed class RecordLog : IAsyncDisposable
         var bytes = lines.GetBuffer().AsSpan(0, (int)lines.Length);
         try
         {
-            RandomAccess.Write(_file, bytes, _length);
-            RandomAccess.FlushToDisk(_file);
+            _files.Write(_file, bytes, _length);
+            _files.Flush(_file);
         }
         catch
         {
@@ -188,7 +190,7 @@ internal sealed class RecordLog : IAsyncDisposable
         SafeFileHandle? file = null;
         try
         {
-            file = File.OpenHandle(beside, FileMode.Create, FileAccess.ReadWrite, FileShare.Read);
+            file = _files.Open(beside, FileMode.Create, FileAccess.ReadWrite);
             var length = CopyLive(file);
             RandomAccess.FlushToDisk(file);
             File.Move(beside, _path, overwrite: true);

@@ -8,6 +8,21 @@ namespace Entrepot.Storage;
 /// <param name="Since">When it was last gone on with.</param>
 internal sealed record Resting(long Size, FillMode Fill, DateTimeOffset Since);
 
+/// <summary>A victim. An immutable value.</summary>
+/// <param name="Victim">Who leaves.</param>
+/// <param name="Resting">What is known of it, if it is what rests of a blob.</param>
+internal readonly record struct Leaver(Victim Victim, Resting? Resting);
+
+/// <summary>A blob on its way out; twice, if it came back and had to leave again before the first file was gone. Guarded by whoever counts it.</summary>
+internal sealed class Departure
+{
+    /// <summary>Files that are not gone yet.</summary>
+    public int Files { get; set; }
+
+    /// <summary>Ends when none is left.</summary>
+    public TaskCompletionSource Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
+
 /// <summary>How the room under the root is used. Bytes on disk.</summary>
 /// <param name="Blobs">Blobs that are whole.</param>
 /// <param name="Partials">Blobs of which a part rests; known from the start.</param>

@@ -32,10 +32,13 @@ public sealed class StoreRoot : IDisposable
 
     private readonly FileStream _lock;
 
-    private StoreRoot(string path, FileStream held) => (Path, _lock) = (path, held);
+    private StoreRoot(string path, FileStream held, FileCalls files) => (Path, _lock, Files) = (path, held, files);
 
     /// <summary>The directory, absolute.</summary>
     public string Path { get; }
+
+    /// <summary>What files under it are opened, read and written by.</summary>
+    internal FileCalls Files { get; }
 
     internal string Partial => System.IO.Path.Combine(Path, "partial");
 
@@ -45,16 +48,26 @@ public sealed class StoreRoot : IDisposable
 
     internal string Records => System.IO.Path.Combine(Path, "records");
 
+    internal string Log => System.IO.Path.Combine(Records, "log");
+
+    internal string Format => System.IO.Path.Combine(Path, "format");
+
+    /// <summary>Where files come and go while a process runs.</summary>
+    internal IEnumerable<string> Folders => [Partial, System.IO.Path.Combine(BlobsFolder, "sha256"), Records, Index];
+
     /// <summary>Opens a directory, made if it is not there, and keeps other processes out until disposal.</summary>
     /// <exception cref="StoreUnusableException">It cannot be written, is used by another process, or has a newer layout.</exception>
-    public static StoreRoot Open(string path)
+    public static StoreRoot Open(string path) => Open(path, new FileCalls());
+
+    /// <summary>As <see cref="Open(string)"/>, with files that are opened, read and written by these calls.</summary>
+    public static StoreRoot Open(string path, FileCalls files)
     {
         path = System.IO.Path.GetFullPath(path);
         if (File.Exists(path)) throw new StoreUnusableException($"cannot store under '{path}': it is a file, and should be a directory");
         try
         {
             Directory.CreateDirectory(path);
-            var root = new StoreRoot(path, Lock(path));
+            var root = new StoreRoot(path, Lock(path), files);
             try
             {
                 root.CheckFormat();
@@ -173,7 +186,7 @@ public sealed class StoreRoot : IDisposable
 
     private void CheckFormat()
     {
-        var file = System.IO.Path.Combine(Path, "format");
+        var file = Format;
         if (!File.Exists(file) || new FileInfo(file).Length == 0)   // empty: a crash came between its making and its writing
         {
             File.WriteAllText(file, $"{FormatVersion}\n");

@@ -72,6 +72,17 @@ public readonly record struct Digest
     public static Digest Parse(string text) =>
         TryParse(text, out var digest) ? digest : throw new FormatException($"'{text}' is not a digest");
 
+    /// <summary>An order of digests: those of sha256 by their hashes, then those of sha512.</summary>
+    internal static int Compare(Digest one, Digest other)
+    {
+        if (one._tail is null != other._tail is null) return one._tail is null ? -1 : 1;
+        var order = one._first.CompareTo(other._first);
+        if (order == 0) order = one._second.CompareTo(other._second);
+        if (order != 0 || one._tail is not { } tail) return order;
+        order = tail.Third.CompareTo(other._tail!.Third);
+        return order != 0 ? order : tail.Fourth.CompareTo(other._tail.Fourth);
+    }
+
     /// <summary>A hash of this digest's algorithm, to be fed and compared with <see cref="FromHash"/>; the caller disposes it.</summary>
     public IncrementalHash NewHash() =>
         IncrementalHash.CreateHash(_tail is null ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA512);

@@ -69,7 +69,8 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
     {
         var content = Part(blob, range);
         var relay = source is PullSource.Hit ? null : fetch.Relay;
-        if (content.Span is not { } span || blob.Size == 0 || !fetch.IsPassing) return new(source, content, stored: true) { Relay = relay };
+        if (content.Span is not { } span || blob.Size == 0) return new(source, content, stored: true) { Relay = relay };
+        if (!fetch.IsPassing) return new(source, content with { Blob = new CarriedBlob(blob, reference, upstream) }, stored: true) { Relay = relay };
         if (span.From == 0 && fetch.Arrived <= PassingPartial.WindowBytes)
             return new(PullSource.Bypass, content with { Blob = new BypassBlob(blob, reference, upstream) }, Bypassed) { Relay = relay };
 
@@ -77,8 +78,13 @@ internal sealed class BlobPull(IBlobStore store, FetchTable fetches, Cancellatio
         return await PassAsync(reference, range, blob.Size, upstream, cancel);
     }
 
-    // Straight from the upstream: what the store does not take, and what of it has gone by.
-    private static async Task<Pulled<BlobContent>> PassAsync(
+    /// <summary>Straight from the upstream: what the store does not take or give, and what of it has gone by.</summary>
+    /// <param name="reference">The blob.</param>
+    /// <param name="range">What of it is wanted; <see langword="null"/> for all.</param>
+    /// <param name="size">Bytes of the whole; <see langword="null"/> if that is not known.</param>
+    /// <param name="upstream">Where it comes from.</param>
+    /// <param name="cancel">Ends it.</param>
+    public static async Task<Pulled<BlobContent>> PassAsync(
         Reference reference, RangeRequest? range, long? size, IUpstream upstream, CancellationToken cancel)
     {
         if (range is not null && size is null)

@@ -134,7 +134,7 @@ public sealed class Fetch
                     return (end, _generations[current].OpenReader(follower.Size));
                 }
 
-                if (_phase is Phase.Failed) throw new FetchFailedException(_error!);
+                if (_phase is Phase.Failed) throw new FetchFailedException(_error!, isStoreFault: _end is FollowKind.StoreFailed);
                 if (_arrival.Waits(follower)) AskLocked();
                 moved = _moved.Next;
             }

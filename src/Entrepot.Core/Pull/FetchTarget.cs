@@ -53,7 +53,7 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
         {
             if (fetch.Size is null && !await MakeRoomAsync(whole, fetch.Claimed, cancel))
             {
-                if (fetch.Arrived > 0) throw new IOException(NoRoom(whole).Detail);
+                if (fetch.Arrived > 0) throw new NoRoomException(NoRoom(whole).Detail!);
                 var passing = new PassingPartial(_digest, whole);
                 Partial = passing;
                 if (fetch.Pass(passing) is { } begun) await begun.DisposeAsync();
@@ -72,7 +72,7 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
     public async Task MakeRoomAsync(CancellationToken cancel)
     {
         if (fetch.Rules.Fill is FillMode.Touched && fetch.Size is { } size && !fetch.IsPassing && !await MakeRoomAsync(size, fetch.Claimed, cancel))
-            throw new IOException(NoRoom(fetch.Claimed).Detail);
+            throw new NoRoomException(NoRoom(fetch.Claimed).Detail!);
     }
 
     /// <summary>From here on a run compares all from the start. What it has not confirmed yet is in doubt.</summary>
@@ -191,7 +191,7 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
         var partial = await store.CreateAsync(_digest, FillMode.Complete, cancel);
         try
         {
-            if (size is { } whole && !await partial.ReserveAsync(whole, cancel)) throw new IOException("there is no room for the blob once more, after it changed");
+            if (size is { } whole && !await partial.ReserveAsync(whole, cancel)) throw new NoRoomException("there is no room for the blob once more, after it changed");
             await CopyAsync(Partial, partial, Math.Max(0, difference), cancel);
         }
         catch

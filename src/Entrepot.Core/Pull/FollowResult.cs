@@ -28,12 +28,18 @@ public enum FollowKind
     StoreFailed,
 }
 
+/// <summary>The quota, or the file system, has no room: an answer, and nothing that is broken.</summary>
+public sealed class NoRoomException(string message) : IOException(message);
+
 /// <summary>A fetch failed after it had begun to give bytes: what was given must not be completed cleanly.</summary>
 public sealed class FetchFailedException : IOException
 {
     /// <summary>A failure for this reason.</summary>
-    public FetchFailedException(RegistryError error) : base(error.Detail ?? error.Message) => Error = error;
+    public FetchFailedException(RegistryError error, bool isStoreFault = false) : base(error.Detail ?? error.Message) => (Error, IsStoreFault) = (error, isStoreFault);
 
     /// <summary>Why; it is too late to tell the client.</summary>
     public RegistryError Error { get; }
+
+    /// <summary>Whether it was the store that failed: the upstream may well give the rest.</summary>
+    public bool IsStoreFault { get; }
 }

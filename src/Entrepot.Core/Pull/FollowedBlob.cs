@@ -48,6 +48,10 @@ public sealed class FollowedBlob : Blob
         return await reader.ReadAsync(buffer[..(int)Math.Min(buffer.Length, end - offset)], offset, cancel);
     }
 
+    /// <summary>Reads once more what it was given before.</summary>
+    /// <exception cref="IOException">The disk does not give it.</exception>
+    internal ValueTask<int> ReadBackAsync(Memory<byte> buffer, long offset, CancellationToken cancel) => _reader.ReadAsync(buffer, offset, cancel);
+
     /// <inheritdoc/>
     public override async ValueTask<(Blob At, long End)> ArrivedAsync(long offset, CancellationToken cancel)
     {

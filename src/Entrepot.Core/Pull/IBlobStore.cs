@@ -37,11 +37,16 @@ public interface IBlobStore
 
     /// <summary>Hashes a stored blob again; one that is not what its name says is removed.</summary>
     /// <param name="digest">The blob.</param>
-    /// <param name="hashed">Told of bytes as they are hashed; must return at once.</param>
+    /// <param name="hashed">Told of bytes as they are hashed; the next are read when it completes.</param>
     /// <param name="cancel">Ends it early.</param>
     /// <returns>Whether it is right; <see langword="null"/> if it is not there, or not any more.</returns>
     /// <exception cref="IOException">It cannot be read, and stays.</exception>
-    Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel);
+    Task<bool?> VerifyAsync(Digest digest, Func<int, ValueTask> hashed, CancellationToken cancel);
+
+    /// <summary>Removes a blob that the disk does not give any more, as one that is false: the next pull fetches it.</summary>
+    /// <returns>Whether it was there.</returns>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    bool Drop(Digest digest);
 
     /// <summary>Begins a blob, or goes on with what was left of it. Nobody can open it in the store before it is committed.</summary>
     /// <param name="digest">The blob.</param>

@@ -236,7 +236,7 @@ internal sealed class ManifestPull(
     private async Task<bool> KeepAsync(Reference reference, ManifestContent content) => await KeepAsync(reference, async () =>
     {
         await using var partial = await store.CreateAsync(reference.Digest, FillMode.Complete, stop);
-        if (!await partial.ReserveAsync(content.Size, stop)) throw new IOException($"there is no room for {content.Size} bytes");
+        if (!await partial.ReserveAsync(content.Size, stop)) throw new NoRoomException($"there is no room for {content.Size} bytes");
         await partial.WriteAsync(content.Bytes, 0, stop);
         await partial.VerifyAsync(stop);
         await partial.CommitAsync(stop);

@@ -96,8 +96,12 @@ internal sealed class Pins : IDisposable
             foreach (var reference in references.Distinct())
             {
                 if (MeaningOf(reference) is not { } root) return (NotCached(reference), []);
+
+                // Its manifest first: one that arrives only after it was looked for would pass for one that names nothing, and would be held without its layers.
+                if (Hold([root], held).Count == 0 || await _store.OpenAsync(root, cancel) is not { } manifest) return (NotComplete(reference), []);
+                await manifest.DisposeAsync();
                 var parts = await PartsAsync(root, mustRead: true, cancel);
-                var here = Hold(parts, held);
+                var here = Hold(parts.Sizes.Keys, held);
                 if (!here.Contains(root) || !parts.IsComplete(here.Contains)) return (NotComplete(reference), []);
                 wanted.Add((reference, parts, here.Sum(digest => BytesOf(digest, parts.Sizes[digest]))));
             }
@@ -200,6 +204,9 @@ internal sealed class Pins : IDisposable
             // A tag that is gone still pins what it meant last, and one that moved does until what it means now is stored.
             var root = MeaningOf(reference) is { } meaning && _store.Contains(meaning) ? meaning : before.Manifest;
             var parts = await PartsAsync(root, mustRead, CancellationToken.None);
+
+            // A manifest that has rotted is on its way again: what it names is to be there still when it has come, and then this is asked anew.
+            if (root == before.Manifest && before.Parts is { } known && known.Manifests.Except(parts.Manifests).Any()) return;
             if (before.Parts is not null && root == before.Manifest && parts.Sizes.Count == before.Reach.Count && parts.Sizes.Keys.All(before.Reach.ContainsKey)) return;
             Set(reference, new Pin(root, parts));
             await _index.SetPinsAsync(new Dictionary<Reference, Digest> { [reference] = root }, CancellationToken.None);
@@ -211,10 +218,10 @@ internal sealed class Pins : IDisposable
     private Task<ImageParts> PartsAsync(Digest root, bool mustRead, CancellationToken cancel) => _manifests.PartsAsync(root, [], mustRead, cancel);
 
     // Held before it is looked at: what is found here now stays here.
-    private HashSet<Digest> Hold(ImageParts parts, HashSet<Digest> held)
+    private HashSet<Digest> Hold(IEnumerable<Digest> parts, HashSet<Digest> held)
     {
-        held.UnionWith(parts.Sizes.Keys);
-        return [.. parts.Sizes.Keys.Where(_store.Pin)];
+        held.UnionWith(parts);
+        return [.. parts.Where(_store.Pin)];
     }
 
     private void Drop(HashSet<Digest> held)

@@ -20,6 +20,7 @@ public sealed class PullThrough : IAsyncDisposable
     private readonly BlobPull _blobs;
     private readonly MemoryPull _memory;
     private readonly Recency _recency;
+    private readonly Restoring _restoring;
 
     /// <summary>Joins the parts. The fetches and the upstreams stay their owner's to dispose.</summary>
     /// <param name="store">Bytes at rest.</param>
@@ -40,11 +41,15 @@ public sealed class PullThrough : IAsyncDisposable
         _manifests = new ManifestPull(store, index, fetches, _memory, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
         _recency = new Recency(store, clock);
+        _restoring = new Restoring(store, index, _manifests, _blobs, Upstream);
         Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
     }
 
     /// <summary>What administrators do with what is cached.</summary>
     public Images Images { get; }
+
+    /// <summary>Told of a stored blob that could not be read when it was to be served, and how that was said; must return at once.</summary>
+    public Action<Digest, Exception>? Unreadable { get; init; }
 
     /// <summary>Has other upstreams from now on. What running pulls still ask, they ask the ones that they have.</summary>
     /// <param name="upstreams">All of them, as at the beginning.</param>
@@ -89,10 +94,33 @@ public sealed class PullThrough : IAsyncDisposable
     {
         var pulled = await _blobs.GetAsync(reference, range, Upstream(reference), cancel);
         if (pulled.Source is PullSource.Hit) _recency.Used(reference.Digest);
-        return range is null && pulled.Content is { Blob: { } blob } content
-            ? pulled with { Content = content with { Blob = await _memory.AddAsync(reference.Digest, blob, cancel) } }
-            : pulled;
+        if (range is not null || pulled.Content is not { Blob: { } blob } content) return pulled;
+        try
+        {
+            return pulled with { Content = content with { Blob = await _memory.AddAsync(reference.Digest, blob, cancel) } };
+        }
+        catch (Exception fault) when (ManifestPull.IsStoreFault(fault))
+        {
+            return await GetUnreadableBlobAsync(reference, range, fault, cancel);
+        }
     }
+
+    /// <summary>A blob that is stored, but that the disk does not give: from its upstream, and not kept. The caller disposes the content.</summary>
+    /// <param name="reference">The blob.</param>
+    /// <param name="range">What of it is wanted; <see langword="null"/> for all.</param>
+    /// <param name="fault">How the disk said that.</param>
+    /// <param name="cancel">Ends it.</param>
+    public Task<Pulled<BlobContent>> GetUnreadableBlobAsync(Reference reference, RangeRequest? range, Exception fault, CancellationToken cancel)
+    {
+        Unreadable?.Invoke(reference.Digest, fault);
+        return BlobPull.PassAsync(reference, range, null, Upstream(reference), cancel);
+    }
+
+    /// <summary>Fetches again what was found wrong and dropped, if an image that is stored names it and its upstream gives it.</summary>
+    /// <param name="digest">The blob.</param>
+    /// <param name="cancel">Ends the wait for it.</param>
+    /// <returns>Whether it is stored again, or about to be.</returns>
+    public Task<bool> TryRestoreAsync(Digest digest, CancellationToken cancel) => _restoring.TryRestoreAsync(digest, cancel);
 
     /// <summary>One page of a repository's tags, as the upstream has them now.</summary>
     public async Task<Pulled<TagPage>> ListTagsAsync(Reference repository, int? count, string? last, CancellationToken cancel) =>

@@ -15,7 +15,7 @@ namespace Entrepot.Server.Admin;
 /// <param name="clock">The time.</param>
 /// <param name="log">Where faults go.</param>
 internal sealed class AdminApi(
-    Images images, Scrub scrub, Func<UpstreamRoutes> routes, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock, ILogger log)
+    Images images, Scrub scrub, Func<UpstreamRoutes> routes, Func<Task<StatusReport>> status, Func<Task<bool>> measured, TimeProvider clock, ILogger log)
     : IDisposable
 {
     /// <summary>What every path of it begins with.</summary>
@@ -164,7 +164,7 @@ internal sealed class AdminApi(
     };
 
     private async Task<Objection?> UnmeasuredAsync(CancellationToken cancel) =>
-        await measured.WaitAsync(cancel) ? null : new Objection(StatusCodes.Status503ServiceUnavailable, "the store could not be measured at start, so nothing can be changed: see status");
+        await measured().WaitAsync(cancel) ? null : new Objection(StatusCodes.Status503ServiceUnavailable, "the store could not be measured yet, so nothing can be changed: see status");
 
     private async Task VerifyAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
     {

@@ -4,17 +4,18 @@ namespace Entrepot.Server.Admin;
 
 /// <summary><c>GET /api/v1/status</c>: how the appliance is, at one moment.</summary>
 /// <param name="Version">The program's version.</param>
-/// <param name="State"><c>ready</c> or <c>draining</c>, as <c>/readyz</c> has it.</param>
+/// <param name="State"><c>ready</c>, <c>degraded</c> (the store fails) or <c>draining</c>.</param>
 /// <param name="Uptime">Seconds since the start.</param>
 /// <param name="Registry">Where the registry API answers.</param>
 /// <param name="Storage">How full the store is.</param>
 /// <param name="Requests">What has been answered since the start.</param>
 /// <param name="Upstreams">Each configured upstream.</param>
+/// <param name="Scrub">How the regular scrub is.</param>
 /// <param name="Fetches">Blobs that are arriving: those that most wait for, and of which most is to come, first; then those that wait for their turn.</param>
 /// <param name="Problems">What someone may have to act on, a sentence each; empty if all is well.</param>
 internal sealed record StatusReport(
     string Version, string State, long Uptime, IReadOnlyList<string> Registry, StorageStatus Storage, RequestStatus Requests,
-    IReadOnlyList<UpstreamStatus> Upstreams, IReadOnlyList<FetchStatus> Fetches, IReadOnlyList<string> Problems);
+    IReadOnlyList<UpstreamStatus> Upstreams, ScrubStatus Scrub, IReadOnlyList<FetchStatus> Fetches, IReadOnlyList<string> Problems);
 
 /// <summary>How full the store is. Bytes on disk.</summary>
 /// <param name="Root">The directory, absolute.</param>
@@ -27,6 +28,14 @@ internal sealed record StatusReport(
 /// <param name="Quota">Bytes that all of that may take.</param>
 /// <param name="Free">Bytes free on the file system.</param>
 internal sealed record StorageStatus(string Root, int Blobs, int Partials, long PartialBytes, long Bytes, long Reserved, long Pinned, long Quota, long Free);
+
+/// <summary>How the regular scrub is.</summary>
+/// <param name="State"><c>running</c>, <c>waiting</c> (for its time, or its turn) or <c>off</c>.</param>
+/// <param name="Bytes">Bytes hashed since it began or was gone on with; 0 if none runs.</param>
+/// <param name="TotalBytes">Bytes to hash in all; 0 if none runs.</param>
+/// <param name="LastEnd">When one has last been through all; <see langword="null"/> while one is under way.</param>
+/// <param name="Next">When the next one begins; <see langword="null"/> if one is due or runs, or none is wanted.</param>
+internal sealed record ScrubStatus(string State, long Bytes, long TotalBytes, DateTimeOffset? LastEnd, DateTimeOffset? Next);
 
 /// <summary>Pulls of manifests and blobs since the start.</summary>
 /// <param name="Total">How many.</param>

@@ -45,6 +45,12 @@ internal sealed class StatusReporter
     /// <summary>What went wrong lately.</summary>
     public required RecentFaults Faults { get; init; }
 
+    /// <summary>Whether the store fails.</summary>
+    public required StoreHealth Health { get; init; }
+
+    /// <summary>What hashes it again.</summary>
+    public required RegularScrub Scrub { get; init; }
+
     /// <summary>Where blobs come from.</summary>
     public required UpstreamSet Upstreams { get; init; }
 
@@ -68,12 +74,13 @@ internal sealed class StatusReporter
         var (sources, bytes, hitBytes) = Metrics.Totals();
         return new StatusReport(
             Product.Version,
-            IsDraining() ? "draining" : "ready",
+            IsDraining() ? "draining" : Health.Now is null ? "ready" : "degraded",
             Math.Max(0, (long)(Clock.GetUtcNow() - _began).TotalSeconds),
             [.. Registry().Select(uri => uri.GetLeftPart(UriPartial.Authority))],
             new StorageStatus(Root.Path, usage.Blobs, usage.Partials, usage.PartialBytes, usage.Used + usage.Overhead, usage.Reserved, usage.Pinned, usage.Limit, free),
             new RequestStatus(sources.Values.Sum(), sources, bytes, hitBytes),
             upstreams,
+            Describe(Scrub.State, Scrub.Rules),
             [.. InOrder(Fetches.States).Select(Describe)],
             [.. Problems(isMeasured, usage, free, upstreams)]);
     }
@@ -89,6 +96,10 @@ internal sealed class StatusReporter
         fetch.Reference.ToString(),
         fetch.IsWaiting ? "waiting" : fetch.IsPassing ? "passing" : "running",
         fetch.Size, fetch.Arrived, fetch.Rate, fetch.Runs, fetch.Followers);
+
+    private static ScrubStatus Describe(ScrubState state, ScrubRules rules) => new(
+        state.Running is not null ? "running" : rules.Every == Timeout.InfiniteTimeSpan ? "off" : "waiting",
+        state.Running?.Bytes ?? 0, state.Running?.TotalBytes ?? 0, state.Mark.Ended, state.Next);
 
     private static UpstreamStatus Describe(RegistryUpstream upstream, UpstreamCounters counters, DateTimeOffset now)
     {
@@ -115,6 +126,8 @@ internal sealed class StatusReporter
 
     private IEnumerable<string> Problems(bool? isMeasured, SpaceUsage usage, long free, IReadOnlyList<UpstreamStatus> upstreams)
     {
+        if (Health.Now is { } fault)
+            yield return $"The store in {Root.Path} fails ({fault.Fault.ToString().ToLowerInvariant()}) since {fault.Since:yyyy-MM-dd HH:mm:ss}Z: {fault.Why}. What is not stored is passed through and not kept; caching goes on by itself when that is mended.";
         if (IsDraining()) yield return "The server is stopping: it ends what it has begun and takes nothing new.";
         foreach (var upstream in upstreams.Where(upstream => upstream.State == "down"))
             yield return $"{upstream.Name} is out of reach: what is cached is served, everything else of it fails. Is {string.Join(", ", upstream.Urls)} reachable from here?";
@@ -126,7 +139,7 @@ internal sealed class StatusReporter
                 yield return $"{name} limits the requests of {account.Account}: it is asked again in {seconds} s, and until then what is cached is served.";
 
         if (isMeasured is null) yield return "The store is still being measured: what is cached is served, nothing new is kept.";
-        else if (isMeasured is false) yield return $"The store in {Root.Path} could not be measured: nothing new is kept until the next start. See the log.";
+        else if (isMeasured is false) yield return $"The store in {Root.Path} could not be measured: nothing new is kept until that succeeds, which is tried again. See the log.";
         else if (!Reconciler.Progress.IsDone) yield return $"The store is still being compared with the index, {Reconciler.Progress.Files} files so far: files not yet seen are hashed before they are served.";
 
         if (Images.IncompletePins() is [var first, ..] incomplete)

@@ -27,6 +27,7 @@ internal static class StatusText
         text.Append(Columns.Text([
             ["registry", string.Join(", ", report.Registry.Select(Words.Line))],
             ["storage", Storage(report.Storage)],
+            ["scrub", Scrub(report.Scrub)],
             ["requests", Requests(report.Requests)],
             ["bytes", Bytes(report.Requests)],
         ], "  "));
@@ -50,6 +51,13 @@ internal static class StatusText
         if (storage.Reserved > 0) text.Append($"; {Quantity.Show(storage.Reserved)} reserved");
         if (storage.Pinned > 0) text.Append($"; {Quantity.Show(storage.Pinned)} pinned");
         return text.Append($"; {Quantity.Show(storage.Free)} free on the file system").ToString();
+    }
+
+    private static string Scrub(ScrubStatus scrub)
+    {
+        if (scrub.State == "running") return $"running, {Words.Percent(scrub.Bytes, scrub.TotalBytes)} of {Quantity.Show(scrub.TotalBytes)}";
+        var next = scrub.Next is { } begin ? $"next {begin:yyyy-MM-dd HH:mm}Z" : scrub.State == "off" ? "off" : "due";
+        return scrub.LastEnd is { } end ? $"{next}; the store was last looked through until {end:yyyy-MM-dd HH:mm}Z" : next;
     }
 
     private static string Requests(RequestStatus requests)

@@ -2,10 +2,12 @@ using System.Net;
 using System.Net.Sockets;
 using Entrepot.Server.Options;
 using Entrepot.Server.ZeroCopy;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Options;
 using Serilog;
 
 namespace Entrepot.Server.Edge;
@@ -14,16 +16,17 @@ namespace Entrepot.Server.Edge;
 internal static class Listeners
 {
     /// <summary>The registry API's, which runs handlers where their sockets' events are taken.</summary>
-    public static WebApplication OfRegistry(EntrepotOptions options, HostParts parts, ConnectionLimits connections, ZeroCopyOutput output) =>
-        BuildWeb(options.Listen, options, parts, isInline: true, _ => { }, listen =>
+    public static WebApplication OfRegistry(
+        EntrepotOptions options, HostParts parts, ConnectionLimits connections, ZeroCopyOutput output, Action<SocketException> refused) =>
+        BuildWeb(options.Listen, options, parts, refused, isInline: true, _ => { }, listen =>
         {
             connections.UseFor(listen);
             output.UseFor(listen);
         });
 
     /// <summary>One for health, metrics and administrators.</summary>
-    public static WebApplication OfAdmin(string address, EntrepotOptions options, HostParts parts) =>
-        BuildWeb([address], options, parts, isInline: false, limits => limits.MaxConcurrentConnections = options.AdminConnections, _ => { });
+    public static WebApplication OfAdmin(string address, EntrepotOptions options, HostParts parts, Action<SocketException> refused) =>
+        BuildWeb([address], options, parts, refused, isInline: false, limits => limits.MaxConcurrentConnections = options.AdminConnections, _ => { });
 
     /// <summary>Begins to listen.</summary>
     /// <returns>Where, with real ports.</returns>
@@ -49,7 +52,8 @@ internal static class Listeners
     // Servers of their own, so that health and metrics can still be asked while the registry's drains.
     // With isInline a request is handled where its socket's event was taken, and its handler goes elsewhere before it does anything that may block.
     private static WebApplication BuildWeb(
-        IEnumerable<string> addresses, EntrepotOptions options, HostParts parts, bool isInline, Action<KestrelServerLimits> bound, Action<ListenOptions> use)
+        IEnumerable<string> addresses, EntrepotOptions options, HostParts parts, Action<SocketException> refused, bool isInline, Action<KestrelServerLimits> bound,
+        Action<ListenOptions> use)
     {
         // What is aborted ends with FIN. A reset takes from the client what it has not read yet, and containerd, which asks another host for the
         // rest where a connection ended early, gives up where it was reset. The announced length keeps such an end from passing for clean.
@@ -61,6 +65,8 @@ internal static class Listeners
         builder.Services.AddSerilog(parts.Log);
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = isInline);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownTimeout);
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => new PatientListeners(
+            services.GetRequiredService<IOptions<SocketTransportOptions>>(), services.GetRequiredService<ILoggerFactory>(), parts.Clock, refused));
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;

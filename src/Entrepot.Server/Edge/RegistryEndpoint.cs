@@ -166,10 +166,30 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
             return;
         }
 
-        var pulled = await pulls.GetBlobAsync(reference, ranges.Count > 0 ? ranges[0] : null, exchange.Aborted);
-        if (ranges.Count > 1 && pulled.Content is { } content) await RangesAsync(exchange, reference, ranges, pulled, content);
-        else await AnswerAsync(exchange, reference, pulled);
+        RangeRequest? first = ranges.Count > 0 ? ranges[0] : null;
+        var pulled = await pulls.GetBlobAsync(reference, first, exchange.Aborted);
+        try
+        {
+            if (ranges.Count > 1 && pulled.Content is { } content) await RangesAsync(exchange, reference, ranges, pulled, content);
+            else await AnswerAsync(exchange, reference, pulled);
+        }
+        catch (Exception fault) when (IsOfStore(exchange, fault))
+        {
+            if (!exchange.CanChange || ranges.Count > 1)
+            {
+                pulls.Unreadable?.Invoke(reference.Digest, fault);
+                throw;
+            }
+
+            // Nothing has been sent: who can be served from elsewhere is.
+            exchange.Headers.Remove("Age");
+            await AnswerAsync(exchange, reference, await pulls.GetUnreadableBlobAsync(reference, first, fault, exchange.Aborted));
+        }
     }
+
+    // As against an upstream's fault, and a client's.
+    private static bool IsOfStore(Exchange exchange, Exception fault) =>
+        fault is (IOException and not FetchFailedException) or UnauthorizedAccessException && !exchange.ClientLeft;
 
     private async Task AnswerAsync(Exchange exchange, Reference reference, Pulled<BlobContent> pulled)
     {

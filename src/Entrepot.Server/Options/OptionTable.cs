@@ -207,6 +207,15 @@ internal static class OptionTable
 
         .. LimitOptions.All,
 
+        new Top("scrub.every", "duration", "1h to 8760h, or unlimited", "168h",
+            "From the beginning of one scrub to that of the next: everything stored is hashed again, what is wrong is dropped and fetched again. "
+            + "Disks lose bits over months, so a week finds them in time. Unlimited is never.")
+        { Apply = Top.One<TimeSpan>(TryParseScrub, (to, value) => to with { Scrub = to.Scrub with { Every = value } }) },
+
+        new Top("scrub.rate", "rate", "100KB/s to 10GB/s", "20MB/s",
+            "Most bytes a second that a scrub reads. The default takes a tenth of a slow disk, and 14 hours for a terabyte.")
+        { Apply = Top.One(new TryParse<double>(Quantity.TryParseRate).Within(1e5, 1e10), (to, value) => to with { Scrub = to.Scrub with { BytesPerSecond = value } }) },
+
         new Top("upstreams", "entry", "a list of upstreams, each with a name", "the well-known public registries",
             "The registries that content comes from. Well-known ones that are not listed stay as they are.")
         { IsList = true, Entry = Upstream, Apply = UpstreamList.Apply },
@@ -214,6 +223,9 @@ internal static class OptionTable
 
     private static bool TryParseWait(string text, out TimeSpan wait) =>
         Quantity.TryParseDurationOrUnlimited(text, out wait) && wait <= TimeSpan.FromMinutes(10);
+
+    private static bool TryParseScrub(string text, out TimeSpan every) =>
+        Quantity.TryParseDurationOrUnlimited(text, out every) && (every == Timeout.InfiniteTimeSpan || (every >= TimeSpan.FromHours(1) && every <= TimeSpan.FromHours(8760)));
 
     private static bool TryParseFill(string text, out FillMode fill)
     {

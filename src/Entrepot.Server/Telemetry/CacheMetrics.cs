@@ -105,6 +105,31 @@ internal sealed class CacheMetrics
         });
     }
 
+    /// <summary>Reads these, too, when they are scraped. Called once.</summary>
+    public void ReadWhenScraped(StoreHealth health, RegularScrub scrub)
+    {
+        var faulty = NewGauge(MetricTable.StorageFaulty);
+        var faults = NewCounter(MetricTable.StorageFaults);
+        var bytes = NewGauge(MetricTable.ScrubBytes);
+        var size = NewGauge(MetricTable.ScrubSize);
+        var ended = NewGauge(MetricTable.ScrubEnded);
+        _registry.AddBeforeCollectCallback(() =>
+        {
+            var now = health.Now;
+            foreach (var fault in Enum.GetValues<StorageFault>())
+            {
+                var label = fault.ToString().ToLowerInvariant();
+                faulty.WithLabels(label).Set(now?.Fault == fault ? 1 : 0);
+                faults.WithLabels(label).IncTo(health.Met(fault));
+            }
+
+            var state = scrub.State;
+            bytes.Set(state.Running?.Bytes ?? 0);
+            size.Set(state.Running?.TotalBytes ?? 0);
+            ended.Set(state.Mark.Ended is { } end ? end.ToUnixTimeMilliseconds() / 1000.0 : 0);
+        });
+    }
+
     private void ReadWhenScraped(FetchTable fetches, Scrub scrub)
     {
         var failures = NewCounter(MetricTable.VerifyFailures);

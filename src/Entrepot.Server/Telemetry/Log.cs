@@ -102,7 +102,7 @@ internal static partial class Log
     [LoggerMessage(304, LogLevel.Information, "Evicted {Blobs} blobs, {Bytes} bytes on disk, to make room")]
     public static partial void Evicted(ILogger log, int blobs, long bytes);
 
-    [LoggerMessage(305, LogLevel.Error, "The store cannot be measured; nothing is cached until the next start")]
+    [LoggerMessage(305, LogLevel.Error, "The store cannot be measured; nothing new is cached until it can, which is tried again")]
     public static partial void StoreUnmeasured(ILogger log, Exception fault);
 
     [LoggerMessage(306, LogLevel.Warning, "Index and records could not be measured; the quota counts what they took before")]
@@ -125,6 +125,27 @@ internal static partial class Log
 
     [LoggerMessage(312, LogLevel.Error, "{Method} {Path}: the store failed")]
     public static partial void AdminFault(ILogger log, Exception fault, string method, PathString path);
+
+    [LoggerMessage(313, LogLevel.Error, "The store fails ({Reason}): {Why}. What is not stored is passed through and not kept until that has ended")]
+    public static partial void StoreFails(ILogger log, string reason, string why);
+
+    [LoggerMessage(314, LogLevel.Information, "The store is well again after {Seconds:0.0} s; caching goes on")]
+    public static partial void StoreIsWell(ILogger log, double seconds);
+
+    [LoggerMessage(315, LogLevel.Error, "{Digest} could not be read to be served; it is looked at, and dropped if it is lost")]
+    public static partial void Unread(ILogger log, Exception fault, Digest digest);
+
+    [LoggerMessage(316, LogLevel.Information, "{Digest} was fetched again after it had been found wrong")]
+    public static partial void Restored(ILogger log, Digest digest);
+
+    [LoggerMessage(317, LogLevel.Warning, "{Digest} was found wrong, and could not be fetched again at once; the next pull asks for it")]
+    public static partial void NotRestored(ILogger log, Digest digest);
+
+    [LoggerMessage(318, LogLevel.Information, "Scrubbed {Blobs} blobs, {Bytes} bytes: {Wrong} were wrong, {Unreadable} could not be read")]
+    public static partial void Scrubbed(ILogger log, long blobs, long bytes, int wrong, long unreadable);
+
+    [LoggerMessage(319, LogLevel.Warning, "The scrub stopped, and goes on later")]
+    public static partial void ScrubFailed(ILogger log, Exception fault);
 
     [LoggerMessage(402, LogLevel.Information, "Options read again: the quota is {Bytes} bytes")]
     public static partial void Reloaded(ILogger log, long bytes);

@@ -1,5 +1,6 @@
 using Entrepot.Pull;
 using Entrepot.Server.Edge;
+using Entrepot.Storage;
 using Entrepot.Upstream;
 
 namespace Entrepot.Server.Telemetry;
@@ -129,6 +130,24 @@ internal static class MetricTable
     public static readonly MetricSpec EvictedBytes = new(
         "entrepot_evicted_bytes_total", MetricKind.Counter, "bytes", "Bytes on disk of what left.", Reason);
 
+    /// <summary>Whether the store fails.</summary>
+    public static readonly MetricSpec StorageFaulty = new(
+        "entrepot_storage_faulty", MetricKind.Gauge, "switch", "1 while the store fails for a reason, else 0: what is not stored is passed through then.", Fault);
+
+    /// <summary>How often it did.</summary>
+    public static readonly MetricSpec StorageFaults = new(
+        "entrepot_storage_faults_total", MetricKind.Counter, "faults", "Faults of the store that requests, background work and probes met.", Fault);
+
+    /// <summary>How far a scrub is.</summary>
+    public static readonly MetricSpec ScrubBytes = new("entrepot_scrub_bytes", MetricKind.Gauge, "bytes", "Bytes that the regular scrub has hashed since it began or was gone on with; 0 if none runs.");
+
+    /// <summary>How far it has to come.</summary>
+    public static readonly MetricSpec ScrubSize = new("entrepot_scrub_size_bytes", MetricKind.Gauge, "bytes", "Bytes that it is to hash in all; 0 if none runs.");
+
+    /// <summary>When one ended last.</summary>
+    public static readonly MetricSpec ScrubEnded = new(
+        "entrepot_scrub_last_end_timestamp_seconds", MetricKind.Gauge, "seconds", "When the regular scrub has last been through the whole store, or the store was first used, since 1970; 0 while one is under way.");
+
     /// <summary>Wrong bytes.</summary>
     public static readonly MetricSpec VerifyFailures = new(
         "entrepot_verify_failures_total", MetricKind.Counter, "blobs",
@@ -141,12 +160,14 @@ internal static class MetricTable
         UpstreamRequests, UpstreamBytes, UpstreamWaiting, RateLimit, RateLimitRemaining, RateLimited, Circuits,
         FetchesRunning, FetchesWaiting, FetchRuns, FetchSize, FetchArrived, Followers,
         StorageBytes, StoragePartial, StorageReserved, StorageQuota, StorageBlobs,
-        Evictions, EvictedBytes, VerifyFailures,
+        Evictions, EvictedBytes, VerifyFailures, StorageFaulty, StorageFaults, ScrubBytes, ScrubSize, ScrubEnded,
     ];
 
     private static MetricLabel Upstream => new("upstream", [], "a configured name");
 
     private static MetricLabel Account => new("account", ["anonymous", "dockerConfig"], "a configured username");
+
+    private static MetricLabel Fault => new("reason", Names<StorageFault>());
 
     private static MetricLabel Reason => new("reason", Names<EvictionReason>());
 

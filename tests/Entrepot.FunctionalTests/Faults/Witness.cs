@@ -88,7 +88,8 @@ internal sealed class Witness(Appliance cache)
         double Grown(string metric, string label) => now.Sum(metric, label) - _before.Sum(metric, label);
     }
 
-    private static string Say(Got got)
+    /// <summary>An answer in a word or two.</summary>
+    internal static string Say(Got got)
     {
         if (!got.Clean) return got.Status == 0 ? "cut off" : $"{got.Status}, cut off";
         if (got.Status == 200)
@@ -98,6 +99,7 @@ internal sealed class Witness(Appliance cache)
             {
                 "Entrepot; hit" => "hit",
                 "Entrepot; fwd=miss" or "Entrepot; fwd=miss; stored" => "fetched",
+                "Entrepot; fwd=miss; detail=bypass" => "bypass",
                 "Entrepot; fwd=stale; fwd-status=200" => "revalidated",
                 var stale => $"stale ({stale[(stale.IndexOf("detail=", StringComparison.Ordinal) + 7)..]})",
             };

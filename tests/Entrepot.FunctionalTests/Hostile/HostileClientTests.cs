@@ -40,7 +40,7 @@ public sealed class HostileClientTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _log = Logging.Create(LogFormat.Text, LogEventLevel.Verbose, TextWriter.Synchronized(_text));
+        _log = Logging.Create(LogFormat.Text, LogEventLevel.Verbose, 1_000_000, TextWriter.Synchronized(_text));
         Directory.CreateDirectory(Path.GetDirectoryName(Root)!);
         _cache = await Appliance.StartAsync(_registry, new Setup { Log = _log, Options = options => options with { StorageRoot = Root } });
         var image = _registry.Content.AddImage("org/app", "1", [.. _blobs]);

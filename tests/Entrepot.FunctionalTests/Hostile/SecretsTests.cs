@@ -145,7 +145,7 @@ public sealed class SecretsTests : UpstreamTest
     private static async Task<string> LogAsync(LogEventLevel level, TestRegistry registry, Func<UpstreamOptions, UpstreamOptions> upstream, Func<Appliance, Task> act)
     {
         var text = new StringWriter();
-        await using (var log = Logging.Create(LogFormat.Text, level, TextWriter.Synchronized(text)))
+        await using (var log = Logging.Create(LogFormat.Text, level, 100_000, TextWriter.Synchronized(text)))
         {
             await using var cache = await Appliance.StartAsync(registry, new Setup { Log = log, Upstream = upstream });
             await act(cache);

@@ -1,5 +1,6 @@
 using Entrepot.Server.Options;
 using Entrepot.Server.ZeroCopy;
+using Entrepot.Storage;
 using Entrepot.Upstream;
 
 namespace Entrepot.FunctionalTests.Kit;
@@ -35,6 +36,9 @@ internal sealed record Setup
 
     /// <summary>What output to clients is made of.</summary>
     public SocketCalls Calls { get; init; } = new();
+
+    /// <summary>What files of the store are opened, read and written by.</summary>
+    public FileCalls Files { get; init; } = new();
 
     /// <summary>Changes the first upstream.</summary>
     public Func<UpstreamOptions, UpstreamOptions> Upstream { get; init; } = options => options;

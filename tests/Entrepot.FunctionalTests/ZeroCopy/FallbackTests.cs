@@ -57,7 +57,7 @@ public sealed class FallbackTests : ZeroCopyTest
         var web = builder.Build();
         web.Run(async context =>
         {
-            await using var blob = new FileBlob(new SharedFile(File.OpenHandle(Cache.Store.PathOf(Large.Digest))), new ColdReads(), LargeSize);
+            await using var blob = new FileBlob(new SharedFile(File.OpenHandle(Cache.Store.PathOf(Large.Digest))), new ColdReads(new FileCalls()), LargeSize);
             context.Response.ContentLength = blob.Size;
             await new BodyOutput(context, () => { }).WriteAsync(blob, new(0, blob.Size), context.RequestAborted);
         });

@@ -12,13 +12,14 @@ public sealed class AnswerTextTests
         new("/var/lib/entrepot", 4210, 0, 0, 25L << 30, 0, 0, 100L << 30, 80L << 30),
         new(0, new Dictionary<string, long>(), 0, 0),
         [new("docker.io", "up", ["https://registry-1.docker.io"], 100, 97, [new("anonymous", 100, 97, 21_600, null, null)]), new("ghcr.io", "offline", ["https://ghcr.io"], null, null, [])],
-        [], []);
+        new("waiting", 0, 0, Now, Now.AddDays(7)), [], []);
 
     [Fact]
     public void Of_QuietServer_SaysWhatThereIs() => Assert.Equal("""
         Entrepot 1.2.3, ready, up 3 d 4 h
           registry  http://0.0.0.0:5000
           storage   /var/lib/entrepot: 4,210 blobs, 25 GiB, 25 % of the quota of 100 GiB; 80 GiB free on the file system
+          scrub     next 2026-01-09 03:04Z; the store was last looked through until 2026-01-02 03:04Z
           requests  none yet
           bytes     0 B sent, - of them from the store
 
@@ -35,6 +36,13 @@ public sealed class AnswerTextTests
 
         Assert.StartsWith("2 problems:\n  docker.io is out of reach\n  the store is faulty\n\nEntrepot 1.2.3, draining, ", text, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("running", 1, 4, "running, 25 % of 4 B")]
+    [InlineData("off", 0, 0, "off")]
+    [InlineData("waiting", 0, 0, "due")]
+    public void Of_Scrub_TellsHowFarItIs(string state, long bytes, long all, string said) =>
+        Assert.Contains($"  scrub     {said}\n", StatusText.Of(Quiet with { Scrub = new(state, bytes, all, null, null) }));
 
     [Fact]
     public void Of_BusyServer_TellsRatiosRoomAndFetches()

@@ -132,6 +132,36 @@ public sealed class PinsTests
     }
 
     [Fact]
+    public async Task Pin_ManifestArrivesWhileItIsLookedFor_IsNotHeldWithoutItsLayers()
+    {
+        var image = Digest.Of(_lateImage);
+        _store.Missed = missed => { if (missed == image) _store.Put(_lateImage); };
+        using var pins = new Pins(_store, _index);
+
+        var (objection, _) = await pins.PinAsync([PullKit.Of(image)], default);
+
+        Assert.Contains("not completely cached", objection!.Message, StringComparison.Ordinal);
+        Assert.Empty(_index.Pins());
+        Assert.Empty(_store.Pinned);
+    }
+
+    [Fact]
+    public async Task Arrived_WhileAManifestOfThePinIsMissing_LetsGoOfNothing()
+    {
+        using var pins = await PinnedAsync();
+        _store.Remove(_image);   // as one that has rotted
+        _store.Put(_lateImage);
+
+        await pins.ArrivedAsync(Digest.Of(_lateImage));
+
+        Assert.Contains(_layer, _store.Pinned);
+        _store.Put(Image(_layer));
+        await pins.ArrivedAsync(_image);
+        Assert.True(pins.Reaches(_layer));
+        Assert.True(pins.Reaches(_late));
+    }
+
+    [Fact]
     public async Task Pin_OneOfSeveralIsRefused_PinsNone()
     {
         await _index.SetTagAsync(Tag, new TagRecord(_root, MediaTypes.OciIndex, 1, default), default);

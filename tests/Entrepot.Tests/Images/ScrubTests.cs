@@ -77,6 +77,55 @@ public sealed class ScrubTests
         Assert.Equal(new ScrubProgress(1, 1, 1, 1, 0), run.Progress);
     }
 
+    [Fact]
+    public async Task Doubt_WrongOne_IsDroppedAndTold()
+    {
+        var wrong = Put("right");
+        _store.Spoil(wrong, "wrong"u8.ToArray());
+        var dropped = new TaskCompletionSource<Digest>();
+        await using var scrub = NewScrub(dropped, new TaskCompletionSource(), works: false);
+
+        scrub.Doubt(wrong);
+
+        Assert.Equal(wrong, await dropped.Task.Soon());
+        Assert.False(_store.Contains(wrong));
+        Assert.Equal(1, scrub.Failures);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Doubt_DiskRefuses_IsDroppedIfTheDiskWorksOtherwise(bool works)
+    {
+        var (digest, next) = (Put("a"), Put("b"));
+        _store.OpenFault = new IOException("scripted");
+        var (dropped, asked) = (new TaskCompletionSource<Digest>(), new TaskCompletionSource());
+        await using (var scrub = NewScrub(dropped, asked, works))
+        {
+            scrub.Doubt(digest);
+            await asked.Task.Soon();
+            if (works) Assert.Equal(digest, await dropped.Task.Soon());
+        }
+
+        Assert.Equal(!works, _store.Contains(digest));
+        Assert.Contains(digest, _unreadable);
+        Assert.True(_store.Contains(next));
+    }
+
+    private Scrub NewScrub(TaskCompletionSource<Digest> dropped, TaskCompletionSource asked, bool works) => new(_store, _index, (digest, _) => _unreadable.Enqueue(digest))
+    {
+        DiskWorks = () =>
+        {
+            asked.TrySetResult();
+            return works;
+        },
+        Dropped = (digest, _) =>
+        {
+            dropped.TrySetResult(digest);
+            return Task.CompletedTask;
+        },
+    };
+
     private Scrub NewScrub() => new(_store, _index, (digest, _) => _unreadable.Enqueue(digest));
 
     private Digest Put(string text)

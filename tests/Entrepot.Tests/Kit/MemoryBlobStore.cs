@@ -88,12 +88,14 @@ internal sealed class MemoryBlobStore : IBlobStore
     public long Remove(Digest digest, DateTimeOffset unusedSince) =>
         !Pinned.ContainsKey(digest) && _blobs.TryRemove(digest, out var content) ? Quota.OnDisk(content.Length) : 0;
 
-    public async Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel)
+    public bool Drop(Digest digest) => _blobs.TryRemove(digest, out _);
+
+    public async Task<bool?> VerifyAsync(Digest digest, Func<int, ValueTask> hashed, CancellationToken cancel)
     {
         await Look.WaitAsync(cancel);
         if (OpenFault is { } fault) throw fault;
         if (!_blobs.TryGetValue(digest, out var content)) return null;
-        hashed(content.Length);
+        await hashed(content.Length);
         return digest.Matches(content) || !_blobs.TryRemove(digest, out _);
     }
 

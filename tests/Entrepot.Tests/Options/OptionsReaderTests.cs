@@ -99,8 +99,9 @@ public sealed class OptionsReaderTests : IDisposable
 
     [Theory]
     [InlineData("offline: never", "entrepot.yaml:1: offline: 'never' is not allowed; allowed: true or false")]
-    [InlineData("scrub: 64MiB", "entrepot.yaml:1: scrub: is unknown")]
-    [InlineData("scrub: { every: 168h }", "entrepot.yaml:1: scrub: is unknown")]
+    [InlineData("rubbish: 64MiB", "entrepot.yaml:1: rubbish: is unknown")]
+    [InlineData("rubbish: { every: 168h }", "entrepot.yaml:1: rubbish: is unknown")]
+    [InlineData("scrub: { every: 1m }", "entrepot.yaml:1: scrub.every: '1m' is not allowed; allowed: 1h to 8760h, or unlimited")]
     [InlineData("storage: { eviction: random }", "entrepot.yaml:1: storage.eviction: 'random' is not allowed; allowed: lru or adaptive")]
     [InlineData("storage: { partialTtl: 8761h }", "entrepot.yaml:1: storage.partialTtl: '8761h' is not allowed; allowed: 0s to 8760h")]
     [InlineData("limits: { fetches: 65537 }", "entrepot.yaml:1: limits.fetches: '65537' is not allowed; allowed: 1 to 65536")]

@@ -215,7 +215,7 @@ public sealed class DiskSpaceTests : IDisposable
         Assert.Equal(0, space.Usage.Reserved);
 
         var refused = await store.CreateAsync(Digest.Of(content), FillMode.Complete, default);
-        await Assert.ThrowsAsync<IOException>(async () => await refused.WriteAsync(new byte[6 * Size], 0, default));
+        await Assert.ThrowsAsync<NoRoomException>(async () => await refused.WriteAsync(new byte[6 * Size], 0, default));
         await refused.DisposeAsync();
         Assert.Equal((0, 0), (space.Usage.Reserved, space.Usage.Used));
     }

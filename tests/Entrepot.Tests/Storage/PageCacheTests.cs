@@ -28,7 +28,7 @@ public sealed class PageCacheTests : IDisposable
     [Fact]
     public async Task ReadyAsync_InMemory_IsAllOfItAtOnce()
     {
-        await using var blob = new FileBlob(new SharedFile(File.OpenHandle(_path)), new ColdReads(), Size);
+        await using var blob = new FileBlob(new SharedFile(File.OpenHandle(_path)), new ColdReads(new FileCalls()), Size);
 
         var ready = blob.ReadyAsync(0, Size, default);
 
@@ -39,7 +39,7 @@ public sealed class PageCacheTests : IDisposable
     [Fact]
     public async Task ReadyAsync_FileIsShorter_GoesByWhatIsThere()
     {
-        await using var blob = new FileBlob(new SharedFile(File.OpenHandle(_path)), new ColdReads(), 2 * Size);
+        await using var blob = new FileBlob(new SharedFile(File.OpenHandle(_path)), new ColdReads(new FileCalls()), 2 * Size);
 
         Assert.InRange(await blob.ReadyAsync(Size - 10, Size, default), 1, Size);
     }

@@ -1,0 +1,97 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Entrepot.FunctionalTests.Kit;
+
+namespace Entrepot.FunctionalTests.Life;
+
+/// <summary>The program as a process of its own that may have few descriptors, and more clients than that.</summary>
+public sealed class DescriptorLimitTests : IAsyncLifetime
+{
+    private const int Limit = 256;
+    private const int Clients = 400;   // fewer than wait in a listener's queue
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("entrepot-limit-");
+    private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(10) };
+    private readonly (int Registry, int Admin) _ports = (FreePort(), FreePort());
+    private Process _process = null!;
+
+    public async Task InitializeAsync()
+    {
+        var limit = Limit.ToString(CultureInfo.InvariantCulture);
+        var start = new ProcessStartInfo("prlimit", [$"--nofile={limit}:{limit}", "dotnet", Path.Combine(AppContext.BaseDirectory, "entrepot.dll")])
+        {
+            WorkingDirectory = _folder.FullName,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["ENTREPOT_LISTEN"] = $"127.0.0.1:{_ports.Registry}";
+        start.Environment["ENTREPOT_ADMIN"] = $"127.0.0.1:{_ports.Admin}";
+        start.Environment["ENTREPOT_STORAGE__MINFREE"] = "0B";
+        _process = Process.Start(start)!;
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        await Appliance.UntilAsync(() => AnswersAsync("healthz"), () => "it does not start");
+    }
+
+    public async Task DisposeAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+        _client.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task Clients_MoreThanDescriptors_CostNoProcessor_AndAreServedWhenOthersLeave()
+    {
+        var clients = new List<Socket>();
+        for (var i = 0; i < Clients; i++)
+        {
+            var client = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            clients.Add(client);
+            await client.ConnectAsync(IPAddress.Loopback, _ports.Registry);
+        }
+
+        await Appliance.UntilAsync(() => Task.FromResult(Descriptors() >= Limit - 2), () => $"it has {Descriptors()} descriptors");
+        var before = Used();
+        await Task.Delay(TimeSpan.FromSeconds(2));   // what is measured is a rate
+        Assert.InRange(Used() - before, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+
+        clients.ForEach(client => client.Dispose());
+        await Appliance.UntilAsync(() => AnswersAsync("healthz"), () => "it does not answer again");
+        Assert.Equal(HttpStatusCode.OK, (await _client.GetAsync($"http://127.0.0.1:{_ports.Registry}/v2/")).StatusCode);
+        var metrics = MetricValues.Parse(await _client.GetStringAsync($"http://127.0.0.1:{_ports.Admin}/metrics"));
+        Assert.True(metrics.Sum("entrepot_storage_faults_total", "reason=\"descriptors\"") > 0);
+        await Appliance.UntilAsync(async () => await _client.GetStringAsync($"http://127.0.0.1:{_ports.Admin}/readyz") == "ready\n", () => "it is not ready again");
+    }
+
+    private int Descriptors() => Directory.GetFileSystemEntries($"/proc/{_process.Id}/fd").Length;
+
+    private TimeSpan Used()
+    {
+        _process.Refresh();
+        return _process.TotalProcessorTime;
+    }
+
+    private async Task<bool> AnswersAsync(string path)
+    {
+        try
+        {
+            return (await _client.GetAsync($"http://127.0.0.1:{_ports.Admin}/{path}")).IsSuccessStatusCode;
+        }
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+}
