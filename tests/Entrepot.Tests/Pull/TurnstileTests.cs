@@ -143,6 +143,7 @@ public sealed class TurnstileTests
         const int Places = 3, Visits = 400;
         var turnstile = new Turnstile(Places);
         var (inside, most, visited) = (0, 0, 0);
+        var isFull = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
         await Task.WhenAll(Enumerable.Range(0, 16).Select(visitor => Task.Run(async () =>
         {
@@ -157,7 +158,10 @@ public sealed class TurnstileTests
                 try
                 {
                     using var place = await entering;
-                    InterlockedMax(ref most, Interlocked.Increment(ref inside));
+                    var now = Interlocked.Increment(ref inside);
+                    InterlockedMax(ref most, now);
+                    if (now == Places) isFull.TrySetResult();
+                    await isFull.Task;   // the first ones stay until all places are taken
                     await Task.Yield();
                     Interlocked.Decrement(ref inside);
                     Interlocked.Increment(ref visited);
