@@ -18,6 +18,7 @@ public sealed class PullThrough : IAsyncDisposable
     private readonly Pins _pins;
     private readonly ManifestPull _manifests;
     private readonly BlobPull _blobs;
+    private readonly ReferrerLists _referrers;
     private readonly MemoryPull _memory;
     private readonly Recency _recency;
 
@@ -39,6 +40,7 @@ public sealed class PullThrough : IAsyncDisposable
         _memory = new MemoryPull(index, memory, clock);
         _manifests = new ManifestPull(store, index, fetches, _memory, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
+        _referrers = new ReferrerLists(store, index, clock, storeFailed, _stop.Token);
         _recency = new Recency(store, clock);
         Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
     }
@@ -100,11 +102,9 @@ public sealed class PullThrough : IAsyncDisposable
             ? new(PullSource.Fetched, page) { Relay = page.Relay }
             : new(error);
 
-    /// <summary>What refers to a manifest, as the upstream has it now.</summary>
-    public async Task<Pulled<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
-        (await Upstream(subject).ListReferrersAsync(subject, artifactType, cancel)).Has(out var list, out var error)
-            ? new(PullSource.Fetched, list)
-            : new(error);
+    /// <summary>What refers to a manifest: as the upstream has it now, or as it had it last, if it does not say and the manifest is stored.</summary>
+    public Task<Pulled<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
+        _referrers.GetAsync(subject, artifactType, Upstream(subject), cancel);
 
     /// <summary>One page of the names of the repositories that are cached, in ordinal order.</summary>
     /// <param name="upstream">The upstream whose repositories have no prefix.</param>
@@ -131,6 +131,7 @@ public sealed class PullThrough : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _manifests.EndedAsync();
+        await _referrers.EndedAsync();
         await _recency.EndedAsync();
         _pins.Dispose();
         _stop.Dispose();
