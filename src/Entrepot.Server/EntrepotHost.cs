@@ -53,6 +53,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly FasterCacheIndex _index;
     private readonly DiskSpace _space;
     private readonly DiskBlobStore _store;
+    private readonly Staging _staging;
+    private readonly BundleImports _imports;
     private readonly Reconciler _reconciler;
     private readonly FetchTable _fetches;
     private readonly PullThrough _pulls;
@@ -92,6 +94,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             Evicted = (blobs, bytes) => Log.Evicted(_log, blobs, bytes),
         };
         _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
+        _staging = new Staging(root, _store, _space, parts.Clock);
         _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
         var upstreams = _upstreams.Replace(InForce(options));
@@ -117,7 +120,9 @@ public sealed class EntrepotHost : IAsyncDisposable
             Registry = () => Registry,
             IsDraining = () => _probes.IsDraining,
         };
-        _api = new AdminApi(_pulls.Images, scrub, () => _registry.Routes, status.ReportAsync, _space.Measured, parts.Clock, _log);
+        _imports = new BundleImports(_staging, _pulls.Images.Sets, _store, parts.Clock);
+        var imports = new ImportApi(_imports, () => _registry.Routes, _space.Measured);
+        _api = new AdminApi(_pulls.Images, scrub, imports, () => _registry.Routes, status.ReportAsync, _space.Measured, parts.Clock, _log);
         _registryWeb.Run(_registry.HandleAsync);
         _adminWeb.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
         _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);
@@ -227,9 +232,11 @@ public sealed class EntrepotHost : IAsyncDisposable
         await _reconciling;
         await _evicting;
         _ending.Dispose();
+        _imports.Dispose();
         await _pulls.DisposeAsync();
         await _fetches.DisposeAsync();
         _upstreams.Dispose();
+        await _staging.DisposeAsync();
         await _index.DisposeAsync();
         _root.Dispose();
     }
@@ -322,7 +329,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             await _space.MeasureAsync(_ending.Token);
             _reconciling = ReconcileAsync();
             using var timer = new PeriodicTimer(HousekeepingEvery, _clock);
-            while (await timer.WaitForNextTickAsync(_ending.Token)) KeepRoom();
+            while (await timer.WaitForNextTickAsync(_ending.Token)) await KeepRoomAsync();
         }
         catch (OperationCanceledException)
         {
@@ -333,10 +340,11 @@ public sealed class EntrepotHost : IAsyncDisposable
         }
     }
 
-    private void KeepRoom()
+    private async Task KeepRoomAsync()
     {
         try
         {
+            await _imports.DropAbandonedAsync(_ending.Token);
             _store.RemoveExpired(_clock.GetUtcNow() - _options.PartialTtl);
             _space.MeasureOverhead();
         }
@@ -351,6 +359,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         try
         {
+            await _pulls.Images.Sets.FinishAsync(_ending.Token);
             await _reconciler.RunAsync(_ending.Token);
         }
         catch (OperationCanceledException)

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using Entrepot.Oci;
 using Entrepot.Pull;
@@ -13,8 +12,6 @@ namespace Entrepot.Storage;
 /// </remarks>
 public sealed class DiskBlobStore : IBlobStore
 {
-    private const int HashBufferBytes = 1 << 20;
-
     private readonly StoreRoot _root;
     private readonly ICacheIndex _index;
     private readonly DiskSpace _space;
@@ -127,22 +124,38 @@ public sealed class DiskBlobStore : IBlobStore
     public Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel) => Task.Run(() => Verify(digest, hashed, cancel), cancel);
 
     /// <summary>Gives a whole, verified, flushed file its name. Called by its writer, once.</summary>
-    internal void Publish(DiskPartial partial, Digest digest, long size, long reserved)
+    internal void Publish(DiskPartial partial, Digest digest, long size, long reserved) => Publish([new ArrivedFile(partial.Path, digest, size, reserved, () =>
     {
-        _naming.TryAdd(digest, true);
+        partial.IsPublished = true;
+        Forget(partial);
+    })]);
+
+    /// <summary>Gives whole, verified, flushed files their names, in this order, and tells the index when all names are durable. Called by their writer, once.</summary>
+    internal void Publish(IReadOnlyList<ArrivedFile> files)
+    {
+        foreach (var file in files) _naming.TryAdd(file.Digest, true);
         try
         {
-            Name(partial, digest, size, reserved);
+            var folders = new HashSet<string>();
+            foreach (var file in files) folders.Add(Name(file));
+            foreach (var folder in folders) Posix.FlushDirectory(folder);
+            foreach (var (_, digest, size, _, _) in files)
+            {
+                // It may have had to leave already.
+                lock (_space.NameOf(digest))
+                    if (_space.Contains(digest)) _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(_root.BlobPath(digest)), _clock.GetUtcNow()));
+            }
         }
         finally
         {
-            _naming.TryRemove(digest, out _);
+            foreach (var file in files) _naming.TryRemove(file.Digest, out _);
         }
     }
 
-    private void Name(DiskPartial partial, Digest digest, long size, long reserved)
+    // Returns the folder.
+    private string Name(ArrivedFile file)
     {
-        var path = _root.BlobPath(digest);
+        var path = _root.BlobPath(file.Digest);
         var folder = Path.GetDirectoryName(path)!;
         if (!Directory.Exists(folder))
         {
@@ -150,23 +163,15 @@ public sealed class DiskBlobStore : IBlobStore
             Posix.FlushDirectory(Path.GetDirectoryName(folder)!);
         }
 
-        var storedAt = _clock.GetUtcNow();   // before anybody can see it: who removes it then has seen it later
-
         // It takes its room from here on, whatever else fails.
-        lock (_space.NameOf(digest))
+        lock (_space.NameOf(file.Digest))
         {
-            File.Move(partial.Path, path, overwrite: true);
-            partial.IsPublished = true;
-            _space.Admit(digest, size, reserved);
+            File.Move(file.Path, path, overwrite: true);
+            _space.Admit(file.Digest, file.Size, file.Reserved);
+            file.Named();
         }
 
-        Forget(partial);
-        Posix.FlushDirectory(folder);
-        lock (_space.NameOf(digest))
-        {
-            // It may have had to leave already.
-            if (_space.Contains(digest)) _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path), storedAt));
-        }
+        return folder;
     }
 
     /// <summary>Keeps what a writer has brought, which is flushed and described, for the next writer of its blob.</summary>
@@ -178,6 +183,17 @@ public sealed class DiskBlobStore : IBlobStore
         {
             _space.Rest(digest, size, reserved, new Resting(Quota.OnDisk(size), fill, _clock.GetUtcNow()));
             return _taken.TryRemove(partial.Path, out _);
+        }
+    }
+
+    /// <summary>Removes what rests of a blob that is about to come whole.</summary>
+    internal void RemoveResting(Digest digest)
+    {
+        lock (_space.NameOf(digest))
+        {
+            if (!_space.TryWake(digest, out var size)) return;
+            _root.Delete(digest, isResting: true);
+            _space.Release(size, 0);
         }
     }
 
@@ -295,7 +311,7 @@ public sealed class DiskBlobStore : IBlobStore
         try
         {
             using var file = File.OpenHandle(_root.BlobPath(digest), options: FileOptions.SequentialScan);
-            var (name, size) = Hash(file, digest, _ => { }, CancellationToken.None);
+            var (name, size) = FileHash.Of(file, digest, _ => { }, CancellationToken.None);
             if (name != digest)
             {
                 Drop(digest, size);
@@ -324,34 +340,12 @@ public sealed class DiskBlobStore : IBlobStore
         try
         {
             using var file = File.OpenHandle(_root.BlobPath(digest), options: FileOptions.SequentialScan);
-            var (name, size) = Hash(file, digest, hashed, cancel);
+            var (name, size) = FileHash.Of(file, digest, hashed, cancel);
             return name == digest ? true : Drop(digest, size, file) ? false : null;
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
-        }
-    }
-
-    private static (Digest Name, long Size) Hash(SafeFileHandle file, Digest digest, Action<long> hashed, CancellationToken cancel)
-    {
-        using var hash = digest.NewHash();
-        var buffer = ArrayPool<byte>.Shared.Rent(HashBufferBytes);
-        try
-        {
-            var size = 0L;
-            for (int count; (count = RandomAccess.Read(file, buffer, size)) > 0; size += count)
-            {
-                cancel.ThrowIfCancellationRequested();
-                hash.AppendData(buffer, 0, count);
-                hashed(count);
-            }
-
-            return (Digest.FromHash(hash.GetHashAndReset()), size);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

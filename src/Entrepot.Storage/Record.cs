@@ -20,10 +20,10 @@ internal enum RecordKind
     /// <summary>A repository does not have a manifest any more. With a media type if another repository still has it.</summary>
     Unmanifest,
 
-    /// <summary>A tag or a digest is pinned; with what a tag means.</summary>
+    /// <summary>A tag or a digest is pinned; with what a tag means, and the set that has it, if one has.</summary>
     Pin,
 
-    /// <summary>A tag or a digest is not pinned any more.</summary>
+    /// <summary>A tag or a digest is not pinned any more, or not any more by that set.</summary>
     Unpin,
 
     /// <summary>What refers to a manifest of a repository: a list by its digest, which goes when the manifest does.</summary>
@@ -37,7 +37,7 @@ internal enum RecordKind
 /// </remarks>
 internal sealed record Record(
     RecordKind Kind, string Upstream, string Repository, string? Tag = null, string? Digest = null, string? MediaType = null, long Size = 0, DateTimeOffset ValidatedAt = default,
-    string? List = null)
+    string? List = null, string? Set = null)
 {
     public Reference Reference => Tag is { } tag
         ? new Reference(Upstream, Repository, tag)
@@ -49,9 +49,9 @@ internal sealed record Record(
     public static Record Of(Reference subject, Pull.ReferrersRecord record) => new(
         RecordKind.Referrers, subject.Upstream, subject.Repository, Digest: subject.Digest.ToString(), ValidatedAt: record.ValidatedAt, List: record.List.ToString());
 
-    public static Record Of(RecordKind kind, Reference reference, Digest? digest = null, string? mediaType = null) => new(
+    public static Record Of(RecordKind kind, Reference reference, Digest? digest = null, string? mediaType = null, string? set = null) => new(
         kind, reference.Upstream, reference.Repository, reference.IsTag ? reference.Tag : null,
-        reference.IsTag ? digest?.ToString() : reference.Digest.ToString(), mediaType);
+        reference.IsTag ? digest?.ToString() : reference.Digest.ToString(), mediaType, Set: set);
 
     /// <summary>The line of some records, at least one, with its end.</summary>
     public static byte[] ToLine(IReadOnlyList<Record> records) => CheckedLine.Of(records is [var only]
@@ -105,7 +105,7 @@ internal sealed record Record(
     private static Record ParseOne(ref Utf8JsonReader reader)
     {
         var kind = default(RecordKind);
-        string? upstream = null, repository = null, tag = null, digest = null, mediaType = null, list = null;
+        string? upstream = null, repository = null, tag = null, digest = null, mediaType = null, list = null, set = null;
         var size = 0L;
         var validatedAt = default(DateTimeOffset);
         while (reader.Read() && reader.TokenType is JsonTokenType.PropertyName)
@@ -118,13 +118,14 @@ internal sealed record Record(
             else if (name.SequenceEqual("tag"u8)) tag = reader.GetString();
             else if (name.SequenceEqual("digest"u8)) digest = reader.GetString();
             else if (name.SequenceEqual("mediaType"u8)) mediaType = reader.GetString();
+            else if (name.SequenceEqual("set"u8)) set = reader.GetString();
             else if (name.SequenceEqual("size"u8)) size = reader.GetInt64();
             else if (name.SequenceEqual("validatedAt"u8)) validatedAt = reader.GetDateTimeOffset();
             else if (name.SequenceEqual("list"u8)) list = reader.GetString();
             else reader.Skip();
         }
 
-        return new Record(kind, upstream!, repository!, tag, digest, mediaType, size, validatedAt, list);
+        return new Record(kind, upstream!, repository!, tag, digest, mediaType, size, validatedAt, list, set);
     }
 }
 

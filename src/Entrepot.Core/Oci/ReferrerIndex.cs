@@ -36,7 +36,15 @@ public sealed class ReferrerIndex : IDisposable
     /// <summary>Adds a list; <see langword="false"/> if it is no index.</summary>
     /// <param name="page">The list as received.</param>
     /// <param name="isFiltered">Whether other types have been left out of it already.</param>
-    public bool TryAdd(ReadOnlyMemory<byte> page, bool isFiltered)
+    public bool TryAdd(ReadOnlyMemory<byte> page, bool isFiltered) => TryAdd(page, isFiltered, _ => true);
+
+    /// <summary>Adds of a list only what is wanted; <see langword="false"/> if it is no index.</summary>
+    /// <param name="page">The list as received, of all types.</param>
+    /// <param name="isWanted">Whether a manifest is; what has no digest is left out.</param>
+    public bool TryAddOnly(ReadOnlyMemory<byte> page, Func<Digest, bool> isWanted) =>
+        TryAdd(page, isFiltered: false, descriptor => Digest.TryParse(TextOf(descriptor, "digest"), out var digest) && isWanted(digest));
+
+    private bool TryAdd(ReadOnlyMemory<byte> page, bool isFiltered, Func<JsonElement, bool> isWanted)
     {
         try
         {
@@ -49,6 +57,7 @@ public sealed class ReferrerIndex : IDisposable
             foreach (var descriptor in manifests.EnumerateArray())
             {
                 if (descriptor.ValueKind != JsonValueKind.Object) return false;
+                if (!isWanted(descriptor)) continue;
                 if (_artifactType is not null && !isFiltered && TextOf(descriptor, "artifactType") != _artifactType) continue;
                 if (TextOf(descriptor, "digest") is not { } digest || _digests.Add(digest)) _writer.WriteRawValue(descriptor.GetRawText(), skipInputValidation: true);
             }

@@ -55,7 +55,7 @@ public interface ICacheIndex
     /// <exception cref="IOException">The records cannot be read.</exception>
     IEnumerable<Reference> References();
 
-    /// <summary>What is pinned, and the manifest that it was last known to mean; a snapshot. Durable.</summary>
+    /// <summary>What administrators pinned, and the manifest that it was last known to mean; a snapshot. Durable.</summary>
     IReadOnlyDictionary<Reference, Digest> Pins();
 
     /// <summary>Remembers, durably, that tags or digests are pinned, and what each means now: all or none, also after a crash.</summary>
@@ -71,6 +71,12 @@ public interface ICacheIndex
     /// <summary>Remembers the list of what refers to a manifest, durably; it is stored already. The time of its validation alone is not worth a flush, and may be lost.</summary>
     /// <remarks>It is forgotten with the manifest's <see cref="RemoveManifestAsync"/>.</remarks>
     ValueTask SetReferrersAsync(Reference subject, ReferrersRecord record, CancellationToken cancel);
+
+    /// <summary>The sets of imported images, by name, and the manifest that each of their tags and digests was last known to mean; a snapshot. Durable.</summary>
+    IReadOnlyDictionary<string, IReadOnlyDictionary<Reference, Digest>> Sets();
+
+    /// <summary>Changes sets and names, durably, all or none, also after a crash. Whoever looks meanwhile finds a tag only with all that it was written with.</summary>
+    ValueTask ChangeSetsAsync(SetChange change, CancellationToken cancel);
 
     /// <summary>Upstream and repository of everything that is cached, in no order.</summary>
     IReadOnlyCollection<(string Upstream, string Repository)> Repositories();

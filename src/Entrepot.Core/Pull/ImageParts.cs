@@ -2,7 +2,7 @@ using Entrepot.Oci;
 
 namespace Entrepot.Pull;
 
-/// <summary>What an image consists of, as far as its stored manifests tell. Immutable.</summary>
+/// <summary>What an image consists of, as far as its stored manifests tell. Immutable once it is made.</summary>
 internal sealed class ImageParts
 {
     /// <summary>How deep manifests are followed: an index, its images, their layers. An index of indexes of indexes is not an image.</summary>
@@ -36,6 +36,13 @@ internal sealed class ImageParts
         var parts = new ImageParts(root);
         parts.Follow(root, Depth, find);
         return parts;
+    }
+
+    /// <summary>Adds blobs that belong to it besides, such as lists of what refers to it. Only by its maker.</summary>
+    public ImageParts With(IEnumerable<Digest> blobs)
+    {
+        foreach (var blob in blobs) _sizes.TryAdd(blob, 0);
+        return this;
     }
 
     /// <summary>Whether at least one platform's manifests, config and layers are all there; of a plain image, everything.</summary>

@@ -77,7 +77,7 @@ internal sealed record ImageList(IReadOnlyList<ImageEntry> Images);
 /// <param name="Size">Bytes of its blobs that are stored, manifests included, each once.</param>
 /// <param name="Complete">Whether all is stored that at least one platform needs: its manifest, config and layers.</param>
 /// <param name="Pinned">Whether it is never evicted.</param>
-/// <param name="Set">The set it belongs to; <see langword="null"/> if none.</param>
+/// <param name="Set">The set of imported images that keeps it; of several the first in ordinal order; <see langword="null"/> if none does.</param>
 /// <param name="LastPull">When its manifest was last used; <see langword="null"/> if it is not stored.</param>
 /// <param name="Blobs">Its blobs that are stored, manifests included.</param>
 internal sealed record ImageEntry(
@@ -116,5 +116,9 @@ internal sealed record AdminError(string Error);
 [JsonSerializable(typeof(ImageList))]
 [JsonSerializable(typeof(ImageOutcome))]
 [JsonSerializable(typeof(VerifyProgress))]
+[JsonSerializable(typeof(ImportPlan))]
+[JsonSerializable(typeof(ImportBegun))]
+[JsonSerializable(typeof(ImportStaged))]
+[JsonSerializable(typeof(ImportDone))]
 [JsonSerializable(typeof(AdminError))]
 internal sealed partial class AdminJson : JsonSerializerContext;

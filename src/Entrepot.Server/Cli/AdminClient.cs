@@ -46,7 +46,7 @@ internal sealed class AdminClient : IDisposable
     /// <exception cref="AdminException">There is none.</exception>
     public async Task<Message<T>> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel)
     {
-        using var response = await SendAsync(HttpMethod.Get, path, cancel);
+        using var response = await SendAsync(HttpMethod.Get, path, null, cancel);
         using var body = await response.Content.ReadAsStreamAsync(cancel);
         using var read = new MemoryStream();
         var buffer = new byte[BufferBytes];
@@ -57,10 +57,21 @@ internal sealed class AdminClient : IDisposable
 
     /// <summary>Has something done, and gets a message for each part of it as soon as the server has one.</summary>
     /// <exception cref="AdminException">It was refused, the server went away in the middle, or it says at the end why it did not go on.</exception>
-    public async IAsyncEnumerable<Message<T>> StreamAsync<T>(
-        HttpMethod method, string path, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
+    public IAsyncEnumerable<Message<T>> StreamAsync<T>(HttpMethod method, string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        StreamAsync(method, path, null, type, cancel);
+
+    /// <summary>Sends something, and gets the one message that answers it.</summary>
+    /// <exception cref="AdminException">It was refused, or the server went away.</exception>
+    public async Task<Message<T>> SendAsync<T>(HttpMethod method, string path, UploadContent content, JsonTypeInfo<T> type, CancellationToken cancel)
     {
-        using var response = await SendAsync(method, path, cancel);
+        await foreach (var message in StreamAsync(method, path, content, type, cancel)) return message;
+        throw Gone();
+    }
+
+    private async IAsyncEnumerable<Message<T>> StreamAsync<T>(
+        HttpMethod method, string path, UploadContent? content, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        using var response = await SendAsync(method, path, content, cancel);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancel));
         while (await ReadAsync(reader.ReadLineAsync, cancel) is { } line)
         {
@@ -73,13 +84,14 @@ internal sealed class AdminClient : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, CancellationToken cancel)
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, UploadContent? content, CancellationToken cancel)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(_patience);
+        if (content is not null) content.Progressed = () => patience.CancelAfter(_patience);
         try
         {
-            var response = await ReachAsync(method, path, patience.Token);
+            var response = await ReachAsync(method, path, content, patience.Token);
             if (response.IsSuccessStatusCode && IsJson(response.Content.Headers.ContentType)) return response;
             using (response) throw await ReasonAsync(response, patience.Token);
         }
@@ -89,9 +101,9 @@ internal sealed class AdminClient : IDisposable
         }
     }
 
-    private async Task<HttpResponseMessage> ReachAsync(HttpMethod method, string path, CancellationToken cancel)
+    private async Task<HttpResponseMessage> ReachAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancel)
     {
-        using var request = new HttpRequestMessage(method, path);
+        using var request = new HttpRequestMessage(method, path) { Content = content };
         try
         {
             return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel);
@@ -108,6 +120,7 @@ internal sealed class AdminClient : IDisposable
                 HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError => Unreachable(why),
                 HttpRequestError.SecureConnectionError => new AdminException($"{Address} does not speak TLS as it should: {why}"),
                 HttpRequestError.ResponseEnded => Gone(),
+                _ when content is not null => Gone(),   // it broke while something was sent
                 _ => Foreign("does not speak HTTP"),
             };
         }
@@ -156,7 +169,7 @@ internal sealed class AdminClient : IDisposable
 
     private async Task<bool> AnswersAsRegistryAsync(CancellationToken cancel)
     {
-        using var response = await ReachAsync(HttpMethod.Get, "/v2/", cancel);
+        using var response = await ReachAsync(HttpMethod.Get, "/v2/", null, cancel);
         return IsRegistry(response);
     }
 
