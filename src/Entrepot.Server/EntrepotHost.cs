@@ -83,7 +83,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
         _output = new ZeroCopyOutput(options.MinRate, parts.Clock, parts.Calls);
         _registryWeb = BuildWeb(options.Listen, options, parts, _output, isInline: true);
-        _adminWeb = BuildWeb([options.Admin], options, parts);
+        _adminWeb = BuildWeb([options.Admin], options, parts, _output);
         _metricsWeb = options.Metrics is { } address ? BuildWeb([address], options, parts) : null;
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
@@ -117,7 +117,8 @@ public sealed class EntrepotHost : IAsyncDisposable
             Registry = () => Registry,
             IsDraining = () => _probes.IsDraining,
         };
-        _api = new AdminApi(_pulls.Images, scrub, () => _registry.Routes, status.ReportAsync, _space.Measured, parts.Clock, _log);
+        var bundles = new BundleEndpoint(_pulls.Bundles, _pulls.Images, () => _registry.Routes, _log);
+        _api = new AdminApi(_pulls.Images, scrub, () => _registry.Routes, bundles, status.ReportAsync, _space.Measured, parts.Clock, _log);
         _registryWeb.Run(_registry.HandleAsync);
         _adminWeb.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
         _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);

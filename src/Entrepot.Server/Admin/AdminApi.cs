@@ -9,12 +9,13 @@ namespace Entrepot.Server.Admin;
 /// <param name="images">What is cached.</param>
 /// <param name="scrub">What hashes it again.</param>
 /// <param name="routes">The configured upstreams, as they are now.</param>
+/// <param name="bundles">What goes into bundles.</param>
 /// <param name="status">How the appliance is now.</param>
 /// <param name="measured">Ends when it is known what is stored: nothing is pinned or removed before that; with <see langword="false"/> if it never will be.</param>
 /// <param name="clock">The time.</param>
 /// <param name="log">Where faults go.</param>
 internal sealed class AdminApi(
-    Images images, Scrub scrub, Func<UpstreamRoutes> routes, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock, ILogger log)
+    Images images, Scrub scrub, Func<UpstreamRoutes> routes, BundleEndpoint bundles, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock, ILogger log)
     : IDisposable
 {
     /// <summary>What every path of it begins with.</summary>
@@ -106,7 +107,7 @@ internal sealed class AdminApi(
         var operations = OperationsOf(context.Request.Path.Value ?? "");
         if (operations.Count == 0)
         {
-            await reply.RefuseAsync(StatusCodes.Status404NotFound, "no such endpoint; there are status, images, pins, refresh and verify under /api/v1/");
+            await reply.RefuseAsync(StatusCodes.Status404NotFound, "no such endpoint; there are status, images, pins, refresh, verify and bundles under /api/v1/");
             return;
         }
 
@@ -127,6 +128,7 @@ internal sealed class AdminApi(
         "/api/v1/images" => new() { ["GET"] = ListAsync, ["DELETE"] = Changing((which, told, cancel) => images.RemoveAsync(which, told, cancel, _works.Stop)) },
         "/api/v1/pins" => new() { ["POST"] = Changing(images.PinAsync), ["DELETE"] = Changing(images.UnpinAsync) },
         "/api/v1/refresh" => new() { ["POST"] = Changing(images.RefreshAsync) },
+        "/api/v1/bundles" => new() { ["GET"] = bundles.GetAsync },
         "/api/v1/verify" => new() { ["POST"] = VerifyAsync },
         _ => [],
     };

@@ -54,6 +54,7 @@ internal sealed class EntrepotCommand
         root.Subcommands.Add(ListCommand.Create(_server));
         foreach (var command in ImageCommands.Create(_server)) root.Subcommands.Add(command);
         root.Subcommands.Add(VerifyCommand.Create(_server));
+        root.Subcommands.Add(new Command("bundle", "Carries images to where no registry can be reached.") { BundleExportCommand.Create(_server) });
         root.Subcommands.Add(new Command("config", "Looks at the options.") { ConfigCheckCommand.Create(_options, _around) });
         root.Subcommands.Add(Reference("options", "Prints the reference of all options as Markdown.", OptionsReference.Markdown));
         root.Subcommands.Add(Reference("metrics-reference", "Prints the reference of all metrics as Markdown.", MetricsReference.Markdown));
