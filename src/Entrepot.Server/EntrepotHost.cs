@@ -85,7 +85,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
         _output = new ZeroCopyOutput(options.MinRate, parts.Clock, parts.Calls);
         _registryWeb = BuildWeb(options.Listen, options, parts, _output, isInline: true);
-        _adminWeb = BuildWeb([options.Admin], options, parts);
+        _adminWeb = BuildWeb([options.Admin], options, parts, _output);
         _metricsWeb = options.Metrics is { } address ? BuildWeb([address], options, parts) : null;
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
@@ -122,7 +122,8 @@ public sealed class EntrepotHost : IAsyncDisposable
         };
         _imports = new BundleImports(_staging, _pulls.Images.Sets, _store, parts.Clock);
         var imports = new ImportApi(_imports, () => _registry.Routes, _space.Measured);
-        _api = new AdminApi(_pulls.Images, scrub, imports, () => _registry.Routes, status.ReportAsync, _space.Measured, parts.Clock, _log);
+        var bundles = new BundleEndpoint(_pulls.Bundles, _pulls.Images, () => _registry.Routes, _log);
+        _api = new AdminApi(_pulls.Images, scrub, imports, () => _registry.Routes, bundles, status.ReportAsync, _space.Measured, parts.Clock, _log);
         _registryWeb.Run(_registry.HandleAsync);
         _adminWeb.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
         _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);

@@ -41,7 +41,7 @@ internal sealed class StrictJson
             document.Dispose();
             Add("", "not a JSON object");
         }
-        catch (JsonException fault)
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException)   // InvalidOperation: a name that is not text
         {
             Add("", $"not JSON: {fault.Message}");
         }

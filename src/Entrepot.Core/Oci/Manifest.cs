@@ -6,7 +6,14 @@ namespace Entrepot.Oci;
 /// <param name="Digest">The bytes' name.</param>
 /// <param name="MediaType">Their type; empty if it is not given.</param>
 /// <param name="Size">How many they are; 0 if it is not given.</param>
-public sealed record Descriptor(Digest Digest, string MediaType, long Size);
+public sealed record Descriptor(Digest Digest, string MediaType, long Size)
+{
+    /// <summary>What it runs on, such as <c>linux/arm64/v8</c>; empty if it is not given, or of nothing that runs (<c>unknown/unknown</c>).</summary>
+    public string Platform { get; init; } = "";
+
+    /// <summary>The manifest beside it that it attests to, as BuildKit has it; <see langword="null"/> if it attests to none.</summary>
+    public Digest? Attests { get; init; }
+}
 
 /// <summary>The parts of a manifest that a cache understands. Immutable.</summary>
 /// <remarks>Unknown manifests are served all the same: what is not understood is only not followed.</remarks>
@@ -17,6 +24,9 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
 {
     /// <summary>Whether engines run it: at least one layer is a file system's. Of anything else (signatures, charts) a client may want no blob, or only some.</summary>
     public bool IsImage { get; private init; }
+
+    /// <summary>The manifest that it refers to: of a signature, what is signed; <see langword="null"/> if it refers to none.</summary>
+    public Digest? Subject { get; private init; }
 
     /// <summary>Reads a manifest.</summary>
     /// <returns><see langword="null"/> if it is not a JSON object, so that no registry would call it a manifest.</returns>
@@ -54,7 +64,11 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
         }
 
         var declared = Text(root, "mediaType");
-        return new Manifest(declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest, blobs, manifests) { IsImage = isImage };
+        return new Manifest(declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest, blobs, manifests)
+        {
+            IsImage = isImage,
+            Subject = root.TryGetProperty("subject", out var subject) && subject.ValueKind is JsonValueKind.Object ? NameIn(subject, "digest") : null,
+        };
     }
 
     // Layers with addresses of their own ("foreign" layers) are fetched from there, not from a registry.
@@ -63,8 +77,22 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
         if (element.ValueKind is not JsonValueKind.Object || element.TryGetProperty("urls", out _)) return;
         if (!Digest.TryParse(Text(element, "digest"), out var digest)) return;
         var size = element.TryGetProperty("size", out var number) && number.ValueKind is JsonValueKind.Number && number.TryGetInt64(out var bytes) ? bytes : 0;
-        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size));
+        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size)
+        {
+            Platform = PlatformOf(element),
+            Attests = element.TryGetProperty("annotations", out var notes) && notes.ValueKind is JsonValueKind.Object ? NameIn(notes, "vnd.docker.reference.digest") : null,
+        });
     }
+
+    private static string PlatformOf(JsonElement descriptor)
+    {
+        if (!descriptor.TryGetProperty("platform", out var platform) || platform.ValueKind is not JsonValueKind.Object) return "";
+        var (system, architecture, variant) = (Text(platform, "os"), Text(platform, "architecture"), Text(platform, "variant"));
+        if (system is "" or "unknown" || architecture is "" or "unknown") return "";
+        return variant.Length == 0 ? $"{system}/{architecture}" : $"{system}/{architecture}/{variant}";
+    }
+
+    private static Digest? NameIn(JsonElement element, string name) => Digest.TryParse(Text(element, name), out var digest) ? digest : null;
 
     private static string Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() ?? "" : "";

@@ -1,3 +1,4 @@
+using Entrepot.Bundles;
 using Entrepot.Oci;
 
 namespace Entrepot.Pull;
@@ -43,10 +44,14 @@ public sealed class PullThrough : IAsyncDisposable
         _referrers = new ReferrerLists(store, index, clock, storeFailed, _stop.Token);
         _recency = new Recency(store, clock);
         Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
+        Bundles = new BundleExport(store, index, Images, clock);
     }
 
     /// <summary>What administrators do with what is cached.</summary>
     public Images Images { get; }
+
+    /// <summary>What goes into bundles.</summary>
+    public BundleExport Bundles { get; }
 
     /// <summary>Has other upstreams from now on. What running pulls still ask, they ask the ones that they have.</summary>
     /// <param name="upstreams">All of them, as at the beginning.</param>

@@ -10,12 +10,13 @@ namespace Entrepot.Server.Admin;
 /// <param name="scrub">What hashes it again.</param>
 /// <param name="imports">What is being imported.</param>
 /// <param name="routes">The configured upstreams, as they are now.</param>
+/// <param name="bundles">What goes into bundles.</param>
 /// <param name="status">How the appliance is now.</param>
 /// <param name="measured">Ends when it is known what is stored: nothing is pinned or removed before that; with <see langword="false"/> if it never will be.</param>
 /// <param name="clock">The time.</param>
 /// <param name="log">Where faults go.</param>
 internal sealed class AdminApi(
-    Images images, Scrub scrub, ImportApi imports, Func<UpstreamRoutes> routes, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock, ILogger log)
+    Images images, Scrub scrub, ImportApi imports, Func<UpstreamRoutes> routes, BundleEndpoint bundles, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock, ILogger log)
     : IDisposable
 {
     /// <summary>What every path of it begins with.</summary>
@@ -131,6 +132,7 @@ internal sealed class AdminApi(
         "/api/v1/verify" => new() { ["POST"] = VerifyAsync },
         "/api/v1/bundles" => new()
         {
+            ["GET"] = bundles.GetAsync,
             ["POST"] = (context, reply, cancel) => imports.PostAsync(context, reply, cancel, _works.Stop),
             ["DELETE"] = imports.DropAsync,
         },

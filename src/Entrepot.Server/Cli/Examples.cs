@@ -73,6 +73,14 @@ internal static class Examples
               skopeo copy docker://alpine:3.20 oci-archive:alpine.tar && entrepot bundle import alpine.tar --name docker.io/library/alpine:3.20
                   An archive of another program, which does not say what its image is called.
             """),
+        new("export", """
+              entrepot bundle export -o site.tar alpine:3.20 ghcr.io/org/app:1.4
+                  Writes both images into an archive, and beside it the receipt site.receipt.json.
+              entrepot bundle export -o delta.tar --since site.receipt.json alpine:3.20 ghcr.io/org/app:1.5
+                  Leaves out what the earlier archive brought.
+              entrepot bundle export -o site.tar --max-size 4GB --platform linux/amd64 'ghcr.io/org/*'
+                  Writes site.001.tar and so on, of one platform, with all that is cached and matches.
+            """),
         new("check", """
               entrepot config check
                   The options as the server would have them if it started now, in this environment.

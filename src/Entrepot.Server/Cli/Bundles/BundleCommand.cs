@@ -6,5 +6,5 @@ namespace Entrepot.Server.Cli.Bundles;
 internal static class BundleCommand
 {
     /// <summary>The command.</summary>
-    public static Command Create(ServerFlags server) => new("bundle", "Carries images in files to where no registry can be reached.") { ImportCommand.Create(server) };
+    public static Command Create(ServerFlags server) => new("bundle", "Carries images in files to where no registry can be reached.") { BundleExportCommand.Create(server), ImportCommand.Create(server) };
 }
