@@ -6,7 +6,29 @@ namespace Entrepot.Oci;
 /// <param name="Digest">The bytes' name.</param>
 /// <param name="MediaType">Their type; empty if it is not given.</param>
 /// <param name="Size">How many they are; 0 if it is not given.</param>
-public sealed record Descriptor(Digest Digest, string MediaType, long Size);
+public sealed record Descriptor(Digest Digest, string MediaType, long Size)
+{
+    private const string SubjectAnnotation = "vnd.docker.reference.digest";
+
+    /// <summary>The platform that the image runs on; <see langword="null"/> if it is not given.</summary>
+    public Platform? Platform { get; private init; }
+
+    /// <summary>Of an attestation that an index has beside its images: the image that it is about. Otherwise <see langword="null"/>.</summary>
+    public Digest? AttestationOf { get; private init; }
+
+    /// <summary>Whether it is an attestation beside the images of an index, which no machine runs.</summary>
+    public bool IsAttestation => AttestationOf is not null || Platform == Oci.Platform.Unknown;
+
+    /// <summary>The same, with what an index says of it.</summary>
+    internal Descriptor With(JsonElement element)
+    {
+        var subject = element.TryGetProperty("annotations", out var annotations) && annotations.ValueKind is JsonValueKind.Object
+            && annotations.TryGetProperty(SubjectAnnotation, out var named) && named.ValueKind is JsonValueKind.String && Digest.TryParse(named.GetString(), out var digest)
+                ? digest
+                : default(Digest?);
+        return this with { Platform = Oci.Platform.Of(element), AttestationOf = subject };
+    }
+}
 
 /// <summary>The parts of a manifest that a cache understands. Immutable.</summary>
 /// <remarks>Unknown manifests are served all the same: what is not understood is only not followed.</remarks>
@@ -63,7 +85,7 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
         if (element.ValueKind is not JsonValueKind.Object || element.TryGetProperty("urls", out _)) return;
         if (!Digest.TryParse(Text(element, "digest"), out var digest)) return;
         var size = element.TryGetProperty("size", out var number) && number.ValueKind is JsonValueKind.Number && number.TryGetInt64(out var bytes) ? bytes : 0;
-        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size));
+        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size).With(element));
     }
 
     private static string Text(JsonElement element, string name) =>

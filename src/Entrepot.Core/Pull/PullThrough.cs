@@ -1,4 +1,5 @@
 using Entrepot.Oci;
+using Entrepot.Warm;
 
 namespace Entrepot.Pull;
 
@@ -42,11 +43,15 @@ public sealed class PullThrough : IAsyncDisposable
         _blobs = new BlobPull(store, fetches, _stop.Token);
         _referrers = new ReferrerLists(store, index, clock, storeFailed, _stop.Token);
         _recency = new Recency(store, clock);
+        Warmup = new Warmup(new WarmParts(store, index, fetches, _manifests, _referrers, _recency, _pins, name => _upstreams.GetValueOrDefault(name), clock));
         Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
     }
 
     /// <summary>What administrators do with what is cached.</summary>
     public Images Images { get; }
+
+    /// <summary>What has images in the store before anybody pulls them.</summary>
+    public Warmup Warmup { get; }
 
     /// <summary>Has other upstreams from now on. What running pulls still ask, they ask the ones that they have.</summary>
     /// <param name="upstreams">All of them, as at the beginning.</param>

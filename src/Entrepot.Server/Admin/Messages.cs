@@ -117,4 +117,6 @@ internal sealed record AdminError(string Error);
 [JsonSerializable(typeof(ImageOutcome))]
 [JsonSerializable(typeof(VerifyProgress))]
 [JsonSerializable(typeof(AdminError))]
+[JsonSerializable(typeof(WarmRequest))]
+[JsonSerializable(typeof(WarmLine))]
 internal sealed partial class AdminJson : JsonSerializerContext;
