@@ -123,7 +123,8 @@ public sealed class EntrepotHost : IAsyncDisposable
         _imports = new BundleImports(_staging, _pulls.Images.Sets, _store, parts.Clock);
         var imports = new ImportApi(_imports, () => _registry.Routes, _space.Measured);
         var bundles = new BundleEndpoint(_pulls.Bundles, _pulls.Images, () => _registry.Routes, _log);
-        _api = new AdminApi(_pulls.Images, scrub, imports, () => _registry.Routes, bundles, status.ReportAsync, _space.Measured, parts.Clock, _log);
+        _api = new AdminApi(
+            _pulls.Images, new WarmApi(_pulls.Warmup, () => _registry.Routes, parts.Clock), scrub, imports, () => _registry.Routes, bundles, status.ReportAsync, _space.Measured, parts.Clock, _log);
         _registryWeb.Run(_registry.HandleAsync);
         _adminWeb.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
         _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);

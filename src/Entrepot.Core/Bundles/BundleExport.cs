@@ -130,8 +130,8 @@ public sealed class BundleExport
             var (taken, missing) = (new Dictionary<Digest, long>(), new List<string>());
             var (manifests, found) = (new HashSet<Digest>(), new SortedSet<string>(StringComparer.Ordinal));
             await FollowAsync(root, ImageParts.Depth, "its manifest");
-            if (platforms.Count > 0 && manifests.Count == 1 && (await ReadAsync(root, cancel))?.Manifests is { Count: > 0 } others && others.Any(one => one.Platform.Length > 0))
-                missing.Add($"it has no {string.Join(" and no ", platforms)}; it has {string.Join(", ", others.Select(one => one.Platform).Where(one => one.Length > 0).Distinct())}");
+            if (platforms.Count > 0 && manifests.Count == 1 && (await ReadAsync(root, cancel))?.Manifests is { Count: > 0 } others && others.Any(one => one.PlatformName.Length > 0))
+                missing.Add($"it has no {string.Join(" and no ", platforms)}; it has {string.Join(", ", others.Select(one => one.PlatformName).Where(one => one.Length > 0).Distinct())}");
             if (missing.Count > 0)
             {
                 Missing.Add(new BundleLack(name.ToString(), missing.Count == 1 ? missing[0] : $"{missing[0]}, and {missing.Count - 1} more"));
@@ -152,8 +152,8 @@ public sealed class BundleExport
                 if (depth == 0) return;
                 foreach (var child in Wanted(manifest))
                 {
-                    if (child.Platform.Length > 0) found.Add(child.Platform);
-                    await FollowAsync(child.Digest, depth - 1, child.Platform.Length > 0 ? $"the manifest of {child.Platform}" : "the manifest");
+                    if (child.PlatformName.Length > 0) found.Add(child.PlatformName);
+                    await FollowAsync(child.Digest, depth - 1, child.PlatformName.Length > 0 ? $"the manifest of {child.PlatformName}" : "the manifest");
                 }
             }
 
@@ -173,8 +173,8 @@ public sealed class BundleExport
         // What has no platform is wanted with what it attests to, and always if it attests to nothing.
         private IEnumerable<Descriptor> Wanted(Manifest index)
         {
-            var wanted = index.Manifests.Where(child => child.Platform.Length > 0 && IsFor(child.Platform, platforms)).Select(child => child.Digest).ToHashSet();
-            return index.Manifests.Where(child => child.Platform.Length > 0 ? wanted.Contains(child.Digest) : child.Attests is not { } attested || platforms.Count == 0 || wanted.Contains(attested));
+            var wanted = index.Manifests.Where(child => child.PlatformName.Length > 0 && IsFor(child.PlatformName, platforms)).Select(child => child.Digest).ToHashSet();
+            return index.Manifests.Where(child => child.PlatformName.Length > 0 ? wanted.Contains(child.Digest) : child.AttestationOf is not { } attested || platforms.Count == 0 || wanted.Contains(attested));
         }
 
         private async ValueTask<long?> SizeOfAsync(Digest digest, CancellationToken cancel)

@@ -8,11 +8,29 @@ namespace Entrepot.Oci;
 /// <param name="Size">How many they are; 0 if it is not given.</param>
 public sealed record Descriptor(Digest Digest, string MediaType, long Size)
 {
-    /// <summary>What it runs on, such as <c>linux/arm64/v8</c>; empty if it is not given, or of nothing that runs (<c>unknown/unknown</c>).</summary>
-    public string Platform { get; init; } = "";
+    private const string SubjectAnnotation = "vnd.docker.reference.digest";
 
-    /// <summary>The manifest beside it that it attests to, as BuildKit has it; <see langword="null"/> if it attests to none.</summary>
-    public Digest? Attests { get; init; }
+    /// <summary>The platform that the image runs on; <see langword="null"/> if it is not given.</summary>
+    public Platform? Platform { get; private init; }
+
+    /// <summary>Of an attestation that an index has beside its images: the image that it is about. Otherwise <see langword="null"/>.</summary>
+    public Digest? AttestationOf { get; private init; }
+
+    /// <summary>Whether it is an attestation beside the images of an index, which no machine runs.</summary>
+    public bool IsAttestation => AttestationOf is not null || Platform == Oci.Platform.Unknown;
+
+    /// <summary>The platform as people write it; empty if it is not given, or no machine runs it.</summary>
+    public string PlatformName => IsAttestation || Platform is not { Os.Length: > 0, Architecture.Length: > 0 } platform ? "" : platform.ToString();
+
+    /// <summary>The same, with what an index says of it.</summary>
+    internal Descriptor With(JsonElement element)
+    {
+        var subject = element.TryGetProperty("annotations", out var annotations) && annotations.ValueKind is JsonValueKind.Object
+            && annotations.TryGetProperty(SubjectAnnotation, out var named) && named.ValueKind is JsonValueKind.String && Digest.TryParse(named.GetString(), out var digest)
+                ? digest
+                : default(Digest?);
+        return this with { Platform = Oci.Platform.Of(element), AttestationOf = subject };
+    }
 }
 
 /// <summary>The parts of a manifest that a cache understands. Immutable.</summary>
@@ -77,19 +95,7 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
         if (element.ValueKind is not JsonValueKind.Object || element.TryGetProperty("urls", out _)) return;
         if (!Digest.TryParse(Text(element, "digest"), out var digest)) return;
         var size = element.TryGetProperty("size", out var number) && number.ValueKind is JsonValueKind.Number && number.TryGetInt64(out var bytes) ? bytes : 0;
-        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size)
-        {
-            Platform = PlatformOf(element),
-            Attests = element.TryGetProperty("annotations", out var notes) && notes.ValueKind is JsonValueKind.Object ? NameIn(notes, "vnd.docker.reference.digest") : null,
-        });
-    }
-
-    private static string PlatformOf(JsonElement descriptor)
-    {
-        if (!descriptor.TryGetProperty("platform", out var platform) || platform.ValueKind is not JsonValueKind.Object) return "";
-        var (system, architecture, variant) = (Text(platform, "os"), Text(platform, "architecture"), Text(platform, "variant"));
-        if (system is "" or "unknown" || architecture is "" or "unknown") return "";
-        return variant.Length == 0 ? $"{system}/{architecture}" : $"{system}/{architecture}/{variant}";
+        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size).With(element));
     }
 
     private static Digest? NameIn(JsonElement element, string name) => Digest.TryParse(Text(element, name), out var digest) ? digest : null;

@@ -13,6 +13,8 @@ internal sealed class ImageParts
     private readonly List<Digest> _manifests = [];
     private readonly List<(Digest Manifest, IReadOnlyList<Descriptor> Blobs)> _platforms = [];
     private readonly Dictionary<Digest, Digest> _parents = [];
+    private readonly HashSet<Digest> _attestations = [];
+    private bool _hasImages;
 
     private ImageParts(Digest root) => (Root, _sizes[root]) = (root, 0);
 
@@ -45,11 +47,13 @@ internal sealed class ImageParts
         return this;
     }
 
-    /// <summary>Whether at least one platform's manifests, config and layers are all there; of a plain image, everything.</summary>
+    /// <summary>Whether at least one platform's manifests, config and layers are all there; of a plain image, everything. Attestations are of no platform.</summary>
     public bool IsComplete(Func<Digest, bool> isStored)
     {
         if (_manifests.Count == 0) return isStored(Root);   // a manifest that is not understood is all there is
-        return _platforms.Exists(platform => Path(platform.Manifest).All(isStored) && platform.Blobs.All(blob => isStored(blob.Digest)));
+
+        // What is told beside the images does not make one; where there is nothing else, it is what there is.
+        return _platforms.Exists(platform => !(_hasImages && _attestations.Contains(platform.Manifest)) && Path(platform.Manifest).All(isStored) && platform.Blobs.All(blob => isStored(blob.Digest)));
     }
 
     private IEnumerable<Digest> Path(Digest manifest)
@@ -70,6 +74,8 @@ internal sealed class ImageParts
         foreach (var child in manifest.Manifests)
         {
             _sizes.TryAdd(child.Digest, child.Size);
+            if (child.IsAttestation) _attestations.Add(child.Digest);
+            else _hasImages = true;
             if (!_children.Add(child.Digest)) continue;
             _parents[child.Digest] = digest;
             Follow(child.Digest, depth - 1, find);

@@ -1,5 +1,6 @@
 using Entrepot.Bundles;
 using Entrepot.Oci;
+using Entrepot.Warm;
 
 namespace Entrepot.Pull;
 
@@ -43,6 +44,7 @@ public sealed class PullThrough : IAsyncDisposable
         _blobs = new BlobPull(store, fetches, _stop.Token);
         _referrers = new ReferrerLists(store, index, clock, storeFailed, _stop.Token);
         _recency = new Recency(store, clock);
+        Warmup = new Warmup(new WarmParts(store, index, fetches, _manifests, _referrers, _recency, _pins, name => _upstreams.GetValueOrDefault(name), clock));
         Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
         Bundles = new BundleExport(store, index, Images, clock);
     }
@@ -52,6 +54,9 @@ public sealed class PullThrough : IAsyncDisposable
 
     /// <summary>What goes into bundles.</summary>
     public BundleExport Bundles { get; }
+
+    /// <summary>What has images in the store before anybody pulls them.</summary>
+    public Warmup Warmup { get; }
 
     /// <summary>Has other upstreams from now on. What running pulls still ask, they ask the ones that they have.</summary>
     /// <param name="upstreams">All of them, as at the beginning.</param>

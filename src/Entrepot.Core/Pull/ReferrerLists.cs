@@ -20,7 +20,10 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, TimePro
         var known = await FindAsync(subject, cancel);
         if (known is null && !IsStored(subject)) return Told(await upstream.ListReferrersAsync(subject, artifactType, cancel), artifactType);
 
-        var record = known is { } kept ? new TagRecord(Nothing, MediaTypes.OciIndex, 0, kept.AsOf) : null;
+        if (known is not { } kept) return Told(await RefreshAsync(subject, upstream, cancel), artifactType);
+
+        // Judged like a tag that is never fresh.
+        var record = new TagRecord(Nothing, MediaTypes.OciIndex, 0, kept.AsOf);
         var rules = upstream.Freshness with { TagTtl = TimeSpan.Zero, Tags = [] };
         var decision = Freshness.BeforeAsking("", record, refusal: null, rules, isShort: false, clock.GetUtcNow());
         if (decision.Action is TagAction.Stale) return Kept(decision);
@@ -30,17 +33,20 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, TimePro
         var otherwise = Freshness.AfterAsking(record, answer?.Error, rules, clock.GetUtcNow());
         return otherwise.Action is TagAction.Stale ? Kept(otherwise) : new(otherwise.Error!);
 
-        Pulled<ReferrerList> Kept(TagDecision why) => Told(new ReferrerList(known!.Value.List, Filtered: false), artifactType) with
+        Pulled<ReferrerList> Kept(TagDecision why) => Told(new ReferrerList(kept.List, Filtered: false), artifactType) with
         {
             Source = PullSource.Stale,
             Detail = why.Why,
-            AsOf = known.Value.AsOf,
+            AsOf = kept.AsOf,
         };
     }
 
     /// <summary>Asks the upstream for all that refers to a manifest, and keeps what it says if the manifest is stored.</summary>
-    public Task<Answer<ReferrerList>> RefreshAsync(Reference subject, IUpstream upstream, CancellationToken cancel) =>
-        _asking.Join(subject, () => AskAndKeepAsync(subject, upstream)).Result.WaitAsync(cancel);
+    public Task<Answer<ReferrerList>> RefreshAsync(Reference subject, IUpstream upstream, CancellationToken cancel)
+    {
+        var (asking, _) = _asking.Join(subject, () => AskAndKeepAsync(subject, upstream));
+        return asking.WaitAsync(cancel);
+    }
 
     /// <summary>The list that is kept, and since when it is; <see langword="null"/> if none is.</summary>
     public async ValueTask<(ReadOnlyMemory<byte> List, DateTimeOffset AsOf)?> FindAsync(Reference subject, CancellationToken cancel)
@@ -91,7 +97,12 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, TimePro
     private async Task KeepAsync(Reference subject, ReadOnlyMemory<byte> list)
     {
         var digest = Digest.Of(list.Span);
-        if (digest != Nothing) await _keeping.Join(digest, () => StoreAsync(digest, list)).Result;
+        if (digest != Nothing)
+        {
+            var (keeping, _) = _keeping.Join(digest, () => StoreAsync(digest, list));
+            await keeping;
+        }
+
         await index.SetReferrersAsync(subject, new ReferrersRecord(digest, clock.GetUtcNow()), stop);
     }
 

@@ -168,4 +168,6 @@ internal sealed record AdminError(string Error);
 [JsonSerializable(typeof(BundleOffer))]
 [JsonSerializable(typeof(ExportReport))]
 [JsonSerializable(typeof(AdminError))]
+[JsonSerializable(typeof(WarmRequest))]
+[JsonSerializable(typeof(WarmLine))]
 internal sealed partial class AdminJson : JsonSerializerContext;
