@@ -257,6 +257,9 @@ public sealed class EntrepotHost : IAsyncDisposable
         // What is aborted ends with FIN. A reset takes from the client what it has not read yet, and containerd, which asks another host for the
         // rest where a connection ended early, gives up where it was reset. The announced length keeps such an end from passing for clean.
         AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", true);
+
+        // Where a line ends has one reading: a server in front that takes LF alone for a part of a line would see other requests than this one.
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSerilog(parts.Log);
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = isInline);

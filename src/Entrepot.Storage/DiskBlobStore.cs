@@ -19,7 +19,6 @@ public sealed class DiskBlobStore : IBlobStore
     private readonly Action<Digest> _falseFile;
     private readonly ConcurrentDictionary<Digest, Lazy<Task<bool>>> _checks = new();
     private readonly ConcurrentDictionary<string, bool> _taken = new();   // names in partial/ that a writer has now
-    private readonly ConcurrentDictionary<Digest, bool> _naming = new();  // those whose files get their names now, which may not be durable yet
 
     /// <summary>A store under a root.</summary>
     /// <param name="root">The directory; its owner disposes it after the last use of this store.</param>
@@ -27,11 +26,21 @@ public sealed class DiskBlobStore : IBlobStore
     /// <param name="space">The room under the root.</param>
     /// <param name="clock">The time.</param>
     /// <param name="falseFile">Told of a file that was not what its name says and has been removed; must return at once.</param>
-    public DiskBlobStore(StoreRoot root, ICacheIndex index, DiskSpace space, TimeProvider clock, Action<Digest> falseFile) =>
+    public DiskBlobStore(StoreRoot root, ICacheIndex index, DiskSpace space, TimeProvider clock, Action<Digest> falseFile)
+    {
         (_root, _index, _space, _clock, _falseFile) = (root, index, space, clock, falseFile);
+        Commits = new Commits(root, index, space, clock, Forget);
+        Placements = new Placements(root, index, space, clock);
+    }
 
     /// <summary>What waits for the disk in place of its readers.</summary>
     internal ColdReads Cold { get; } = new();
+
+    /// <summary>What gives verified blobs their names.</summary>
+    internal Commits Commits { get; }
+
+    /// <summary>What gives the blobs of imports theirs.</summary>
+    internal Placements Placements { get; }
 
     /// <inheritdoc/>
     public bool Contains(Digest digest) => _index.FindBlob(digest) is not null || File.Exists(_root.BlobPath(digest));
@@ -42,7 +51,7 @@ public sealed class DiskBlobStore : IBlobStore
         if (_index.FindBlob(digest) is not { } record)
         {
             // A name that is not durable yet is none. Its writer serves what it has meanwhile; to hash it again would take longer than that.
-            if (_naming.ContainsKey(digest) || _space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest))) return null;
+            if (Commits.IsNaming(digest) || Placements.IsNaming(digest) || _space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest))) return null;
             var check = CheckAsync(digest);
             cancel.ThrowIfCancellationRequested();
             if (!await check.WaitAsync(cancel)) return null;
@@ -122,57 +131,6 @@ public sealed class DiskBlobStore : IBlobStore
 
     /// <inheritdoc/>
     public Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel) => Task.Run(() => Verify(digest, hashed, cancel), cancel);
-
-    /// <summary>Gives a whole, verified, flushed file its name. Called by its writer, once.</summary>
-    internal void Publish(DiskPartial partial, Digest digest, long size, long reserved) => Publish([new ArrivedFile(partial.Path, digest, size, reserved, () =>
-    {
-        partial.IsPublished = true;
-        Forget(partial);
-    })]);
-
-    /// <summary>Gives whole, verified, flushed files their names, in this order, and tells the index when all names are durable. Called by their writer, once.</summary>
-    internal void Publish(IReadOnlyList<ArrivedFile> files)
-    {
-        foreach (var file in files) _naming.TryAdd(file.Digest, true);
-        try
-        {
-            var folders = new HashSet<string>();
-            foreach (var file in files) folders.Add(Name(file));
-            foreach (var folder in folders) Posix.FlushDirectory(folder);
-            foreach (var (_, digest, size, _, _) in files)
-            {
-                // It may have had to leave already.
-                lock (_space.NameOf(digest))
-                    if (_space.Contains(digest)) _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(_root.BlobPath(digest)), _clock.GetUtcNow()));
-            }
-        }
-        finally
-        {
-            foreach (var file in files) _naming.TryRemove(file.Digest, out _);
-        }
-    }
-
-    // Returns the folder.
-    private string Name(ArrivedFile file)
-    {
-        var path = _root.BlobPath(file.Digest);
-        var folder = Path.GetDirectoryName(path)!;
-        if (!Directory.Exists(folder))
-        {
-            Directory.CreateDirectory(folder);
-            Posix.FlushDirectory(Path.GetDirectoryName(folder)!);
-        }
-
-        // It takes its room from here on, whatever else fails.
-        lock (_space.NameOf(file.Digest))
-        {
-            File.Move(file.Path, path, overwrite: true);
-            _space.Admit(file.Digest, file.Size, file.Reserved);
-            file.Named();
-        }
-
-        return folder;
-    }
 
     /// <summary>Keeps what a writer has brought, which is flushed and described, for the next writer of its blob.</summary>
     /// <returns><see langword="false"/> if it cannot be kept: another writer had the blob's place.</returns>

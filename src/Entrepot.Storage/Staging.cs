@@ -128,7 +128,7 @@ public sealed class Staging : IAsyncDisposable
         await Task.Run(() =>
         {
             foreach (var digest in digests) _store.RemoveResting(digest);
-            _store.Publish([.. digests.Select(digest => new ArrivedFile(
+            _store.Placements.Place([.. digests.Select(digest => new ArrivedFile(
                 _root.StagedPath(digest), digest, files[digest].Size, Quota.OnDisk(files[digest].Size), () => _files.TryRemove(digest, out _)))]);
         });
     }

@@ -40,6 +40,10 @@ public sealed record Descriptor(Digest Digest, string MediaType, long Size)
 /// <param name="Manifests">An index's manifests, of which an engine fetches those for its platform.</param>
 public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs, IReadOnlyList<Descriptor> Manifests)
 {
+    /// <summary>Most descriptors of a manifest that are followed. Images have some dozen layers, and indexes some dozen platforms; one with more than this is served
+    /// like any other, and leads nowhere.</summary>
+    public const int MostDescriptors = 10_000;
+
     /// <summary>Whether engines run it: at least one layer is a file system's. Of anything else (signatures, charts) a client may want no blob, or only some.</summary>
     public bool IsImage { get; private init; }
 
@@ -65,6 +69,11 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
     private static Manifest Read(JsonElement root)
     {
         var isIndex = root.TryGetProperty("manifests", out var children);
+        var declared = Text(root, "mediaType");
+        var mediaType = declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest;
+        root.TryGetProperty("layers", out var layers);
+        if ((long)CountOf(children) + CountOf(layers) > MostDescriptors) return new Manifest(mediaType, [], []);
+
         var manifests = new List<Descriptor>();
         if (isIndex && children.ValueKind is JsonValueKind.Array)
             foreach (var child in children.EnumerateArray()) Add(manifests, child);
@@ -72,7 +81,7 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
         var blobs = new List<Descriptor>();
         var isImage = false;
         if (root.TryGetProperty("config", out var config)) Add(blobs, config);
-        if (root.TryGetProperty("layers", out var layers) && layers.ValueKind is JsonValueKind.Array)
+        if (layers.ValueKind is JsonValueKind.Array)
         {
             foreach (var layer in layers.EnumerateArray())
             {
@@ -81,13 +90,14 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
             }
         }
 
-        var declared = Text(root, "mediaType");
-        return new Manifest(declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest, blobs, manifests)
+        return new Manifest(mediaType, blobs, manifests)
         {
             IsImage = isImage,
             Subject = root.TryGetProperty("subject", out var subject) && subject.ValueKind is JsonValueKind.Object ? NameIn(subject, "digest") : null,
         };
     }
+
+    private static int CountOf(JsonElement list) => list.ValueKind is JsonValueKind.Array ? list.GetArrayLength() : 0;
 
     // Layers with addresses of their own ("foreign" layers) are fetched from there, not from a registry.
     private static void Add(List<Descriptor> descriptors, JsonElement element)

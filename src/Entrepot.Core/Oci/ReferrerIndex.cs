@@ -63,7 +63,7 @@ public sealed class ReferrerIndex : IDisposable
             }
             return true;
         }
-        catch (JsonException)
+        catch (Exception unreadable) when (unreadable is JsonException or InvalidOperationException)   // InvalidOperation: a string that is not text
         {
             return false;
         }

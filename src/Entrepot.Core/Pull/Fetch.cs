@@ -252,10 +252,10 @@ public sealed partial class Fetch
     /// <summary>A run brings nothing: those whose claims it cut go on.</summary>
     internal void GiveBack() { lock (_gate) _arrival.GiveBack(); }
 
-    /// <summary>Bytes of a run are there, and it goes on behind them.</summary>
-    internal void Add(Run run, int count)
+    /// <summary>Bytes of a run are there, and it goes on behind them. Where many follow they are told in large steps, as long as more is at hand.</summary>
+    internal void Add(Run run, int count, bool hasMore)
     {
-        lock (_gate) _arrival.Add(run, count);
+        lock (_gate) if (!_arrival.Add(run, count, hasMore)) return;
         _moved.Raise();
     }
 
@@ -268,6 +268,8 @@ public sealed partial class Fetch
             _comparing &= _arrival.Runs > 0;
             AskLocked();
         }
+
+        _moved.Raise();   // for what its last bytes have not told
     }
 
     /// <summary>Ends when there may be something to decide: somebody waits for what no run brings, a run has ended, the last follower has left.</summary>
@@ -281,7 +283,7 @@ public sealed partial class Fetch
         {
             if (_arrival.Runs > 1) return false;
             _comparing = true;
-            _arrival.Restart(0);
+            _arrival.Restart(0, _arrival.Size);
             return true;
         }
     }
@@ -293,8 +295,7 @@ public sealed partial class Fetch
         {
             _generations.Add(partial);
             _differences.Add(difference);
-            _arrival.Size = size;
-            _arrival.Restart(Math.Max(0, difference));
+            _arrival.Restart(Math.Max(0, difference), size);
         }
 
         _moved.Raise();

@@ -8,6 +8,9 @@ internal sealed class ImageParts
     /// <summary>How deep manifests are followed: an index, its images, their layers. An index of indexes of indexes is not an image.</summary>
     public const int Depth = 2;
 
+    /// <summary>Most parts that are followed: some hundred platforms of as many layers. A manifest that would bring more is taken for one that is not stored.</summary>
+    public const int Most = 50_000;
+
     private readonly Dictionary<Digest, long> _sizes = [];
     private readonly HashSet<Digest> _children = [];
     private readonly List<Digest> _manifests = [];
@@ -64,7 +67,7 @@ internal sealed class ImageParts
 
     private void Follow(Digest digest, int depth, Func<Digest, Manifest?> find)
     {
-        if (find(digest) is not { } manifest) return;
+        if (find(digest) is not { } manifest || _sizes.Count + manifest.Blobs.Count + manifest.Manifests.Count > Most) return;
 
         _manifests.Add(digest);
         foreach (var blob in manifest.Blobs) _sizes.TryAdd(blob.Digest, blob.Size);

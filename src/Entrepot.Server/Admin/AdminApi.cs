@@ -1,5 +1,6 @@
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Entrepot.Server.Edge;
 using Entrepot.Server.Telemetry;
 
 namespace Entrepot.Server.Admin;
@@ -52,7 +53,7 @@ internal sealed class AdminApi(
     public async Task HandleAsync(HttpContext context)
     {
         using var reply = new AdminReply(context, clock);
-        var requests = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) ? _looks : _works;
+        var requests = RequestForm.IsRead(context.Request.Method) ? _looks : _works;
         if (!requests.TryBegin())
         {
             await reply.RefuseAsync(StatusCodes.Status503ServiceUnavailable, Stopping);
@@ -106,7 +107,7 @@ internal sealed class AdminApi(
             return;
         }
 
-        var method = HttpMethods.IsHead(context.Request.Method) ? HttpMethods.Get : context.Request.Method;
+        var method = RequestForm.IsHead(context.Request.Method) ? HttpMethods.Get : context.Request.Method;
         var operations = OperationsOf(context.Request.Path.Value ?? "");
         if (operations.Count == 0)
         {
