@@ -6,8 +6,6 @@ namespace Entrepot.Storage;
 /// <summary>The calls that .NET does not have. Safe for concurrent use.</summary>
 internal static partial class Posix
 {
-    private const int ThisThread = 0;                              // PRIO_PROCESS, which is one thread on Linux
-    private const int LowPriority = 10;                            // a tenth of the weight
     private const uint BeginWrite = 2;                             // SYNC_FILE_RANGE_WRITE
     private const int OpenReadOnlyDirectory = 0x10000 | 0x80000;   // O_DIRECTORY | O_CLOEXEC on Linux
 
@@ -33,12 +31,6 @@ internal static partial class Posix
         if (OperatingSystem.IsLinux()) _ = SyncRange(file, 0, 0, BeginWrite);
     }
 
-    /// <summary>From here on the calling thread gets a processor when others have no use for it, or a small share beside them. Does nothing where a thread has no priority of its own.</summary>
-    public static void StepBack()
-    {
-        if (OperatingSystem.IsLinux()) _ = SetPriority(ThisThread, 0, LowPriority);
-    }
-
     private static IOException Failure(string what, string path) =>
         new($"cannot {what} the directory '{path}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
 
@@ -50,9 +42,6 @@ internal static partial class Posix
 
     [LibraryImport("libc", EntryPoint = "sync_file_range")]
     private static partial int SyncRange(SafeFileHandle file, long offset, long count, uint flags);
-
-    [LibraryImport("libc", EntryPoint = "setpriority")]
-    private static partial int SetPriority(int which, uint who, int priority);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     private static partial int Close(int descriptor);
