@@ -94,7 +94,6 @@ public sealed class EntrepotHost : IAsyncDisposable
             Evicted = (blobs, bytes) => Log.Evicted(_log, blobs, bytes),
         };
         _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
-        _staging = new Staging(root, _store, _space, parts.Clock);
         _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, options.ManifestLimit, parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
         var upstreams = _upstreams.Replace(InForce(options));
@@ -120,9 +119,8 @@ public sealed class EntrepotHost : IAsyncDisposable
             Registry = () => Registry,
             IsDraining = () => _probes.IsDraining,
         };
-        _imports = new BundleImports(_staging, _pulls.Images.Sets, _store, parts.Clock);
-        var imports = new ImportApi(_imports, () => _registry.Routes, _space.Measured);
-        var bundles = new BundleEndpoint(_pulls.Bundles, _pulls.Images, () => _registry.Routes, _log);
+        _imports = new BundleImports(_staging = new Staging(root, _store, _space, parts.Clock), _pulls.Images.Sets, _store, parts.Clock);
+        var (imports, bundles) = (new ImportApi(_imports, () => _registry.Routes, _space.Measured), new BundleEndpoint(_pulls.Bundles, _pulls.Images, () => _registry.Routes, _log));
         _api = new AdminApi(
             _pulls.Images, new WarmApi(_pulls.Warmup, () => _registry.Routes, parts.Clock), scrub, imports, () => _registry.Routes, bundles, status.ReportAsync, _space.Measured, parts.Clock, _log);
         _registryWeb.Run(_registry.HandleAsync);

@@ -190,7 +190,6 @@ public sealed class ExportTests : IAsyncLifetime
         var path = _cache.Store.PathOf(_app.Layers[1].Digest);
         var bytes = await File.ReadAllBytesAsync(path);
         bytes[7] ^= 1;
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         await File.WriteAllBytesAsync(path, bytes);
 
         var ran = await RunAsync("-o", In("site.tar"), App);
