@@ -78,6 +78,6 @@ public sealed class ForeignArchiveTests
         return image with { Platforms = [image.Native with { Manifest = new Content("", manifest), Layers = layers }] };
     }
 
-    private static Task SaveAsync(Scene near, TestImage image, string to) => Tool.RunAsync(
+    private static async Task SaveAsync(Scene near, TestImage image, string to) => await Tool.RunAsync(
         "skopeo", ["--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests", "--src-tls-verify=false", $"docker://{near.Registry.Address.Authority}/{image}", to]);
 }

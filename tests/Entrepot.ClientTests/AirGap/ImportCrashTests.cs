@@ -45,7 +45,7 @@ public sealed class ImportCrashTests(ITestOutputHelper output)
             else
             {
                 await far.Entrepot.KillAsync();
-                await command.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(10)).Token);   // it says that the server is gone, and waits no longer
+                await command.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(10));   // it says that the server is gone, and waits no longer
                 output.WriteLine($"{command.ExitCode}: {await said.Item2}");
                 await far.Entrepot.StartAsync();
             }
