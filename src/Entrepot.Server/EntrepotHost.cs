@@ -46,6 +46,8 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly FasterCacheIndex _index;
     private readonly DiskSpace _space;
     private readonly DiskBlobStore _store;
+    private readonly Staging _staging;
+    private readonly BundleImports _imports;
     private readonly Reconciler _reconciler;
     private readonly FetchTable _fetches;
     private readonly PullThrough _pulls;
@@ -111,11 +113,12 @@ public sealed class EntrepotHost : IAsyncDisposable
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
         _reconciler = new Reconciler(root, _store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
-        _api = new AdminApi(_pulls.Images, _scrub, () => _registry.Routes, NewStatus(regular, parts.Clock).ReportAsync, () => _space.Measured, parts.Clock, _log);
+        _imports = new BundleImports(_staging = new Staging(root, _store, _space, parts.Clock), _pulls.Images.Sets, _store, parts.Clock);
+        _house = NewHousekeeping(regular, parts.Clock);
+        _api = NewApi(NewStatus(regular, parts.Clock), parts.Clock);
         _registryWeb.Run(_registry.HandleAsync);
         _adminWeb.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
         _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);
-        _house = NewHousekeeping(regular, parts.Clock);
     }
 
     /// <summary>Where the registry API answers, with real ports.</summary>
@@ -221,9 +224,11 @@ public sealed class EntrepotHost : IAsyncDisposable
         await _scrub.DisposeAsync();
         await _evicting;
         _ending.Dispose();
+        _imports.Dispose();
         await _pulls.DisposeAsync();
         await _fetches.DisposeAsync();
         _upstreams.Dispose();
+        await _staging.DisposeAsync();
         await _index.DisposeAsync();
         _root.Dispose();
     }
@@ -258,6 +263,14 @@ public sealed class EntrepotHost : IAsyncDisposable
         Registry = await Listeners.BindAsync(_registryWeb, _options.Listen, cancel);
     }
 
+    private AdminApi NewApi(StatusReporter status, TimeProvider clock)
+    {
+        var warm = new WarmApi(_pulls.Warmup, () => _registry.Routes, clock);
+        var imports = new ImportApi(_imports, () => _registry.Routes, () => _space.Measured);
+        var bundles = new BundleEndpoint(_pulls.Bundles, _pulls.Images, () => _registry.Routes, _log);
+        return new AdminApi(_pulls.Images, warm, _scrub, imports, () => _registry.Routes, bundles, status.ReportAsync, () => _space.Measured, clock, _log);
+    }
+
     private StatusReporter NewStatus(RegularScrub scrub, TimeProvider clock) => new(clock)
     {
         Space = _space,
@@ -284,6 +297,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         Reconciler = _reconciler,
         Health = _health,
         Scrub = scrub,
+        Imports = _imports,
         PartialTtl = _options.PartialTtl,
         Clock = clock,
         Log = _log,

@@ -1,4 +1,5 @@
 using Entrepot.Pull;
+using Entrepot.Server.Admin;
 using Entrepot.Storage;
 
 namespace Entrepot.Server;
@@ -25,6 +26,9 @@ internal sealed class Housekeeping
 
     /// <summary>What hashes the store again.</summary>
     public required RegularScrub Scrub { get; init; }
+
+    /// <summary>What is imported.</summary>
+    public required BundleImports Imports { get; init; }
 
     /// <summary>How long what rests of a blob is kept.</summary>
     public required TimeSpan PartialTtl { get; init; }
@@ -58,7 +62,7 @@ internal sealed class Housekeeping
         var beside = Task.WhenAll(ReconcileAsync(cancel), Scrub.RunAsync(cancel));
         try
         {
-            while (await timer.WaitForNextTickAsync(cancel)) KeepRoom();
+            while (await timer.WaitForNextTickAsync(cancel)) await KeepRoomOnceAsync(cancel);
         }
         finally
         {
@@ -83,10 +87,11 @@ internal sealed class Housekeeping
         }
     }
 
-    private void KeepRoom()
+    private async Task KeepRoomOnceAsync(CancellationToken cancel)
     {
         try
         {
+            await Imports.DropAbandonedAsync(cancel);
             Store.RemoveExpired(Clock.GetUtcNow() - PartialTtl);
             Space.MeasureOverhead();
         }
@@ -104,6 +109,7 @@ internal sealed class Housekeeping
         {
             try
             {
+                await Images.Sets.FinishAsync(cancel);
                 await Reconciler.RunAsync(cancel);
                 return;
             }

@@ -30,6 +30,7 @@ public sealed class DiskBlobStore : IBlobStore
     {
         (_root, _index, _space, _clock, _falseFile, Cold) = (root, index, space, clock, falseFile, new ColdReads(root.Files));
         Commits = new Commits(root, index, space, clock, Forget);
+        Placements = new Placements(root, index, space, clock);
     }
 
     /// <summary>What files are made of.</summary>
@@ -40,6 +41,9 @@ public sealed class DiskBlobStore : IBlobStore
 
     /// <summary>What gives verified blobs their names.</summary>
     internal Commits Commits { get; }
+
+    /// <summary>What gives the blobs of imports theirs.</summary>
+    internal Placements Placements { get; }
 
     /// <inheritdoc/>
     public bool Contains(Digest digest) => _index.FindBlob(digest) is not null || File.Exists(_root.BlobPath(digest));
@@ -53,7 +57,7 @@ public sealed class DiskBlobStore : IBlobStore
             {
                 if (TryOpen(digest, record, out var blob)) return blob;
             }
-            else if (Commits.IsNaming(digest) || _space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest)))
+            else if (Commits.IsNaming(digest) || Placements.IsNaming(digest) || _space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest)))
             {
                 // A name that is not durable yet is none. Its writer serves what it has meanwhile; to hash it again would take longer than that.
                 return null;
@@ -148,6 +152,17 @@ public sealed class DiskBlobStore : IBlobStore
         {
             _space.Rest(digest, size, reserved, new Resting(Quota.OnDisk(size), fill, _clock.GetUtcNow()));
             return _taken.TryRemove(partial.Path, out _);
+        }
+    }
+
+    /// <summary>Removes what rests of a blob that is about to come whole.</summary>
+    internal void RemoveResting(Digest digest)
+    {
+        lock (_space.NameOf(digest))
+        {
+            if (!_space.TryWake(digest, out var size)) return;
+            _root.Delete(digest, isResting: true);
+            _space.Release(size, 0);
         }
     }
 
@@ -285,7 +300,7 @@ public sealed class DiskBlobStore : IBlobStore
         try
         {
             using var file = Files.Open(_root.BlobPath(digest), options: FileOptions.SequentialScan);
-            var (name, size) = FileHash.Of(Files, file, digest);
+            var (name, size) = FileHash.Of(Files, file, digest, CancellationToken.None);
             if (name != digest)
             {
                 Drop(digest, size);

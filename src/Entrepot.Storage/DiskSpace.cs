@@ -131,6 +131,24 @@ public sealed class DiskSpace
         return fits;
     }
 
+    /// <summary>The most that could be set aside now, if everything left that is not pinned: under the limit, and on the file system.</summary>
+    internal (long UnderLimit, long OnDisk) Room()
+    {
+        var free = _root.FreeBytes();
+        lock (_gate)
+        {
+            _quota.SetFree(free + _going, Math.Max(0, Interlocked.Read(ref _written)));
+            return _quota.Room;
+        }
+    }
+
+    /// <summary>Sets room aside for what is on disk already, whether it fits or not.</summary>
+    internal void Found(long size)
+    {
+        Wrote(size);
+        lock (_gate) _quota.SetAside(Quota.OnDisk(size));
+    }
+
     /// <summary>Part of a reservation is on disk now.</summary>
     internal void Wrote(long size) => Interlocked.Add(ref _written, size);
 
@@ -238,7 +256,7 @@ public sealed class DiskSpace
     /// <summary>Takes out a blob whose file is about to be removed by whoever holds its name. One that is pinned, or has to leave anyway, stays as it is.</summary>
     /// <param name="digest">The blob.</param>
     /// <param name="size">Bytes on disk that it takes.</param>
-    /// <param name="resting">What is known of it, if it is what rests of one.</param>
+    /// <param name="resting">What is known of it, if it rests.</param>
     /// <returns>Whether the file may be removed.</returns>
     internal bool TryTake(Digest digest, out long size, out Resting? resting)
     {
@@ -253,10 +271,7 @@ public sealed class DiskSpace
     }
 
     /// <summary>What <see cref="TryTake"/> took is gone, or still there after all.</summary>
-    /// <param name="digest">The blob.</param>
-    /// <param name="size">What it told.</param>
-    /// <param name="resting">The same.</param>
-    /// <param name="reason">Why it went; <see langword="null"/> if it is still there.</param>
+    /// <remarks>With what that told, and why it went; <see langword="null"/> if it is still there.</remarks>
     internal void Took(Digest digest, long size, Resting? resting, EvictionReason? reason)
     {
         if (reason is { } why) _evicted.Count(why, size);
@@ -267,10 +282,7 @@ public sealed class DiskSpace
         }
     }
 
-    /// <summary>A blob's file is gone for another reason than room.</summary>
-    /// <param name="digest">The blob.</param>
-    /// <param name="reason">Why, if it was removed; <see langword="null"/> if somebody else had removed it.</param>
-    /// <param name="size">Bytes that it had.</param>
+    /// <summary>A blob's file is gone for another reason than room: why, and the bytes it had; <see langword="null"/> if somebody else had removed it.</summary>
     internal void Remove(Digest digest, EvictionReason? reason = null, long size = 0)
     {
         lock (_gate) _quota.Remove(digest);

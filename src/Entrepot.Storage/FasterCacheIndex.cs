@@ -17,12 +17,14 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     /// <summary>The version of the rows in checkpoints. Others are not read: the index starts empty.</summary>
     internal const int RowFormat = 1;
 
+    private static readonly Digest NothingRefers = Digest.Of(ReferrerIndex.Empty.Span);
+
     private readonly StoreRoot _root;
     private readonly IndexDirectory _directory;
     private readonly MediaTypeNames _mediaTypes = new();
     private readonly TagKeys _tagKeys = new();
     private readonly ConcurrentDictionary<(string Upstream, string Repository), int> _repositories = new();   // how many references each has
-    private readonly ConcurrentDictionary<Reference, (Digest Manifest, long Line)> _pins = new();
+    private readonly PinTable _pins = new();
     private readonly FasterTable<BlobRow, BlobChange> _blobs;
     private readonly FasterTable<ReferenceRow, ReferenceChange> _references;
     private readonly RecordLog _log;
@@ -87,17 +89,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     public BlobRecord? FindBlob(Digest digest) => _blobs.TryFind(RowKey.Of(digest), out var row) ? row.Record : null;
 
     /// <inheritdoc/>
-    public void AddBlob(Digest digest, BlobRecord record)
-    {
-        var key = RowKey.Of(digest);
-        if (key.Kind is RowKind.Sha512)
-        {
-            var hash = Convert.FromHexString(digest.Hex);
-            _blobs.TryChange(key with { Kind = RowKind.Sha512Tail }, BlobChange.Put(BlobRow.OfTail(hash.AsSpan(hash.Length / 2))), out _);
-        }
-
-        _blobs.TryChange(key, BlobChange.Store(record), out _);
-    }
+    public void AddBlob(Digest digest, BlobRecord record) => BlobRows.Add(_blobs, digest, record);
 
     /// <inheritdoc/>
     public void RemoveBlob(Digest digest) => _blobs.TryChange(RowKey.Of(digest), BlobChange.Forget(), out _);
@@ -107,24 +99,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
         _blobs.TryChange(RowKey.Of(digest), BlobChange.Touch(now), out var row) && row.StoredTicks != 0;
 
     /// <inheritdoc/>
-    public IEnumerable<KeyValuePair<Digest, BlobRecord>> Blobs()
-    {
-        var hash = new byte[64];
-        foreach (var (key, row) in _blobs.Rows())
-        {
-            if (key.Kind is RowKind.Sha512Tail || row.Record is not { } record) continue;
-            key.WriteHash(hash);
-            if (key.Kind is RowKind.Sha256)
-            {
-                yield return new(Digest.FromHash(hash.AsSpan(0, 32)), record);
-            }
-            else if (_blobs.TryFind(key with { Kind = RowKind.Sha512Tail }, out var tail))
-            {
-                tail.WriteTail(hash.AsSpan(32));
-                yield return new(Digest.FromHash(hash), record);
-            }
-        }
-    }
+    public IEnumerable<KeyValuePair<Digest, BlobRecord>> Blobs() => BlobRows.All(_blobs);
 
     /// <inheritdoc/>
     public TagRecord? FindTag(Reference tag) => _references.TryFind(_tagKeys.Of(tag), out var row) && _mediaTypes[row.MediaType] is { } mediaType
@@ -160,7 +135,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask AddManifestAsync(Reference manifest, string mediaType, CancellationToken cancel) =>
-        _references.TryFind(RowKey.Of(manifest), out var row) && _mediaTypes[row.MediaType] == mediaType && FindMediaType(manifest.Digest) == mediaType
+        IsKnown(manifest, mediaType)
             ? default
             : _log.AppendAsync(Record.Of(RecordKind.Manifest, manifest, mediaType: mediaType), cancel);
 
@@ -183,15 +158,42 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<Reference, Digest> Pins() => _pins.ToDictionary(pin => pin.Key, pin => pin.Value.Manifest);
+    public IReadOnlyDictionary<Reference, Digest> Pins() => _pins.Pins();
 
     /// <inheritdoc/>
-    public ValueTask SetPinsAsync(IReadOnlyDictionary<Reference, Digest> pins, CancellationToken cancel) => _log.AppendAsync(
-        [.. pins.Where(pin => !_pins.TryGetValue(pin.Key, out var known) || known.Manifest != pin.Value).Select(pin => Record.Of(RecordKind.Pin, pin.Key, pin.Value))], cancel);
+    public ValueTask SetPinsAsync(IReadOnlyDictionary<Reference, Digest> pins, CancellationToken cancel) => _log.AppendAsync([.. _pins.Setting(pins)], cancel);
 
     /// <inheritdoc/>
-    public ValueTask RemovePinsAsync(IReadOnlyCollection<Reference> pins, CancellationToken cancel) =>
-        _log.AppendAsync([.. pins.Where(_pins.ContainsKey).Select(pin => Record.Of(RecordKind.Unpin, pin))], cancel);
+    public ValueTask RemovePinsAsync(IReadOnlyCollection<Reference> pins, CancellationToken cancel) => _log.AppendAsync([.. _pins.Removing(pins)], cancel);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, IReadOnlyDictionary<Reference, Digest>> Sets() => _pins.Sets();
+
+    /// <inheritdoc/>
+    /// <remarks>In the order in which they are applied: a tag is found after all that it needs.</remarks>
+    public ValueTask ChangeSetsAsync(SetChange change, CancellationToken cancel) => _log.AppendAsync(
+        [
+            .. change.Manifests.Where(one => !IsKnown(one.Key, one.Value)).Select(one => Record.Of(RecordKind.Manifest, one.Key, mediaType: one.Value)),
+            .. change.Referrers.Where(one => FindReferrers(one.Key)?.List != one.Value.List).Select(one => Record.Of(one.Key, one.Value)),
+            .. _pins.Keeping(change.Kept),
+            .. _pins.Dropping(change.Dropped),
+            .. change.GoneTags.Where(tag => _references.TryFind(RowKey.Of(tag), out _)).Select(tag => Record.Of(RecordKind.Untag, tag)),
+            .. change.Tags.Select(one => Record.Of(one.Key, one.Value)),
+        ],
+        cancel);
+
+    /// <inheritdoc/>
+    public ReferrersRecord? FindReferrers(Reference subject) => _references.TryFind(RowKey.OfReferrers(subject), out var row)
+        ? new ReferrersRecord(row.Digest, new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero))
+        : null;
+
+    /// <inheritdoc/>
+    public ValueTask SetReferrersAsync(Reference subject, ReferrersRecord record, CancellationToken cancel)
+    {
+        if (FindReferrers(subject)?.List != record.List) return _log.AppendAsync(Record.Of(subject, record), cancel);
+        _references.TryChange(RowKey.OfReferrers(subject), ReferenceChange.Validate(ReferenceRow.Of(record, 0, 0)), out _);
+        return default;
+    }
 
     /// <inheritdoc/>
     public IReadOnlyCollection<(string Upstream, string Repository)> Repositories() => [.. _repositories.Keys];
@@ -309,13 +311,15 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
                 break;
             case RecordKind.Unmanifest:
                 Remove(reference);
+                _references.TryChange(RowKey.OfReferrers(reference), ReferenceChange.Remove(), out _);
                 if (record.MediaType is null) _blobs.TryChange(RowKey.Of(reference.Digest), BlobChange.Undescribe(), out _);
                 break;
-            case RecordKind.Pin:
-                _pins[reference] = (Digest.Parse(record.Digest!), line);
+            case RecordKind.Pin or RecordKind.Unpin:
+                _pins.Apply(record, line);
                 break;
-            case RecordKind.Unpin:
-                _pins.TryRemove(reference, out _);
+            case RecordKind.Referrers:
+                var list = new ReferrersRecord(Digest.Parse(record.List!), record.ValidatedAt);
+                _references.TryChange(RowKey.OfReferrers(reference), ReferenceChange.Put(ReferenceRow.Of(list, line, _start)), out _);
                 break;
         }
     }
@@ -337,16 +341,31 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
         if (_repositories.AddOrUpdate(repository, 0, (_, count) => count - 1) == 0) _repositories.TryRemove(repository, out _);
     }
 
+    private bool IsKnown(Reference manifest, string mediaType) =>
+        _references.TryFind(RowKey.Of(manifest), out var row) && _mediaTypes[row.MediaType] == mediaType && FindMediaType(manifest.Digest) == mediaType;
+
     private bool IsKnown(in RowKey key) => _references.TryFind(key, out var row) && row.Start == _start;
 
     // A line is live if no later one was about the same. The validation of a tag is newer in memory than in the log.
     private Record? Live(Record record, long line)
     {
-        if (record.Kind is RecordKind.Pin) return _pins.TryGetValue(record.Reference, out var pin) && pin.Line == line ? record : null;
+        if (record.Kind is RecordKind.Pin) return _pins.IsLive(record, line) ? record : null;
+        if (record.Kind is RecordKind.Referrers) return LiveReferrers(record, line);
         if (record.Kind is not (RecordKind.Tag or RecordKind.Manifest)) return null;
         if (!_references.TryFind(RowKey.Of(record.Reference), out var row) || row.Line != line) return null;
         if (record.Kind is RecordKind.Tag) return record with { ValidatedAt = new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero) };
         return IsManifestGone(record.Reference, row) ? null : record;
+    }
+
+    // Without the manifest, or without itself, a list tells nobody anything. The one of nothing needs no file.
+    private Record? LiveReferrers(Record record, long line)
+    {
+        var key = RowKey.OfReferrers(record.Reference);
+        if (!_references.TryFind(key, out var row) || row.Line != line) return null;
+        if (File.Exists(_root.BlobPath(record.Reference.Digest)) && (row.Digest == NothingRefers || File.Exists(_root.BlobPath(row.Digest))))
+            return record with { ValidatedAt = new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero) };
+        _references.TryChange(key, ReferenceChange.Remove(), out _);
+        return null;
     }
 
     // What was evicted is told anew when it is stored anew. Forgotten first and looked for then: whoever stores it between the two, and found the row

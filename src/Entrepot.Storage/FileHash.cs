@@ -11,14 +11,19 @@ internal static class FileHash
 
     /// <summary>The digest of a file, by the algorithm of another one, and its size in bytes.</summary>
     /// <exception cref="IOException">The disk failed.</exception>
-    public static (Digest Name, long Size) Of(FileCalls files, SafeFileHandle file, Digest like)
+    public static (Digest Name, long Size) Of(FileCalls files, SafeFileHandle file, Digest like, CancellationToken cancel)
     {
         using var hash = like.NewHash();
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
         {
             var size = 0L;
-            for (int count; (count = files.Read(file, buffer, size)) > 0; size += count) hash.AppendData(buffer, 0, count);
+            for (int count; (count = files.Read(file, buffer, size)) > 0; size += count)
+            {
+                cancel.ThrowIfCancellationRequested();
+                hash.AppendData(buffer, 0, count);
+            }
+
             return (Digest.FromHash(hash.GetHashAndReset()), size);
         }
         finally

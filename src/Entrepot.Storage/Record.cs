@@ -20,11 +20,14 @@ internal enum RecordKind
     /// <summary>A repository does not have a manifest any more. With a media type if another repository still has it.</summary>
     Unmanifest,
 
-    /// <summary>A tag or a digest is pinned; with what a tag means.</summary>
+    /// <summary>A tag or a digest is pinned; with what a tag means, and the set that has it, if one has.</summary>
     Pin,
 
-    /// <summary>A tag or a digest is not pinned any more.</summary>
+    /// <summary>A tag or a digest is not pinned any more, or not any more by that set.</summary>
     Unpin,
+
+    /// <summary>What refers to a manifest of a repository: a list by its digest, which goes when the manifest does.</summary>
+    Referrers,
 }
 
 /// <summary>One thing that bytes cannot tell, as a line of the record log. An immutable value.</summary>
@@ -33,7 +36,8 @@ internal enum RecordKind
 /// checksum is of all of them, so that no crash leaves half.
 /// </remarks>
 internal sealed record Record(
-    RecordKind Kind, string Upstream, string Repository, string? Tag = null, string? Digest = null, string? MediaType = null, long Size = 0, DateTimeOffset ValidatedAt = default)
+    RecordKind Kind, string Upstream, string Repository, string? Tag = null, string? Digest = null, string? MediaType = null, long Size = 0, DateTimeOffset ValidatedAt = default,
+    string? List = null, string? Set = null)
 {
     public Reference Reference => Tag is { } tag
         ? new Reference(Upstream, Repository, tag)
@@ -42,9 +46,12 @@ internal sealed record Record(
     public static Record Of(Reference tag, Pull.TagRecord record) =>
         new(RecordKind.Tag, tag.Upstream, tag.Repository, tag.Tag, record.Digest.ToString(), record.MediaType, record.Size, record.ValidatedAt);
 
-    public static Record Of(RecordKind kind, Reference reference, Digest? digest = null, string? mediaType = null) => new(
+    public static Record Of(Reference subject, Pull.ReferrersRecord record) => new(
+        RecordKind.Referrers, subject.Upstream, subject.Repository, Digest: subject.Digest.ToString(), ValidatedAt: record.ValidatedAt, List: record.List.ToString());
+
+    public static Record Of(RecordKind kind, Reference reference, Digest? digest = null, string? mediaType = null, string? set = null) => new(
         kind, reference.Upstream, reference.Repository, reference.IsTag ? reference.Tag : null,
-        reference.IsTag ? digest?.ToString() : reference.Digest.ToString(), mediaType);
+        reference.IsTag ? digest?.ToString() : reference.Digest.ToString(), mediaType, Set: set);
 
     /// <summary>The line of some records, at least one, with its end.</summary>
     public static byte[] ToLine(IReadOnlyList<Record> records) => CheckedLine.Of(records is [var only]
@@ -77,6 +84,7 @@ internal sealed record Record(
             RecordKind.Unmanifest => Tag is null && HasDigest,
             RecordKind.Pin => HasDigest,
             RecordKind.Unpin => Tag is not null || HasDigest,
+            RecordKind.Referrers => Tag is null && HasDigest && Oci.Digest.TryParse(List, out _),
             _ => false,
         };
 
@@ -97,7 +105,7 @@ internal sealed record Record(
     private static Record ParseOne(ref Utf8JsonReader reader)
     {
         var kind = default(RecordKind);
-        string? upstream = null, repository = null, tag = null, digest = null, mediaType = null;
+        string? upstream = null, repository = null, tag = null, digest = null, mediaType = null, list = null, set = null;
         var size = 0L;
         var validatedAt = default(DateTimeOffset);
         while (reader.Read() && reader.TokenType is JsonTokenType.PropertyName)
@@ -110,12 +118,14 @@ internal sealed record Record(
             else if (name.SequenceEqual("tag"u8)) tag = reader.GetString();
             else if (name.SequenceEqual("digest"u8)) digest = reader.GetString();
             else if (name.SequenceEqual("mediaType"u8)) mediaType = reader.GetString();
+            else if (name.SequenceEqual("set"u8)) set = reader.GetString();
             else if (name.SequenceEqual("size"u8)) size = reader.GetInt64();
             else if (name.SequenceEqual("validatedAt"u8)) validatedAt = reader.GetDateTimeOffset();
+            else if (name.SequenceEqual("list"u8)) list = reader.GetString();
             else reader.Skip();
         }
 
-        return new Record(kind, upstream!, repository!, tag, digest, mediaType, size, validatedAt);
+        return new Record(kind, upstream!, repository!, tag, digest, mediaType, size, validatedAt, list, set);
     }
 }
 

@@ -13,6 +13,7 @@ public sealed class StoreUnusableException(string message, Exception? inner = nu
 /// blobs/sha256/ab/&lt;64 hex&gt;   committed, immutable
 /// partial/&lt;64 hex&gt;[.n]       fetches in progress; n where there are several of one blob
 /// partial/&lt;64 hex&gt;.extents   which bytes of it are there, so that a later fetch goes on with them
+/// staging/&lt;64 hex&gt;[.n]       blobs of an import that has not been committed; n while they arrive
 /// records/                     what bytes cannot tell
 /// index/                       what is remembered of the blobs: may be deleted while no process uses the directory
 /// format                       version of this layout
@@ -41,6 +42,8 @@ public sealed class StoreRoot : IDisposable
     internal FileCalls Files { get; }
 
     internal string Partial => System.IO.Path.Combine(Path, "partial");
+
+    internal string Staging => System.IO.Path.Combine(Path, "staging");
 
     internal string BlobsFolder => System.IO.Path.Combine(Path, "blobs");
 
@@ -73,6 +76,7 @@ public sealed class StoreRoot : IDisposable
                 root.CheckFormat();
                 Directory.CreateDirectory(root.Partial);
                 Directory.CreateDirectory(root.Records);
+                Directory.CreateDirectory(root.Staging);
                 foreach (var algorithm in (string[])["sha256", "sha512"]) Directory.CreateDirectory(System.IO.Path.Combine(root.BlobsFolder, algorithm));
                 root.RemoveLeftovers();
                 Posix.FlushDirectory(root.BlobsFolder);
@@ -118,7 +122,7 @@ public sealed class StoreRoot : IDisposable
         // Those that the next blobs will need are counted before they are made.
         directories = Math.Max(directories, BlobFolders);
         var files = new DirectoryInfo(Path).EnumerateDirectories()
-            .Where(folder => folder.Name is not ("blobs" or "partial"))
+            .Where(folder => folder.Name is not ("blobs" or "partial" or "staging"))
             .SelectMany(folder => folder.EnumerateFiles("*", SearchOption.AllDirectories));
         return directories * Quota.BlockSize + files.Sum(SizeOf);
     }
@@ -149,6 +153,18 @@ public sealed class StoreRoot : IDisposable
             yield return (digest, new Resting(Quota.OnDisk(record.State.Written.Total), record.Fill, since));
         }
     }
+
+    /// <summary>Whole blobs that an earlier process has left for an import; whether their bytes are right is not looked at. What was arriving is removed.</summary>
+    internal IEnumerable<(Digest Digest, long Size)> Staged()
+    {
+        foreach (var file in new DirectoryInfo(Staging).EnumerateFiles())
+        {
+            if (PartialDigest(file.Name) is { } digest) yield return (digest, file.Length);
+            else if (PartialDigest(file.Name.Split('.')[0]) is not null) file.Delete();
+        }
+    }
+
+    internal string StagedPath(Digest digest) => System.IO.Path.Combine(Staging, digest.Hex);
 
     internal string PartialPath(Digest digest) => System.IO.Path.Combine(Partial, digest.Hex);
 

@@ -85,7 +85,7 @@ internal static class UpstreamTargets
         {
             using var index = new ReferrerIndex(type);
             if (!index.TryAdd(input, isFiltered: false)) return;
-            using var document = JsonDocument.Parse(index.Finish().Content);
+            using var document = JsonDocument.Parse(index.Finish());
         }
     }
 

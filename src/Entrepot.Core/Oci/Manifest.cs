@@ -6,7 +6,32 @@ namespace Entrepot.Oci;
 /// <param name="Digest">The bytes' name.</param>
 /// <param name="MediaType">Their type; empty if it is not given.</param>
 /// <param name="Size">How many they are; 0 if it is not given.</param>
-public sealed record Descriptor(Digest Digest, string MediaType, long Size);
+public sealed record Descriptor(Digest Digest, string MediaType, long Size)
+{
+    private const string SubjectAnnotation = "vnd.docker.reference.digest";
+
+    /// <summary>The platform that the image runs on; <see langword="null"/> if it is not given.</summary>
+    public Platform? Platform { get; private init; }
+
+    /// <summary>Of an attestation that an index has beside its images: the image that it is about. Otherwise <see langword="null"/>.</summary>
+    public Digest? AttestationOf { get; private init; }
+
+    /// <summary>Whether it is an attestation beside the images of an index, which no machine runs.</summary>
+    public bool IsAttestation => AttestationOf is not null || Platform == Oci.Platform.Unknown;
+
+    /// <summary>The platform as people write it; empty if it is not given, or no machine runs it.</summary>
+    public string PlatformName => IsAttestation || Platform is not { Os.Length: > 0, Architecture.Length: > 0 } platform ? "" : platform.ToString();
+
+    /// <summary>The same, with what an index says of it.</summary>
+    internal Descriptor With(JsonElement element)
+    {
+        var subject = element.TryGetProperty("annotations", out var annotations) && annotations.ValueKind is JsonValueKind.Object
+            && annotations.TryGetProperty(SubjectAnnotation, out var named) && named.ValueKind is JsonValueKind.String && Digest.TryParse(named.GetString(), out var digest)
+                ? digest
+                : default(Digest?);
+        return this with { Platform = Oci.Platform.Of(element), AttestationOf = subject };
+    }
+}
 
 /// <summary>The parts of a manifest that a cache understands. Immutable.</summary>
 /// <remarks>Unknown manifests are served all the same: what is not understood is only not followed.</remarks>
@@ -21,6 +46,9 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
 
     /// <summary>Whether engines run it: at least one layer is a file system's. Of anything else (signatures, charts) a client may want no blob, or only some.</summary>
     public bool IsImage { get; private init; }
+
+    /// <summary>The manifest that it refers to: of a signature, what is signed; <see langword="null"/> if it refers to none.</summary>
+    public Digest? Subject { get; private init; }
 
     /// <summary>Reads a manifest.</summary>
     /// <returns><see langword="null"/> if it is not a JSON object, so that no registry would call it a manifest.</returns>
@@ -62,7 +90,11 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
             }
         }
 
-        return new Manifest(mediaType, blobs, manifests) { IsImage = isImage };
+        return new Manifest(mediaType, blobs, manifests)
+        {
+            IsImage = isImage,
+            Subject = root.TryGetProperty("subject", out var subject) && subject.ValueKind is JsonValueKind.Object ? NameIn(subject, "digest") : null,
+        };
     }
 
     private static int CountOf(JsonElement list) => list.ValueKind is JsonValueKind.Array ? list.GetArrayLength() : 0;
@@ -73,8 +105,10 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
         if (element.ValueKind is not JsonValueKind.Object || element.TryGetProperty("urls", out _)) return;
         if (!Digest.TryParse(Text(element, "digest"), out var digest)) return;
         var size = element.TryGetProperty("size", out var number) && number.ValueKind is JsonValueKind.Number && number.TryGetInt64(out var bytes) ? bytes : 0;
-        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size));
+        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size).With(element));
     }
+
+    private static Digest? NameIn(JsonElement element, string name) => Digest.TryParse(Text(element, name), out var digest) ? digest : null;
 
     private static string Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() ?? "" : "";

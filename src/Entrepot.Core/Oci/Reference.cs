@@ -23,6 +23,29 @@ public readonly record struct Reference(string Upstream, string Repository, stri
     /// <summary>The same repository, asked by digest.</summary>
     public Reference At(Digest digest) => new(Upstream, Repository, digest);
 
+    /// <summary>Reads the full form, as <see cref="ToString"/> has it; nothing is completed.</summary>
+    public static bool TryParse(ReadOnlySpan<char> text, out Reference reference)
+    {
+        reference = default;
+        var slash = text.IndexOf('/');
+        if (slash <= 0 || text[..slash].ContainsAnyExceptInRange('!', '~')) return false;
+
+        var upstream = text[..slash].ToString();
+        var name = text[(slash + 1)..];
+        var at = name.IndexOf('@');
+        if (at >= 0)
+        {
+            if (!Grammar.IsRepository(name[..at]) || !Digest.TryParse(name[(at + 1)..], out var digest)) return false;
+            reference = new Reference(upstream, name[..at].ToString(), digest);
+            return true;
+        }
+
+        var colon = name.LastIndexOf(':');
+        if (colon < 0 || !Grammar.IsRepository(name[..colon]) || !Grammar.IsTag(name[(colon + 1)..])) return false;
+        reference = new Reference(upstream, name[..colon].ToString(), name[(colon + 1)..].ToString());
+        return true;
+    }
+
     /// <summary>The full form, <c>docker.io/library/alpine:3.20</c> or <c>docker.io/library/alpine@sha256:…</c>.</summary>
     public override string ToString() => IsTag ? $"{Upstream}/{Repository}:{Tag}" : $"{Upstream}/{Repository}@{Digest}";
 }

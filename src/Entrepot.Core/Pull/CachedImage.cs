@@ -8,13 +8,16 @@ namespace Entrepot.Pull;
 /// <param name="MediaType">Its manifest's media type; empty if that is not known.</param>
 /// <param name="Size">Bytes of its blobs that are stored, manifests included.</param>
 /// <param name="IsComplete">Whether all is stored that at least one platform needs.</param>
-/// <param name="IsPinned">Whether it is pinned, by its digest or by one of its tags.</param>
+/// <param name="IsPinned">Whether it is pinned, by its digest or by one of its tags, or kept by a set.</param>
 /// <param name="LastUse">When its manifest was last used; <see langword="null"/> if it is not stored.</param>
 /// <param name="Blobs">Its blobs that are stored, manifests included.</param>
 public sealed record CachedImage(
     Reference Reference, IReadOnlyList<string> Tags, string MediaType, long Size, bool IsComplete, bool IsPinned, DateTimeOffset? LastUse,
     IReadOnlyList<Digest> Blobs)
 {
+    /// <summary>The sets that keep it, in ordinal order.</summary>
+    public IReadOnlyList<string> Sets { get; init; } = [];
+
     /// <summary>What it consists of.</summary>
     internal ImageParts Parts { get; init; } = null!;   // set by who finds it
 

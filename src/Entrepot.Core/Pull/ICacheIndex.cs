@@ -58,7 +58,7 @@ public interface ICacheIndex
     /// <exception cref="IOException">The records cannot be read.</exception>
     IEnumerable<Reference> References();
 
-    /// <summary>What is pinned, and the manifest that it was last known to mean; a snapshot. Durable.</summary>
+    /// <summary>What administrators pinned, and the manifest that it was last known to mean; a snapshot. Durable.</summary>
     IReadOnlyDictionary<Reference, Digest> Pins();
 
     /// <summary>Remembers, durably, that tags or digests are pinned, and what each means now: all or none, also after a crash.</summary>
@@ -66,6 +66,20 @@ public interface ICacheIndex
 
     /// <summary>Forgets pins, durably, all or none; unknown ones are ignored.</summary>
     ValueTask RemovePinsAsync(IReadOnlyCollection<Reference> pins, CancellationToken cancel);
+
+    /// <summary>The list of what refers to a manifest, as its upstream last had it, or as it was imported; <see langword="null"/> if none is known.</summary>
+    /// <param name="subject">The manifest, by digest.</param>
+    ReferrersRecord? FindReferrers(Reference subject);
+
+    /// <summary>Remembers the list of what refers to a manifest, durably; it is stored already. The time of its validation alone is not worth a flush, and may be lost.</summary>
+    /// <remarks>It is forgotten with the manifest's <see cref="RemoveManifestAsync"/>.</remarks>
+    ValueTask SetReferrersAsync(Reference subject, ReferrersRecord record, CancellationToken cancel);
+
+    /// <summary>The sets of imported images, by name, and the manifest that each of their tags and digests was last known to mean; a snapshot. Durable.</summary>
+    IReadOnlyDictionary<string, IReadOnlyDictionary<Reference, Digest>> Sets();
+
+    /// <summary>Changes sets and names, durably, all or none, also after a crash. Whoever looks meanwhile finds a tag only with all that it was written with.</summary>
+    ValueTask ChangeSetsAsync(SetChange change, CancellationToken cancel);
 
     /// <summary>Upstream and repository of everything that is cached, in no order.</summary>
     IReadOnlyCollection<(string Upstream, string Repository)> Repositories();
@@ -92,3 +106,10 @@ public readonly record struct BlobRecord(long Size, DateTimeOffset StoredAt, Dat
 /// <param name="Size">Bytes of that manifest.</param>
 /// <param name="ValidatedAt">When the upstream last said so.</param>
 public sealed record TagRecord(Digest Digest, string MediaType, long Size, DateTimeOffset ValidatedAt);
+
+/// <summary>What refers to a manifest.</summary>
+/// <param name="List">
+/// The list: an OCI image index, stored as a blob of that name which is not known as a manifest. That of nothing (<see cref="Oci.ReferrerIndex.Empty"/>) need not be stored.
+/// </param>
+/// <param name="ValidatedAt">When the upstream last said so.</param>
+public sealed record ReferrersRecord(Digest List, DateTimeOffset ValidatedAt);

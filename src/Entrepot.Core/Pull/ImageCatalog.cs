@@ -75,7 +75,8 @@ internal sealed class ImageCatalog(IBlobStore store, ICacheIndex index, Pins pin
         {
             Parts = parts,
         };
-        return image with { IsPinned = image.TagReferences.Any(pins.Has) || pins.Of(reference).Count > 0 };
+        var names = image.TagReferences.Where(pins.Has).Union(pins.Of(reference)).ToList();
+        return image with { IsPinned = names.Count > 0, Sets = [.. names.SelectMany(pins.SetsOf).Distinct().Order(StringComparer.Ordinal)] };
     }
 
     // What is known of a repository.

@@ -2,7 +2,7 @@ using Entrepot.Oci;
 
 namespace Entrepot.Pull;
 
-/// <summary>What an image consists of, as far as its stored manifests tell. Immutable.</summary>
+/// <summary>What an image consists of, as far as its stored manifests tell. Immutable once it is made.</summary>
 internal sealed class ImageParts
 {
     /// <summary>How deep manifests are followed: an index, its images, their layers. An index of indexes of indexes is not an image.</summary>
@@ -16,6 +16,8 @@ internal sealed class ImageParts
     private readonly List<Digest> _manifests = [];
     private readonly List<(Digest Manifest, IReadOnlyList<Descriptor> Blobs)> _platforms = [];
     private readonly Dictionary<Digest, Digest> _parents = [];
+    private readonly HashSet<Digest> _attestations = [];
+    private bool _hasImages;
 
     private ImageParts(Digest root) => (Root, _sizes[root]) = (root, 0);
 
@@ -41,11 +43,20 @@ internal sealed class ImageParts
         return parts;
     }
 
-    /// <summary>Whether at least one platform's manifests, config and layers are all there; of a plain image, everything.</summary>
+    /// <summary>Adds blobs that belong to it besides, such as lists of what refers to it. Only by its maker.</summary>
+    public ImageParts With(IEnumerable<Digest> blobs)
+    {
+        foreach (var blob in blobs) _sizes.TryAdd(blob, 0);
+        return this;
+    }
+
+    /// <summary>Whether at least one platform's manifests, config and layers are all there; of a plain image, everything. Attestations are of no platform.</summary>
     public bool IsComplete(Func<Digest, bool> isStored)
     {
         if (_manifests.Count == 0) return isStored(Root);   // a manifest that is not understood is all there is
-        return _platforms.Exists(platform => Path(platform.Manifest).All(isStored) && platform.Blobs.All(blob => isStored(blob.Digest)));
+
+        // What is told beside the images does not make one; where there is nothing else, it is what there is.
+        return _platforms.Exists(platform => !(_hasImages && _attestations.Contains(platform.Manifest)) && Path(platform.Manifest).All(isStored) && platform.Blobs.All(blob => isStored(blob.Digest)));
     }
 
     private IEnumerable<Digest> Path(Digest manifest)
@@ -66,6 +77,8 @@ internal sealed class ImageParts
         foreach (var child in manifest.Manifests)
         {
             _sizes.TryAdd(child.Digest, child.Size);
+            if (child.IsAttestation) _attestations.Add(child.Digest);
+            else _hasImages = true;
             if (!_children.Add(child.Digest)) continue;
             _parents[child.Digest] = digest;
             Follow(child.Digest, depth - 1, find);

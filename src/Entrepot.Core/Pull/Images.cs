@@ -12,19 +12,24 @@ public sealed class Images
     // Few enough for any upstream's patience, enough for a hundred tags in a second or two.
     private const int RefreshesAtOnce = 8;
 
-    private readonly IBlobStore _store;
     private readonly ICacheIndex _index;
     private readonly ManifestPull _pulls;
     private readonly Pins _pins;
     private readonly ImageCatalog _catalog;
+    private readonly ImageRemovals _removals;
     private readonly Func<string, IUpstream?> _upstream;
     private readonly TimeProvider _clock;
 
     internal Images(IBlobStore store, ICacheIndex index, ManifestPull pulls, Pins pins, Func<string, IUpstream?> upstream, TimeProvider clock)
     {
-        (_store, _index, _pulls, _pins, _upstream, _clock) = (store, index, pulls, pins, upstream, clock);
+        (_index, _pulls, _pins, _upstream, _clock) = (index, pulls, pins, upstream, clock);
         _catalog = new ImageCatalog(store, index, pins);
+        _removals = new ImageRemovals(store, index, pins);
+        Sets = new ImageSets(store, index, pins, _catalog, _removals, pulls.ForgetRefusals, clock);
     }
+
+    /// <summary>The sets of imported images.</summary>
+    public ImageSets Sets { get; }
 
     /// <summary>The images that are cached, by upstream, repository, first tag and digest in ordinal order.</summary>
     /// <remarks>What there is is found out before this returns; a repository's manifests are read when the first of its images is asked for.</remarks>
@@ -59,7 +64,10 @@ public sealed class Images
     {
         var changes = await _pins.UnpinAsync(pattern.Matches, cancel);
         foreach (var change in changes) await told(change);
-        return changes.Count > 0 ? null : new(404, $"nothing that is pinned matches {pattern}; list shows what is pinned, and by which tag or digest");
+        if (changes.Count > 0) return null;
+        return _pins.All.FirstOrDefault(pattern.Matches) is { Repository: not null } kept
+            ? new(409, $"{kept} is kept by the set '{_pins.SetsOf(kept).FirstOrDefault()}', which is not pinned or unpinned image by image: remove --set removes it")
+            : new(404, $"nothing that is pinned matches {pattern}; list shows what is pinned, and by which tag or digest");
     }
 
     /// <summary>Removes images: their names, and what no other image has a part in.</summary>
@@ -83,12 +91,7 @@ public sealed class Images
         foreach (var (image, names, _) in meant)
         {
             var bytes = 0L;
-            if (!stop.IsCancellationRequested && removals.TryGetValue(image.Reference, out var removal))
-            {
-                await _pins.WhileUnchangedAsync(() => ForgetAsync(removal), CancellationToken.None);
-                foreach (var blob in removal.Blobs) bytes += _store.Remove(blob, began);
-            }
-
+            if (!stop.IsCancellationRequested && removals.TryGetValue(image.Reference, out var removal)) bytes = await _removals.DoAsync(removal, began);
             foreach (var name in names)
                 changes.Add(new ImageChange(name, ImageFate.Removed) { Digest = image.Reference.Digest, Bytes = name == names[^1] ? bytes : 0 });
         }
@@ -181,25 +184,10 @@ public sealed class Images
 
         var pinned = meant.SelectMany(one => one.Names.Where(_pins.Has).Union(_pins.Of(one.Image.Reference))).ToList();
         if (pinned.Count > 0)
-            return (new(409, $"{pinned[0]} is pinned{(pinned.Count > 1 ? $", and {pinned.Count - 1} more" : "")}: unpin it first; nothing was removed"), []);
+            return (StillPinned(pinned), []);
 
         await _index.RemoveTagsAsync([.. meant.SelectMany(one => one.Names).Where(name => name.IsTag)], CancellationToken.None);
         return (null, meant);
-    }
-
-    // A manifest that is pinned meanwhile stays known. Before a repository forgets one that another still has, that one is written down as having it:
-    // the media type is in the records of those who have it.
-    private async Task<bool> ForgetAsync(Removal removal)
-    {
-        // Together, so that they share a flush; and those that have to be first, first.
-        var going = removal.Manifests.Where(one => !_pins.Reaches(one.Manifest.Digest)).ToList();
-        await Task.WhenAll(going.Select(async one =>
-        {
-            if (one.KeptIn is { } other && _index.FindMediaType(one.Manifest.Digest) is { } mediaType)
-                await _index.AddManifestAsync(other, mediaType, CancellationToken.None);
-        }));
-        await Task.WhenAll(going.Select(one => _index.RemoveManifestAsync(one.Manifest, isLast: one.KeptIn is null, CancellationToken.None).AsTask()));
-        return true;
     }
 
     // A digest takes all its tags with it.
@@ -214,6 +202,14 @@ public sealed class Images
     private Func<Reference, bool> RepositoriesOf(ReferencePattern pattern) => pattern.Exact is { } exact
         ? name => name.Upstream == exact.Upstream && name.Repository == exact.Repository
         : name => pattern.Matches(name) || (name.IsTag && _index.FindTag(name) is { } tag && pattern.Matches(name.At(tag.Digest)));
+
+    private Objection StillPinned(List<Reference> pinned)
+    {
+        var more = pinned.Count > 1 ? $", and {pinned.Count - 1} more" : "";
+        return new(409, _pins.SetsOf(pinned[0]).FirstOrDefault() is { } set
+            ? $"{pinned[0]}{more} is kept by the set '{set}': remove the set, with remove --set {set}, or import it again without this image; nothing was removed"
+            : $"{pinned[0]} is pinned{more}: unpin it first; nothing was removed");
+    }
 
     private static Objection NothingMatches(ReferencePattern pattern) => new(404, pattern.Exact is null
         ? $"nothing that is cached matches {pattern}; a pattern is over the full form, such as docker.io/library/*, and list shows what is cached"

@@ -1,4 +1,6 @@
+using Entrepot.Bundles;
 using Entrepot.Oci;
+using Entrepot.Warm;
 
 namespace Entrepot.Pull;
 
@@ -18,6 +20,7 @@ public sealed class PullThrough : IAsyncDisposable
     private readonly Pins _pins;
     private readonly ManifestPull _manifests;
     private readonly BlobPull _blobs;
+    private readonly ReferrerLists _referrers;
     private readonly MemoryPull _memory;
     private readonly Recency _recency;
     private readonly Restoring _restoring;
@@ -40,9 +43,12 @@ public sealed class PullThrough : IAsyncDisposable
         _memory = new MemoryPull(index, memory, clock);
         _manifests = new ManifestPull(store, index, fetches, _memory, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
+        _referrers = new ReferrerLists(store, index, clock, storeFailed, _stop.Token);
         _recency = new Recency(store, clock);
         _restoring = new Restoring(store, index, _manifests, _blobs, Upstream);
+        Warmup = new Warmup(new WarmParts(store, index, fetches, _manifests, _referrers, _recency, _pins, name => _upstreams.GetValueOrDefault(name), clock));
         Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
+        Bundles = new BundleExport(store, index, Images, clock);
     }
 
     /// <summary>What administrators do with what is cached.</summary>
@@ -50,6 +56,12 @@ public sealed class PullThrough : IAsyncDisposable
 
     /// <summary>Told of a stored blob that could not be read when it was to be served, and how that was said; must return at once.</summary>
     public Action<Digest, Exception>? Unreadable { get; init; }
+
+    /// <summary>What goes into bundles.</summary>
+    public BundleExport Bundles { get; }
+
+    /// <summary>What has images in the store before anybody pulls them.</summary>
+    public Warmup Warmup { get; }
 
     /// <summary>Has other upstreams from now on. What running pulls still ask, they ask the ones that they have.</summary>
     /// <param name="upstreams">All of them, as at the beginning.</param>
@@ -128,11 +140,9 @@ public sealed class PullThrough : IAsyncDisposable
             ? new(PullSource.Fetched, page) { Relay = page.Relay }
             : new(error);
 
-    /// <summary>What refers to a manifest, as the upstream has it now.</summary>
-    public async Task<Pulled<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
-        (await Upstream(subject).ListReferrersAsync(subject, artifactType, cancel)).Has(out var list, out var error)
-            ? new(PullSource.Fetched, list)
-            : new(error);
+    /// <summary>What refers to a manifest: as the upstream has it now, or as it had it last, if it does not say and the manifest is stored.</summary>
+    public Task<Pulled<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
+        _referrers.GetAsync(subject, artifactType, Upstream(subject), cancel);
 
     /// <summary>One page of the names of the repositories that are cached, in ordinal order.</summary>
     /// <param name="upstream">The upstream whose repositories have no prefix.</param>
@@ -159,6 +169,7 @@ public sealed class PullThrough : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _manifests.EndedAsync();
+        await _referrers.EndedAsync();
         await _recency.EndedAsync();
         _pins.Dispose();
         _stop.Dispose();

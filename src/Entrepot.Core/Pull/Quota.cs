@@ -92,6 +92,17 @@ public sealed class Quota
         return true;
     }
 
+    /// <summary>The most that <see cref="TryReserve"/> would grant now: under the limit, and on the file system as it was last measured. May be negative.</summary>
+    public (long UnderLimit, long OnDisk) Room => (Limit - Reserved - Overhead - Pinned, Free is { } free ? free + Used - Pinned - MinFree : Most);
+
+    /// <summary>Sets bytes aside that are on disk already: found at start, and not to become residents. It may exceed the limit.</summary>
+    public void SetAside(long size)
+    {
+        Debug.Assert(size >= 0);
+        Reserved += size;
+        Check();
+    }
+
     /// <summary>Gives a reservation, or a part of one, back: nothing of it is on disk any more.</summary>
     public void Release(long size)
     {

@@ -6,7 +6,7 @@ namespace Entrepot.Pull;
 internal sealed class StoredManifests(IBlobStore store)
 {
     // What is named as a manifest and is larger than this is none: limits.manifest allows no more.
-    private const int MaxBytes = 64 << 20;
+    internal const int MaxBytes = 64 << 20;
 
     /// <summary>A manifest; <see langword="null"/> if it is not stored, or is none.</summary>
     /// <exception cref="IOException">The disk refuses.</exception>

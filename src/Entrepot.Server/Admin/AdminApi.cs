@@ -8,14 +8,18 @@ namespace Entrepot.Server.Admin;
 /// <summary>The admin API: what operators ask a running appliance.</summary>
 /// <remarks>Safe for concurrent use. Its owner disposes it after <see cref="EndAsync"/> has ended, when no request uses store or index any more.</remarks>
 /// <param name="images">What is cached.</param>
+/// <param name="warm">What has images in the store before they are pulled.</param>
 /// <param name="scrub">What hashes it again.</param>
+/// <param name="imports">What is being imported.</param>
 /// <param name="routes">The configured upstreams, as they are now.</param>
+/// <param name="bundles">What goes into bundles.</param>
 /// <param name="status">How the appliance is now.</param>
 /// <param name="measured">Ends when it is known what is stored: nothing is pinned or removed before that; with <see langword="false"/> if it never will be.</param>
 /// <param name="clock">The time.</param>
 /// <param name="log">Where faults go.</param>
 internal sealed class AdminApi(
-    Images images, Scrub scrub, Func<UpstreamRoutes> routes, Func<Task<StatusReport>> status, Func<Task<bool>> measured, TimeProvider clock, ILogger log)
+    Images images, WarmApi warm, Scrub scrub, ImportApi imports, Func<UpstreamRoutes> routes, BundleEndpoint bundles, Func<Task<StatusReport>> status, Func<Task<bool>> measured,
+    TimeProvider clock, ILogger log)
     : IDisposable
 {
     /// <summary>What every path of it begins with.</summary>
@@ -107,7 +111,7 @@ internal sealed class AdminApi(
         var operations = OperationsOf(context.Request.Path.Value ?? "");
         if (operations.Count == 0)
         {
-            await reply.RefuseAsync(StatusCodes.Status404NotFound, "no such endpoint; there are status, images, pins, refresh and verify under /api/v1/");
+            await reply.RefuseAsync(StatusCodes.Status404NotFound, "no such endpoint; there are status, images, pins, refresh, verify, warm and bundles under /api/v1/");
             return;
         }
 
@@ -125,12 +129,32 @@ internal sealed class AdminApi(
     private Dictionary<string, Func<HttpContext, AdminReply, CancellationToken, Task>> OperationsOf(string path) => path switch
     {
         "/api/v1/status" => new() { ["GET"] = async (_, reply, _) => await reply.WriteAsync(StatusCodes.Status200OK, await status(), AdminJson.Default.StatusReport) },
-        "/api/v1/images" => new() { ["GET"] = ListAsync, ["DELETE"] = Changing((which, told, cancel) => images.RemoveAsync(which, told, cancel, _works.Stop)) },
+        "/api/v1/images" => new() { ["GET"] = ListAsync, ["DELETE"] = RemoveAsync },
         "/api/v1/pins" => new() { ["POST"] = Changing(images.PinAsync), ["DELETE"] = Changing(images.UnpinAsync) },
         "/api/v1/refresh" => new() { ["POST"] = Changing(images.RefreshAsync) },
+        "/api/v1/warm" => new() { ["POST"] = WarmAsync },
         "/api/v1/verify" => new() { ["POST"] = VerifyAsync },
+        "/api/v1/bundles" => new()
+        {
+            ["GET"] = bundles.GetAsync,
+            ["POST"] = (context, reply, cancel) => imports.PostAsync(context, reply, cancel, _works.Stop),
+            ["DELETE"] = imports.DropAsync,
+        },
         _ => [],
     };
+
+    private Task RemoveAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
+    {
+        if (context.Request.Query["set"].FirstOrDefault() is not { Length: > 0 } set)
+            return Changing((which, told, end) => images.RemoveAsync(which, told, end, _works.Stop))(context, reply, cancel);
+
+        return reply.WriteLinesAsync(async () =>
+        {
+            var objection = await UnmeasuredAsync(cancel)
+                ?? await images.Sets.RemoveAsync(set, done => reply.WriteLineAsync(OutcomeOf(done), AdminJson.Default.ImageOutcome), cancel, _works.Stop);
+            if (objection is not null) await reply.WriteAsync(objection);
+        });
+    }
 
     private async Task ListAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
     {
@@ -165,6 +189,12 @@ internal sealed class AdminApi(
 
     private async Task<Objection?> UnmeasuredAsync(CancellationToken cancel) =>
         await measured().WaitAsync(cancel) ? null : new Objection(StatusCodes.Status503ServiceUnavailable, "the store could not be measured yet, so nothing can be changed: see status");
+
+    private async Task WarmAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
+    {
+        if (await UnmeasuredAsync(cancel) is { } objection) await reply.WriteAsync(objection);
+        else await warm.HandleAsync(context, reply, cancel);
+    }
 
     private async Task VerifyAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
     {
@@ -231,7 +261,7 @@ internal sealed class AdminApi(
 
     private static ImageEntry EntryOf(CachedImage image) => new(
         image.Reference.Upstream, image.Reference.Repository, image.Tags, image.Reference.Digest.ToString(), image.MediaType, image.Size, image.IsComplete,
-        image.IsPinned, Set: null, image.LastUse, [.. image.Blobs.Select(blob => blob.ToString())]);
+        image.IsPinned, image.Sets is [var set, ..] ? set : null, image.LastUse, [.. image.Blobs.Select(blob => blob.ToString())]);
 
     private static ImageOutcome OutcomeOf(ImageChange change) => new(
         change.Reference.ToString(), change.Fate.ToString().ToLowerInvariant(), change.Digest?.ToString(), change.Previous?.ToString(), change.Bytes, change.Error);

@@ -86,7 +86,7 @@ internal sealed record ImageList(IReadOnlyList<ImageEntry> Images);
 /// <param name="Size">Bytes of its blobs that are stored, manifests included, each once.</param>
 /// <param name="Complete">Whether all is stored that at least one platform needs: its manifest, config and layers.</param>
 /// <param name="Pinned">Whether it is never evicted.</param>
-/// <param name="Set">The set it belongs to; <see langword="null"/> if none.</param>
+/// <param name="Set">The set of imported images that keeps it; of several the first in ordinal order; <see langword="null"/> if none does.</param>
 /// <param name="LastPull">When its manifest was last used; <see langword="null"/> if it is not stored.</param>
 /// <param name="Blobs">Its blobs that are stored, manifests included.</param>
 internal sealed record ImageEntry(
@@ -115,6 +115,51 @@ internal sealed record ImageOutcome(string Reference, string Outcome, string? Di
 /// <param name="Done">Whether it has ended.</param>
 internal sealed record VerifyProgress(long Blobs, long TotalBlobs, long Bytes, long TotalBytes, long Unreadable, IReadOnlyList<string> Wrong, bool Done);
 
+/// <summary><c>GET /api/v1/bundles</c>: what a bundle of stored images would have.</summary>
+/// <param name="Images">The images that are all stored, and what refers to them, in no order.</param>
+/// <param name="Blobs">All that they need, each once.</param>
+/// <param name="Missing">What of the images that were asked for is not stored; empty if all is.</param>
+internal sealed record BundleOffer(IReadOnlyList<OfferedImage> Images, IReadOnlyList<OfferedBlob> Blobs, IReadOnlyList<MissingImage> Missing);
+
+/// <summary>An image that a bundle can have.</summary>
+/// <param name="Reference">The image in full form, by tag or digest.</param>
+/// <param name="Digest">Its manifest.</param>
+/// <param name="MediaType">That manifest's media type.</param>
+/// <param name="Size">Bytes of that manifest.</param>
+/// <param name="Platforms">Of an index, the platforms that are in it.</param>
+internal sealed record OfferedImage(string Reference, string Digest, string MediaType, long Size, IReadOnlyList<string> Platforms);
+
+/// <summary>A blob that a bundle can have.</summary>
+/// <param name="Digest">Its name, by which <c>GET /api/v1/bundles?blob=</c> gives its bytes.</param>
+/// <param name="Size">How many those are.</param>
+/// <param name="Manifest">Whether it is a manifest.</param>
+internal sealed record OfferedBlob(string Digest, long Size, bool Manifest);
+
+/// <summary>An image that is not, or not all, stored.</summary>
+/// <param name="Reference">The image or the pattern, as it was meant.</param>
+/// <param name="What">What is missing of it.</param>
+internal sealed record MissingImage(string Reference, string What);
+
+/// <summary>What <c>bundle export --output json</c> prints at its end.</summary>
+/// <param name="Contents">The bundle: the digest of its list of contents.</param>
+/// <param name="Receipt">The receipt's file.</param>
+/// <param name="Signature">The signature's file; <see langword="null"/> if it is not signed.</param>
+/// <param name="Files">The bundle's files in order.</param>
+/// <param name="Images">The images, in full form.</param>
+/// <param name="Blobs">Blobs in it.</param>
+/// <param name="Bytes">Bytes of those.</param>
+/// <param name="BaseBlobs">Blobs that are left out, since the far side has them.</param>
+/// <param name="BaseBytes">Bytes of those.</param>
+internal sealed record ExportReport(
+    string Contents, string Receipt, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Signature, IReadOnlyList<ExportedFile> Files,
+    IReadOnlyList<string> Images, int Blobs, long Bytes, int BaseBlobs, long BaseBytes);
+
+/// <summary>A file of a bundle.</summary>
+/// <param name="Path">Where it is.</param>
+/// <param name="Size">Its bytes.</param>
+/// <param name="Digest">Their digest.</param>
+internal sealed record ExportedFile(string Path, long Size, string Digest);
+
 /// <summary>A request that was not done; every status from 400 on has one.</summary>
 /// <param name="Error">What is wrong and what is allowed, one line.</param>
 internal sealed record AdminError(string Error);
@@ -125,5 +170,13 @@ internal sealed record AdminError(string Error);
 [JsonSerializable(typeof(ImageList))]
 [JsonSerializable(typeof(ImageOutcome))]
 [JsonSerializable(typeof(VerifyProgress))]
+[JsonSerializable(typeof(ImportPlan))]
+[JsonSerializable(typeof(ImportBegun))]
+[JsonSerializable(typeof(ImportStaged))]
+[JsonSerializable(typeof(ImportDone))]
+[JsonSerializable(typeof(BundleOffer))]
+[JsonSerializable(typeof(ExportReport))]
 [JsonSerializable(typeof(AdminError))]
+[JsonSerializable(typeof(WarmRequest))]
+[JsonSerializable(typeof(WarmLine))]
 internal sealed partial class AdminJson : JsonSerializerContext;

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Text;
@@ -46,7 +47,7 @@ internal sealed class AdminClient : IDisposable
     /// <exception cref="AdminException">There is none.</exception>
     public async Task<Message<T>> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel)
     {
-        using var response = await SendAsync(HttpMethod.Get, path, cancel);
+        using var response = await SendAsync(HttpMethod.Get, path, null, null, cancel);
         using var body = await response.Content.ReadAsStreamAsync(cancel);
         using var read = new MemoryStream();
         var buffer = new byte[BufferBytes];
@@ -57,10 +58,21 @@ internal sealed class AdminClient : IDisposable
 
     /// <summary>Has something done, and gets a message for each part of it as soon as the server has one.</summary>
     /// <exception cref="AdminException">It was refused, the server went away in the middle, or it says at the end why it did not go on.</exception>
-    public async IAsyncEnumerable<Message<T>> StreamAsync<T>(
-        HttpMethod method, string path, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
+    public IAsyncEnumerable<Message<T>> StreamAsync<T>(HttpMethod method, string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        StreamAsync(method, path, null, type, cancel);
+
+    /// <summary>Sends something, and gets the one message that answers it.</summary>
+    /// <exception cref="AdminException">It was refused, or the server went away.</exception>
+    public async Task<Message<T>> SendAsync<T>(HttpMethod method, string path, UploadContent content, JsonTypeInfo<T> type, CancellationToken cancel)
     {
-        using var response = await SendAsync(method, path, cancel);
+        await foreach (var message in StreamAsync(method, path, content, type, cancel)) return message;
+        throw Gone();
+    }
+
+    private async IAsyncEnumerable<Message<T>> StreamAsync<T>(
+        HttpMethod method, string path, UploadContent? content, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        using var response = await SendAsync(method, path, null, content, cancel);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancel));
         while (await ReadAsync(reader.ReadLineAsync, cancel) is { } line)
         {
@@ -70,17 +82,50 @@ internal sealed class AdminClient : IDisposable
         }
     }
 
+    /// <summary>Asks for bytes from <paramref name="from"/> on, and passes each piece on as it arrives.</summary>
+    /// <param name="path">Where they are.</param>
+    /// <param name="from">The first.</param>
+    /// <param name="to">The first no longer wanted.</param>
+    /// <param name="buffers">Where the next piece may go; not used any more once it is passed on.</param>
+    /// <param name="take">Takes a piece.</param>
+    /// <param name="cancel">Ends it.</param>
+    /// <exception cref="AdminException">It was refused, or the server went away in the middle.</exception>
+    public async Task ReadAsync(string path, long from, long to, Func<Memory<byte>> buffers, Func<Memory<byte>, Task> take, CancellationToken cancel)
+    {
+        using var response = await SendAsync(HttpMethod.Get, path, new RangeHeaderValue(from, to - 1), null, cancel);
+        if (response.StatusCode != HttpStatusCode.PartialContent || response.Content.Headers.ContentLength != to - from)
+            throw new AdminException($"{Address} does not send the bytes that were asked for; is it another version? This is {Product.Version}");
+        using var body = await response.Content.ReadAsStreamAsync(cancel);
+        for (var left = to - from; left > 0;)
+        {
+            var buffer = buffers();
+            var filled = 0;
+            buffer = buffer[..(int)Math.Min(buffer.Length, left)];
+            while (filled < buffer.Length)
+            {
+                var rest = buffer[filled..];
+                var count = await ReadAsync(token => body.ReadAsync(rest, token), cancel);
+                if (count == 0) throw Gone();
+                filled += count;
+            }
+
+            left -= filled;
+            await take(buffer);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, CancellationToken cancel)
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, RangeHeaderValue? range, UploadContent? content, CancellationToken cancel)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(_patience);
+        if (content is not null) content.Progressed = () => patience.CancelAfter(_patience);
         try
         {
-            var response = await ReachAsync(method, path, patience.Token);
-            if (response.IsSuccessStatusCode && IsJson(response.Content.Headers.ContentType)) return response;
+            var response = await ReachAsync(method, path, range, content, patience.Token);
+            if (response.IsSuccessStatusCode && (range is not null || IsJson(response.Content.Headers.ContentType))) return response;
             using (response) throw await ReasonAsync(response, patience.Token);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
@@ -89,9 +134,10 @@ internal sealed class AdminClient : IDisposable
         }
     }
 
-    private async Task<HttpResponseMessage> ReachAsync(HttpMethod method, string path, CancellationToken cancel)
+    private async Task<HttpResponseMessage> ReachAsync(HttpMethod method, string path, RangeHeaderValue? range, HttpContent? content, CancellationToken cancel)
     {
-        using var request = new HttpRequestMessage(method, path);
+        using var request = new HttpRequestMessage(method, path) { Content = content };
+        request.Headers.Range = range;
         try
         {
             return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel);
@@ -108,6 +154,7 @@ internal sealed class AdminClient : IDisposable
                 HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError => Unreachable(why),
                 HttpRequestError.SecureConnectionError => new AdminException($"{Address} does not speak TLS as it should: {why}"),
                 HttpRequestError.ResponseEnded => Gone(),
+                _ when content is not null => Gone(),   // it broke while something was sent
                 _ => Foreign("does not speak HTTP"),
             };
         }
@@ -156,7 +203,7 @@ internal sealed class AdminClient : IDisposable
 
     private async Task<bool> AnswersAsRegistryAsync(CancellationToken cancel)
     {
-        using var response = await ReachAsync(HttpMethod.Get, "/v2/", cancel);
+        using var response = await ReachAsync(HttpMethod.Get, "/v2/", null, null, cancel);
         return IsRegistry(response);
     }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using Entrepot.Server.Cli.Bundles;
 using Entrepot.Server.Options;
 using Entrepot.Server.Telemetry;
 using Serilog.Events;
@@ -54,6 +55,7 @@ internal sealed class EntrepotCommand
         root.Subcommands.Add(ListCommand.Create(_server));
         foreach (var command in ImageCommands.Create(_server)) root.Subcommands.Add(command);
         root.Subcommands.Add(VerifyCommand.Create(_server));
+        root.Subcommands.Add(BundleCommand.Create(_server));
         root.Subcommands.Add(new Command("config", "Looks at the options.") { ConfigCheckCommand.Create(_options, _around) });
         root.Subcommands.Add(Reference("options", "Prints the reference of all options as Markdown.", OptionsReference.Markdown));
         root.Subcommands.Add(Reference("metrics-reference", "Prints the reference of all metrics as Markdown.", MetricsReference.Markdown));

@@ -56,12 +56,30 @@ internal static class Examples
                   Forgets the tag and frees what no other image uses. The next pull fetches it again.
               entrepot remove 'quay.io/*'
                   Forgets everything that matches; pinned images are refused.
+              entrepot remove --set site
+                  Forgets what 'bundle import --set site' brought, but for what another set or pin keeps.
             """),
         new("verify", """
               entrepot verify
                   Shows how far it is; Ctrl-C ends it.
               entrepot verify --output json | tail -n 1 | jq '.wrong | length'
                   The number of blobs that were wrong.
+            """),
+        new("import", """
+              entrepot bundle import site.tar --set site
+                  Afterwards engines pull the images by their own names, and no registry is asked. Imported again, the set is replaced.
+              entrepot bundle import /media/*.tar --key site.pub.pem
+                  Parts and deltas in any order; what is not signed by that key, or was changed since, is refused.
+              skopeo copy docker://alpine:3.20 oci-archive:alpine.tar && entrepot bundle import alpine.tar --name docker.io/library/alpine:3.20
+                  An archive of another program, which does not say what its image is called.
+            """),
+        new("export", """
+              entrepot bundle export -o site.tar alpine:3.20 ghcr.io/org/app:1.4
+                  Writes both images into an archive, and beside it the receipt site.receipt.json.
+              entrepot bundle export -o delta.tar --since site.receipt.json alpine:3.20 ghcr.io/org/app:1.5
+                  Leaves out what the earlier archive brought.
+              entrepot bundle export -o site.tar --max-size 4GB --platform linux/amd64 'ghcr.io/org/*'
+                  Writes site.001.tar and so on, of one platform, with all that is cached and matches.
             """),
         new("check", """
               entrepot config check

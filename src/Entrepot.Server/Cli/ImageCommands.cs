@@ -13,31 +13,49 @@ internal static class ImageCommands
         Create(server, "refresh", "Asks the upstreams now whether cached tags have moved, and fetches the manifests that are new.", HttpMethod.Post, "refresh"),
         Create(server, "pin", "Keeps cached images for good: they are never evicted to make room.", HttpMethod.Post, "pins"),
         Create(server, "unpin", "Lets pinned images be evicted again.", HttpMethod.Delete, "pins"),
-        Create(server, "remove", "Removes cached images, and the blobs that no other image uses.", HttpMethod.Delete, "images"),
+        CreateRemove(server),
     ];
+
+    private static Command CreateRemove(ServerFlags server)
+    {
+        var set = new Option<string?>("--set") { HelpName = "name", Description = "Removes a set of imported images, all but what others keep." };
+        var references = References(ArgumentArity.ZeroOrMore);
+        var command = new Command("remove", "Removes cached images, and the blobs that no other image uses.") { references, set };
+        command.Validators.Add(result =>
+        {
+            var isSet = result.GetResult(set) is not null;
+            if (isSet == result.GetValue(references) is { Length: > 0 })
+                result.AddError(isSet ? "'remove' takes either images or --set, not both" : "'remove' needs at least one ref, e.g. alpine:3.20 or 'ghcr.io/org/*', or --set");
+        });
+        return server.Command(command, (parsed, session) => parsed.GetValue(set) is { } name
+            ? RunAsync(session, [name], HttpMethod.Delete, "images", "set")
+            : RunAsync(session, parsed.GetValue(references)!, HttpMethod.Delete, "images"));
+    }
 
     private static Command Create(ServerFlags server, string name, string description, HttpMethod method, string resource)
     {
-        var references = new Argument<string[]>("ref")
-        {
-            Arity = ArgumentArity.OneOrMore,
-            Description = "The images: references in full (docker.io/library/alpine:3.20) or short as Docker has them (alpine:3.20), "
-                + "or patterns of the full form with '*'.",
-        };
+        var references = References(ArgumentArity.OneOrMore);
         return server.Command(
             new Command(name, description) { references },
             (parsed, session) => RunAsync(session, parsed.GetValue(references)!, method, resource));
     }
 
+    private static Argument<string[]> References(ArgumentArity arity) => new("ref")
+    {
+        Arity = arity,
+        Description = "The images: references in full (docker.io/library/alpine:3.20) or short as Docker has them (alpine:3.20), "
+            + "or patterns of the full form with '*'.",
+    };
+
     // A refused reference does not keep the others from being done; a server that is not there does.
-    private static async Task<int> RunAsync(Session session, IEnumerable<string> references, HttpMethod method, string resource)
+    private static async Task<int> RunAsync(Session session, IEnumerable<string> references, HttpMethod method, string resource, string by = "ref")
     {
         var (images, failed, refused) = (0, 0, 0);
         foreach (var reference in references)
         {
             try
             {
-                var path = $"/api/v1/{resource}?ref={Uri.EscapeDataString(reference)}";
+                var path = $"/api/v1/{resource}?{by}={Uri.EscapeDataString(reference)}";
                 await foreach (var (text, outcome) in session.Server.StreamAsync(method, path, AdminJson.Default.ImageOutcome, session.Stop))
                 {
                     await session.Around.Out.WriteLineAsync(session.IsJson ? text : Text(outcome));

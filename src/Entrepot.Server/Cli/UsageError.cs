@@ -17,7 +17,7 @@ internal static class UsageError
         {
             if (command.Action is null) return $"'{command.Name}' needs a command: {string.Join(", ", commands)}";
             if (command.Arguments is [{ Arity.MinimumNumberOfValues: > 0 } argument] && parsed.GetResult(argument) is null or { Tokens.Count: 0 })
-                return $"'{command.Name}' needs at least one {argument.Name}, e.g. alpine:3.20 or 'ghcr.io/org/*'";
+                return $"'{command.Name}' needs at least one {argument.Name}, e.g. {(argument.Name == "file" ? "site.tar" : "alpine:3.20 or 'ghcr.io/org/*'")}";
             return parsed.Errors[0].Message.ReplaceLineEndings(" ");
         }
 

@@ -76,6 +76,11 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <summary>Asks it to read its options again.</summary>
     public void HangUp() => _daemon!.HangUp();
 
+    /// <summary>Runs a command of the program that talks to this one.</summary>
+    /// <returns>Its standard output.</returns>
+    /// <exception cref="InvalidOperationException">It failed; the message holds what it wrote to standard error.</exception>
+    public Task<string> RunAsync(params string[] arguments) => Tool.ReadAsync(TestRun.Program, [.. arguments, "--server", $"{Admin}"], _logFile);
+
     /// <summary>All metrics, as they are scraped.</summary>
     public Task<string> MetricsAsync() => Http.Client.GetStringAsync(new Uri($"http://127.0.0.1:{_adminPort}/metrics"));
 

@@ -11,6 +11,8 @@ internal sealed class MemoryIndex : ICacheIndex
     private readonly ConcurrentDictionary<Reference, TagRecord> _tags = new();
     private readonly ConcurrentDictionary<Reference, string> _manifests = new();
     private readonly ConcurrentDictionary<Reference, Digest> _pins = new();
+    private readonly ConcurrentDictionary<Reference, ReferrersRecord> _referrers = new();
+    private readonly ConcurrentDictionary<(string Set, Reference Reference), Digest> _kept = new();
 
     /// <summary>Thrown by everything that has to be durable.</summary>
     public Exception? Fault { get; set; }
@@ -89,6 +91,7 @@ internal sealed class MemoryIndex : ICacheIndex
     {
         if (Fault is not null) throw Fault;
         _manifests.TryRemove(manifest, out _);
+        _referrers.TryRemove(manifest, out _);
         return default;
     }
 
@@ -113,6 +116,32 @@ internal sealed class MemoryIndex : ICacheIndex
         if (Fault is not null) throw Fault;
         PinWrites++;
         foreach (var pin in pins) _pins.TryRemove(pin, out _);
+        return default;
+    }
+
+    public ReferrersRecord? FindReferrers(Reference subject) => _referrers.GetValueOrDefault(subject);
+
+    public ValueTask SetReferrersAsync(Reference subject, ReferrersRecord record, CancellationToken cancel)
+    {
+        if (Fault is not null) throw Fault;
+        _referrers[subject] = record;
+        return default;
+    }
+
+    public IReadOnlyDictionary<string, IReadOnlyDictionary<Reference, Digest>> Sets() =>
+        _kept.GroupBy(one => one.Key.Set).ToDictionary(
+            set => set.Key, IReadOnlyDictionary<Reference, Digest> (set) => set.ToDictionary(one => one.Key.Reference, one => one.Value));
+
+    public ValueTask ChangeSetsAsync(SetChange change, CancellationToken cancel)
+    {
+        if (Fault is not null) throw Fault;
+        WritingPin();
+        foreach (var (manifest, mediaType) in change.Manifests) _manifests[manifest] = mediaType;
+        foreach (var (subject, record) in change.Referrers) _referrers[subject] = record;
+        foreach (var (set, reference, digest) in change.Kept) _kept[(set, reference)] = digest;
+        foreach (var dropped in change.Dropped) _kept.TryRemove(dropped, out _);
+        foreach (var tag in change.GoneTags) _tags.TryRemove(tag, out _);
+        foreach (var (tag, record) in change.Tags) _tags[tag] = record;
         return default;
     }
 

@@ -1,0 +1,65 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using Entrepot.Server.Options;
+
+namespace Entrepot.Server.Cli;
+
+/// <summary>What <c>bundle export</c> is asked to do. Immutable.</summary>
+/// <param name="Archive">The archive's file.</param>
+/// <param name="Images">References and patterns.</param>
+/// <param name="Platforms">Of indexes, only these; empty for all.</param>
+/// <param name="WithReferrers">Whether signatures and the like come along.</param>
+/// <param name="Since">Files that tell what the far side has.</param>
+/// <param name="MaxSize">Most bytes of a file.</param>
+/// <param name="SignKey">The file of the key that signs the receipt; <see langword="null"/> if it is not to be signed.</param>
+internal sealed record ExportRequest(
+    string Archive, IReadOnlyList<string> Images, IReadOnlyList<string> Platforms, bool WithReferrers, IReadOnlyList<string> Since, long MaxSize, string? SignKey);
+
+/// <summary><c>bundle export</c>: images become an archive that can be carried away.</summary>
+internal static class BundleExportCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Create(ServerFlags server)
+    {
+        var images = new Argument<string[]>("image")
+        {
+            Arity = ArgumentArity.OneOrMore,
+            Description = "The images: references in full (docker.io/library/alpine:3.20) or short as Docker has them (alpine:3.20), "
+                + "or patterns of the full form with '*', which mean what is cached.",
+        };
+        var archive = new Option<string>("-o", "--out") { HelpName = "file", Required = true, Description = "The archive to write, such as site.tar; its receipt is written beside it." };
+        var platforms = new Option<string[]>("--platform")
+        {
+            HelpName = "os/arch,...",
+            Description = "Of images for several platforms, only these, such as linux/amd64,linux/arm64. Default: all.",
+        };
+        platforms.Validators.Add(result => CheckEach(result, IsPlatform, "allowed: an operating system and an architecture, such as linux/amd64 or linux/arm/v7"));
+        var bare = new Option<bool>("--no-referrers") { Description = "Leaves out signatures, SBOMs and all else that refers to the images." };
+        var since = new Option<string[]>("--since")
+        {
+            HelpName = "file",
+            Description = "Leaves out what the far side has: the receipt of an earlier bundle that was imported there, or what 'entrepot list --output json' prints there. Several add up.",
+        };
+        var maxSize = new Option<string?>("--max-size") { HelpName = "size", Description = "Splits the archive into numbered files of at most this size, such as 25GB. Default: one file." };
+        maxSize.Validators.Add(result => CheckEach(result, text => Quantity.TryParseSize(text, out var bytes) && bytes > 0, "allowed: a size, such as 25GB or 4GiB"));
+        var key = new Option<string?>("--sign-key") { HelpName = "file", Description = "Signs the receipt with this private key: ECDSA on P-256, PEM, without a password." };
+        var command = new Command("export", "Writes images into an archive that another appliance imports, and any OCI tool reads.") { images, archive, platforms, bare, since, maxSize, key };
+        return server.Command(command, (parsed, session) => BundleExporter.RunAsync(session, new ExportRequest(
+            Path.GetFullPath(parsed.GetRequiredValue(archive)),
+            parsed.GetValue(images)!,
+            [.. (parsed.GetValue(platforms) ?? []).SelectMany(text => text.Split(',')).Distinct().Order(StringComparer.Ordinal)],
+            !parsed.GetValue(bare),
+            parsed.GetValue(since) ?? [],
+            parsed.GetValue(maxSize) is { } text && Quantity.TryParseSize(text, out var bytes) ? bytes : long.MaxValue,
+            parsed.GetValue(key))));
+    }
+
+    private static void CheckEach(OptionResult result, Func<string, bool> isAllowed, string allowed)
+    {
+        foreach (var token in result.Tokens.Where(token => !isAllowed(token.Value)))
+            result.AddError($"{result.IdentifierToken?.Value ?? result.Option.Name} {Problem.Quote(token.Value)} is not allowed; {allowed}");
+    }
+
+    private static bool IsPlatform(string text) => text.Split(',').All(one =>
+        one.Split('/') is { Length: 2 or 3 } parts && parts.All(part => part.Length > 0 && part.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')));
+}

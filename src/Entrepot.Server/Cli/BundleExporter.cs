@@ -1,0 +1,162 @@
+using System.Text.Json;
+using Entrepot.Bundles;
+using Entrepot.Oci;
+using Entrepot.Server.Admin;
+using Entrepot.Server.Options;
+
+namespace Entrepot.Server.Cli;
+
+/// <summary>Makes a bundle: asks what there is, decides what goes in, writes it, and its receipt. Used by one task.</summary>
+internal sealed class BundleExporter
+{
+    // Well within what a server takes as a request's first line.
+    private const int MaxQuery = 6_000;
+
+    private readonly Session _session;
+    private readonly ExportRequest _request;
+
+    private BundleExporter(Session session, ExportRequest request) => (_session, _request) = (session, request);
+
+    /// <summary>Does it.</summary>
+    /// <returns>The exit status.</returns>
+    public static async Task<int> RunAsync(Session session, ExportRequest request)
+    {
+        try
+        {
+            return await new BundleExporter(session, request).RunAsync();
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw new AdminException(fault.Message);
+        }
+    }
+
+    // 1. What can be wrong without a server is looked at first. 2. What there is. 3. What goes in, and where. 4. The files. 5. The receipt.
+    private async Task<int> RunAsync()
+    {
+        var since = new SincePlan();
+        if (!await ReadSinceAsync(since)) return ExitStatus.Failed;
+        using var key = await ReadKeyAsync();
+        if (_request.SignKey is not null && key is null) return ExitStatus.Failed;
+        if (Directory.Exists(_request.Archive) || Path.GetDirectoryName(_request.Archive) is not { } directory || !Directory.Exists(directory))
+        {
+            await _session.ComplainAsync($"{_request.Archive} cannot be written: {(Directory.Exists(_request.Archive) ? "it is a directory" : "its directory is not there")}");
+            return ExitStatus.Failed;
+        }
+
+        var offers = await OffersAsync();
+        var missing = offers.SelectMany(offer => offer.Missing).ToList();
+        foreach (var one in missing) await _session.ComplainAsync($"{Words.Line(one.Reference)}: {Words.Line(one.What)}");
+        if (missing.Count > 0)
+        {
+            await _session.ComplainAsync("nothing was written, since not all is stored");
+            return ExitStatus.Failed;
+        }
+
+        var contents = Plan(since, offers);
+        if (BundleLayout.Of(contents, _request.MaxSize) is not { } layout)
+        {
+            await _session.ComplainAsync($"--max-size {_request.MaxSize} bytes is too small for this bundle; at least {BundleLayout.LeastSize(contents)} bytes are needed");
+            return ExitStatus.Failed;
+        }
+
+        return await WriteAsync(contents, layout, key);
+    }
+
+    private async Task<int> WriteAsync(BundleContents contents, BundleLayout layout, BundleKey? key)
+    {
+        var display = new ExportDisplay(_session.Around, isSilent: _session.IsJson);
+        await display.SayAsync($"exporting {Words.Count(contents.Images.Count, "image")}: {Words.Count(contents.Blobs.Count, "blob")}, {Quantity.Show(contents.Blobs.Sum(blob => blob.Size))}"
+            + (contents.Base.Count == 0 ? "" : $"; {Words.Count(contents.Base.Count, "blob")}, {Quantity.Show(contents.Base.Sum(blob => blob.Size))} left out, which the far side has"));
+        using var writer = new BundleWriter(_session, layout, _request.Archive, display);
+        IReadOnlyList<BundleFile> files;
+        try
+        {
+            files = await writer.WriteAsync();
+        }
+        finally
+        {
+            await display.ClearAsync();
+        }
+
+        var receipt = BundleReceipt.Of(contents, files).ToJson();
+        var receiptFile = BundleNames.ReceiptFile(_request.Archive);
+        var signatureFile = key is null ? null : BundleNames.SignatureFile(receiptFile);
+        await BundleWriter.ReplaceAsync(receiptFile, receipt, _session.Stop);
+        if (key is not null) await BundleWriter.ReplaceAsync(signatureFile!, System.Text.Encoding.ASCII.GetBytes(key.Sign(receipt)), _session.Stop);
+        else File.Delete(BundleNames.SignatureFile(receiptFile));   // of an earlier one, which this is not
+
+        var directory = Path.GetDirectoryName(_request.Archive)!;
+        var report = new ExportReport(
+            contents.Id().ToString(), receiptFile, signatureFile,
+            [.. files.Select(file => new ExportedFile(Path.Combine(directory, file.Name), file.Size, file.Digest.ToString()))],
+            [.. contents.Images.Select(image => image.Reference.ToString())], contents.Blobs.Count, contents.Blobs.Sum(blob => blob.Size), contents.Base.Count, contents.Base.Sum(blob => blob.Size));
+        if (_session.IsJson) await _session.Around.Out.WriteLineAsync(JsonSerializer.Serialize(report, AdminJson.Default.ExportReport));
+        await display.EndAsync(report);
+        return ExitStatus.Fine;
+    }
+
+    private async Task<bool> ReadSinceAsync(SincePlan since)
+    {
+        var isRight = true;
+        foreach (var file in _request.Since)
+        {
+            foreach (var problem in since.Add(await File.ReadAllBytesAsync(file, _session.Stop)))
+            {
+                await _session.ComplainAsync($"--since {file}: {Words.Line(problem)}");
+                isRight = false;
+            }
+        }
+
+        return isRight;
+    }
+
+    private async Task<BundleKey?> ReadKeyAsync()
+    {
+        if (_request.SignKey is not { } file) return null;
+        if (new FileInfo(file).Length > BundleKey.MaxLength) throw new AdminException($"--sign-key {file}: is too large for a key");
+        if (BundleKey.ReadPrivate(await File.ReadAllTextAsync(file, _session.Stop), out var key) is { } problem)
+            await _session.ComplainAsync($"--sign-key {file}: {Words.Line(problem)}");
+        return key;
+    }
+
+    private async Task<IReadOnlyList<BundleOffer>> OffersAsync()
+    {
+        var rest = string.Concat(_request.Platforms.Select(platform => $"&platform={Uri.EscapeDataString(platform)}")) + (_request.WithReferrers ? "" : "&referrers=false");
+        var offers = new List<BundleOffer>();
+        var query = "";
+        foreach (var image in _request.Images.Distinct())
+        {
+            var one = $"&ref={Uri.EscapeDataString(image)}";
+            if (query.Length + one.Length > MaxQuery) await AskAsync();
+            query += one;
+        }
+
+        await AskAsync();
+        return offers;
+
+        async Task AskAsync()
+        {
+            if (query.Length > 0) offers.Add((await _session.Server.GetAsync($"/api/v1/bundles?{query[1..]}{rest}", AdminJson.Default.BundleOffer, _session.Stop)).Value);
+            query = "";
+        }
+    }
+
+    private static BundleContents Plan(SincePlan since, IReadOnlyList<BundleOffer> offers)
+    {
+        try
+        {
+            var blobs = offers.SelectMany(offer => offer.Blobs).ToList();
+            return since.Plan(
+                offers.SelectMany(offer => offer.Images).DistinctBy(image => image.Reference).Select(image => new BundleImage(
+                    Reference.TryParse(image.Reference, out var reference) ? reference : throw new FormatException($"{image.Reference} is not a reference"),
+                    Digest.Parse(image.Digest), image.MediaType, image.Size, image.Platforms)),
+                blobs.Where(blob => blob.Manifest).Select(blob => Digest.Parse(blob.Digest)).ToHashSet(),
+                blobs.Select(blob => new BundleBlob(Digest.Parse(blob.Digest), blob.Size)));
+        }
+        catch (FormatException fault)
+        {
+            throw new AdminException($"the server's answer cannot be understood ({Words.Line(fault.Message)}); is it another version? This is {Product.Version}");
+        }
+    }
+}

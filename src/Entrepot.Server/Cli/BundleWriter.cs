@@ -1,0 +1,176 @@
+using System.Security.Cryptography;
+using Entrepot.Bundles;
+using Entrepot.Oci;
+using Entrepot.Server.Options;
+using Microsoft.Win32.SafeHandles;
+
+namespace Entrepot.Server.Cli;
+
+/// <summary>Writes the files of a bundle, or goes on where an export before it ended. Used by one task.</summary>
+/// <remarks>
+/// Files have another name until all of them are whole: <c>site.tar.partial</c>. What is there under that name is read, and kept as far as it is what this bundle has
+/// there: its lists byte for byte, its blobs by their digests. So a file that a crash has torn is mended like any other. While one piece is hashed and written
+/// the next one arrives; each byte is hashed twice, once for its file and once for its blob, since nobody would carry a bundle whose blobs are rotten.
+/// </remarks>
+/// <param name="session">The server, and who wants it.</param>
+/// <param name="layout">Where everything stands.</param>
+/// <param name="archive">The archive's file, absolute.</param>
+/// <param name="display">Told how far it is.</param>
+internal sealed class BundleWriter(Session session, BundleLayout layout, string archive, ExportDisplay display) : IDisposable
+{
+    private const string Partial = ".partial";
+    private const int NoSpace = 28;   // ENOSPC
+
+    private readonly PieceWriter _pieces = new();
+    private IncrementalHash? _blob;   // of the blob that has begun
+    private long _blobFound;          // bytes of it that an earlier export had written
+    private Digest _wrong;            // the blob of which what was found is wrong, if writing ends for that
+    private long _found;              // bytes of all blobs that an earlier export had written
+    private long _done;
+
+    /// <summary>Writes all files, flushes them, and gives them their names.</summary>
+    /// <exception cref="AdminException">The server went away, or has wrong bytes; what is written stays for another run.</exception>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    public async Task<IReadOnlyList<BundleFile>> WriteAsync()
+    {
+        IReadOnlyList<BundleFile>? files;
+        while ((files = await TryWriteAsync()) is null) DropFound(_wrong);   // at most once for each blob: then nothing of it is found any more
+
+        for (var i = 0; i < files.Count; i++) File.Move(PathOf(i) + Partial, PathOf(i), overwrite: true);
+        return files;
+    }
+
+    /// <summary>Writes a small file that is whole or as it was before.</summary>
+    public static async Task ReplaceAsync(string path, byte[] content, CancellationToken cancel)
+    {
+        await using (var file = new FileStream(path + Partial, FileMode.Create, FileAccess.Write, FileShare.None))
+        {
+            await file.WriteAsync(content, cancel);
+            file.Flush(flushToDisk: true);
+        }
+
+        File.Move(path + Partial, path, overwrite: true);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _blob?.Dispose();
+        _pieces.Dispose();
+    }
+
+    // All that is there of a blob, in whatever files: it cannot be told which of its bytes are wrong.
+    private void DropFound(Digest blob)
+    {
+        for (var i = 0; i < layout.Files.Count; i++)
+        {
+            if (layout.Files[i].Members.FirstOrDefault(member => member.Blob.Digest == blob) is not { } first) continue;
+            using var file = Open(PathOf(i) + Partial);
+            if (RandomAccess.GetLength(file) > first.Offset) RandomAccess.SetLength(file, first.Offset);
+        }
+    }
+
+    private string PathOf(int index) => layout.Files[index].Part is { } part ? BundleNames.PartFile(archive, part.Number) : archive;
+
+    private async Task<IReadOnlyList<BundleFile>?> TryWriteAsync()
+    {
+        (_found, _done) = (0, 0);
+        var files = new List<BundleFile>();
+        for (var i = 0; i < layout.Files.Count; i++)
+        {
+            var path = PathOf(i);
+            using var handle = Open(path + Partial);
+            _pieces.Begin(handle, RandomAccess.GetLength(handle));
+            try
+            {
+                if (!await WriteAsync(layout.Files[i])) return null;
+                files.Add(new BundleFile(Path.GetFileName(path), layout.Files[i].Size, _pieces.End(layout.Files[i].Size)));
+            }
+            catch (IOException fault) when (fault.HResult == NoSpace)
+            {
+                throw new AdminException(
+                    $"the disk of {path} is full: {Quantity.Show(layout.Size - _done)} are still to be written; what is there is kept as {path + Partial}, and the same command goes on with it");
+            }
+            finally
+            {
+                await _pieces.SettleAsync();
+            }
+        }
+
+        return files;
+    }
+
+    private static SafeFileHandle Open(string path)
+    {
+        try
+        {
+            return File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException fault) when (File.Exists(path))
+        {
+            throw new AdminException($"{path} is in use, by another export into the same file? ({Words.Line(fault.Message)})");
+        }
+    }
+
+    private async Task<bool> WriteAsync(BundleFileLayout file)
+    {
+        await _pieces.WriteKnownAsync(layout.HeadOf(file));
+        foreach (var member in file.Members)
+        {
+            await _pieces.WriteKnownAsync(TarHeader.Of(member.Name, member.Size));
+            if (!await WriteAsync(member)) return false;
+            await _pieces.WriteKnownAsync(new byte[TarHeader.Padded(member.Size) - member.Size]);
+            _done += member.Size;
+        }
+
+        await _pieces.WriteKnownAsync(new byte[TarHeader.EndBytes]);
+        return true;
+    }
+
+    // Returns false if what an earlier export left of the blob is wrong.
+    private async Task<bool> WriteAsync(BundleMember member)
+    {
+        if (member.From == 0)
+        {
+            _blob?.Dispose();
+            (_blob, _blobFound) = (member.Blob.Digest.NewHash(), 0);
+        }
+
+        var found = Math.Clamp(_pieces.Found - member.Content, 0, member.Size);
+        _found += found;
+        _blobFound += found;
+        await _pieces.ReadFoundAsync(found, _blob!, async count => await display.ShowAsync(_found, _done + count, layout.Size), session.Stop);
+        if (found < member.Size) await FetchAsync(member, found);
+        if (!member.IsLast) return true;
+
+        await _pieces.SettleAsync();
+        if (Digest.FromHash(_blob!.GetHashAndReset()) == member.Blob.Digest) return true;
+        _wrong = member.Blob.Digest;
+        return _blobFound > 0
+            ? false
+            : throw new AdminException($"{member.Blob.Digest} is wrong in the server's store, whose disk has damaged it: run 'entrepot verify', which removes it, and this command again");
+    }
+
+    private async Task FetchAsync(BundleMember member, long found)
+    {
+        var (from, fetched) = (member.From + found, found);
+        try
+        {
+            await session.Server.ReadAsync(
+                $"/api/v1/bundles?blob={member.Blob.Digest}", from, member.From + member.Size, _pieces.Next,
+                async piece =>
+                {
+                    await _pieces.WriteAsync(piece, _blob!);
+                    fetched += piece.Length;
+                    await display.ShowAsync(_found, _done + fetched, layout.Size);
+                },
+                session.Stop);
+        }
+        catch (AdminException refused)
+        {
+            throw new AdminException(refused.IsRefusal
+                ? $"{refused.Message}; it was there when the export began, so other blobs have taken its room: pin the images, or raise storage.quota; the same command goes on with what is written"
+                : $"{refused.Message}; the same command goes on with what is written");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+using System.CommandLine;
+
+namespace Entrepot.Server.Cli.Bundles;
+
+/// <summary><c>bundle</c>: images in files, for sites without a way out.</summary>
+internal static class BundleCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Create(ServerFlags server) => new("bundle", "Carries images in files to where no registry can be reached.") { BundleExportCommand.Create(server), ImportCommand.Create(server) };
+}

@@ -1,0 +1,224 @@
+using System.Formats.Tar;
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using Entrepot.Bundles;
+using Entrepot.FunctionalTests.Cli;
+using Entrepot.FunctionalTests.Kit;
+using Entrepot.FunctionalTests.Registry;
+using Entrepot.Oci;
+
+namespace Entrepot.FunctionalTests.Bundles;
+
+/// <summary><c>bundle export</c> against a running server.</summary>
+public sealed class ExportTests : IAsyncLifetime
+{
+    private const string App = "docker.io/org/app:1";
+
+    private readonly TestRegistry _registry = new();
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("entrepot-export-");
+    private Appliance _cache = null!;
+    private TestImage _app = null!;
+    private TestImage _other = null!;
+
+    public async Task InitializeAsync()
+    {
+        _cache = await Appliance.StartAsync(_registry);
+        _app = _registry.Content.AddImage("org/app", "1", TestBlob.Random(3_000_000, seed: 800), TestBlob.Random(2_000, seed: 801));
+        _other = _registry.Content.AddImage("org/other", "1", _app.Layers[0], TestBlob.Random(1_000, seed: 802));
+        await _cache.PullAsync(_app);
+        await _cache.PullAsync(_other);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _cache.DisposeAsync();
+        await _registry.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task Export_Images_IsAnArchiveWithAReceipt()
+    {
+        (await RunAsync("-o", In("site.tar"), "org/app:1", "org/other:1")).IsFine();
+
+        var members = Read(In("site.tar"));
+        Assert.Equal(["oci-layout", "index.json", "entrepot.json"], members.Keys.Take(3));
+        foreach (var blob in _app.Layers.Concat(_other.Layers).Append(_app.Config)) Assert.Equal(blob.Bytes, members[BundleNames.Member(blob.Digest)]);
+        Assert.Equal(_app.Manifest.Bytes, members[BundleNames.Member(_app.Manifest.Digest)]);
+        var index = JsonNode.Parse(members["index.json"])!["manifests"]!.AsArray();
+        Assert.Equal([App, "docker.io/org/other:1"], index.Select(one => (string)one!["annotations"]!["org.opencontainers.image.ref.name"]!));
+        var receipt = BundleReceipt.Read(await File.ReadAllBytesAsync(In("site.receipt.json")), out _)!;
+        Assert.True(receipt.IsOf(BundleContents.Read(members["entrepot.json"], out _)!));
+        Assert.Equal([new BundleFile("site.tar", new FileInfo(In("site.tar")).Length, DigestOf("site.tar"))], receipt.Parts);
+        Assert.Equal(["site.receipt.json", "site.tar"], _folder.GetFiles().Select(file => file.Name).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Export_OtherOrderPatternAndAppliance_GivesTheSameBytes()
+    {
+        await using var second = await Appliance.StartAsync(_registry);
+        await second.PullAsync(_other);
+        await second.PullAsync(_app);
+
+        (await RunAsync("-o", In("one.tar"), "org/app:1", "org/other:1")).IsFine();
+        (await RunAsync("-o", In("two.tar"), "org/other:1", "org/app:1", App)).IsFine();
+        (await CommandLine.RunAsync(second.Admin, "bundle", "export", "-o", In("three.tar"), "docker.io/org/*")).IsFine();
+
+        Assert.Equal(DigestOf("one.tar"), DigestOf("two.tar"));
+        Assert.Equal(DigestOf("one.tar"), DigestOf("three.tar"));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(700)]
+    [InlineData(9_000)]
+    [InlineData(1_500_000)]
+    [InlineData(2_999_999)]
+    public async Task Export_WhatAnEarlierOneLeft_IsGoneOnWith(int length)
+    {
+        (await RunAsync("-o", In("whole.tar"), App)).IsFine();
+        var whole = await File.ReadAllBytesAsync(In("whole.tar"));
+        await File.WriteAllBytesAsync(In("site.tar.partial"), whole[..length]);
+
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+
+        Assert.Equal(whole, await File.ReadAllBytesAsync(In("site.tar")));
+        Assert.False(File.Exists(In("site.tar.partial")));
+    }
+
+    [Theory]
+    [InlineData(10)]        // in a header
+    [InlineData(600)]       // in a document
+    [InlineData(1_000_000)] // in a blob
+    public async Task Export_WhatACrashHasTorn_IsMended(int at)
+    {
+        (await RunAsync("-o", In("whole.tar"), App)).IsFine();
+        var whole = await File.ReadAllBytesAsync(In("whole.tar"));
+        var torn = whole[..2_900_000];
+        torn[at] ^= 1;
+        await File.WriteAllBytesAsync(In("site.tar.partial"), torn);
+
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+
+        Assert.Equal(whole, await File.ReadAllBytesAsync(In("site.tar")));
+    }
+
+    [Fact]
+    public async Task Export_MaxSize_PartsHaveEverythingAndGoOn()
+    {
+        (await RunAsync("-o", In("site.tar"), "--max-size", "1MB", App)).IsFine();
+
+        var files = _folder.GetFiles("site.*.tar").OrderBy(file => file.Name, StringComparer.Ordinal).ToList();
+        Assert.Equal(["site.001.tar", "site.002.tar", "site.003.tar", "site.004.tar"], files.Select(file => file.Name));
+        Assert.All(files, file => Assert.InRange(file.Length, 1, 1_000_000));
+        var pieces = files.SelectMany(file => Read(file.FullName)).Where(member => member.Key.StartsWith(BundleNames.Member(_app.Layers[0].Digest), StringComparison.Ordinal));
+        Assert.Equal(_app.Layers[0].Bytes, pieces.SelectMany(piece => piece.Value));
+        var receipt = BundleReceipt.Read(await File.ReadAllBytesAsync(In("site.receipt.json")), out _)!;
+        Assert.Equal(files.Select(file => (file.Name, file.Length, DigestOf(file.Name))), receipt.Parts.Select(part => (part.Name, part.Size, part.Digest)));
+
+        foreach (var file in files) file.MoveTo(file.FullName + ".partial");
+        var torn = await File.ReadAllBytesAsync(In("site.002.tar.partial"));
+        torn[500_000] ^= 1;
+        await File.WriteAllBytesAsync(In("site.002.tar.partial"), torn);
+        (await RunAsync("-o", In("site.tar"), "--max-size", "1MB", App)).IsFine();
+        Assert.All(receipt.Parts, part => Assert.Equal(part.Digest, DigestOf(part.Name)));
+    }
+
+    [Fact]
+    public async Task Export_Since_LeavesOutWhatTheFarSideHas()
+    {
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+        (await RunAsync("-o", In("delta.tar"), "--since", In("site.receipt.json"), App, "org/other:1")).IsFine();
+
+        var contents = BundleContents.Read(Read(In("delta.tar"))["entrepot.json"], out _)!;
+        Assert.Equal(2, contents.Images.Count);
+        Assert.Equal(3, contents.Blobs.Count);   // the other's manifest, config and layer
+        Assert.Contains(_app.Layers[0].Digest, contents.Base.Select(blob => blob.Digest));
+        Assert.Equal([DigestOf("site.receipt.json")], contents.Since);
+    }
+
+    [Fact]
+    public async Task Export_SignKey_OpensslSaysThatItIsRight()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await File.WriteAllTextAsync(In("key.pem"), key.ExportECPrivateKeyPem());
+        (await RunAsync("-o", In("site.tar"), "--sign-key", In("key.pem"), App)).IsFine();
+
+        var signature = Convert.FromBase64String(await File.ReadAllTextAsync(In("site.receipt.json.sig")));
+        Assert.True(key.VerifyData(await File.ReadAllBytesAsync(In("site.receipt.json")), signature, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence));
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+        Assert.False(File.Exists(In("site.receipt.json.sig")));
+    }
+
+    [Fact]
+    public async Task Export_ReferrersAndCosignTags_ComeAlongUnlessRefused()
+    {
+        var sbom = _registry.Content.AddReferrer("org/app", _app.Manifest, "application/spdx+json");
+        var tag = $"sha256-{_app.Manifest.Digest.Hex}.sig";
+        var signature = _registry.Content.AddImage("org/app", tag, TestBlob.Random(200, seed: 803));
+        (await _cache.GetManifestAsync(sbom.Digest.ToString())).Is(sbom.Bytes);
+        (await _cache.GetBlobAsync(new TestBlob(Digest.Of("{}"u8), "{}"u8.ToArray()))).Is("{}"u8.ToArray());
+        await _cache.PullAsync(signature);
+
+        (await RunAsync("-o", In("with.tar"), App)).IsFine();
+        (await RunAsync("-o", In("without.tar"), "--no-referrers", App)).IsFine();
+
+        Assert.Equal([App, $"docker.io/org/app:{tag}", $"docker.io/org/app@{sbom.Digest}"], Names("with.tar"));
+        Assert.Equal([App], Names("without.tar"));
+    }
+
+    [Fact]
+    public async Task Export_WrongInput_IsOneClearMessageAndNoFile()
+    {
+        await File.WriteAllTextAsync(In("bad.json"), "{}");
+        (await RunAsync("-o", In("site.tar"), "--since", In("bad.json"), App)).IsFailure(
+            $"--since {In("bad.json")}: is neither the receipt of a bundle nor what 'entrepot list --output json' answers");
+        (await RunAsync("-o", In("site.tar"), "org/unknown:1", App)).IsFailure("docker.io/org/unknown:1: it is not stored", "nothing was written, since not all is stored");
+        (await RunAsync("-o", In("none/site.tar"), App)).IsFailure($"{In("none/site.tar")} cannot be written: its directory is not there");
+        Assert.Equal(2, (await RunAsync("-o", In("site.tar"), "--max-size", "large", App)).Status);
+        Assert.Equal(2, (await RunAsync(App)).Status);
+        Assert.Equal(1, (await RunAsync("-o", In("site.tar"), "--max-size", "100", App)).Status);
+
+        Assert.Equal(["bad.json"], _folder.GetFiles().Select(file => file.Name));
+    }
+
+    [Fact]
+    public async Task Export_RottenBlob_IsNamedAndTheEarlierFileStays()
+    {
+        (await RunAsync("-o", In("site.tar"), "org/other:1")).IsFine();
+        var before = DigestOf("site.tar");
+        var path = _cache.Store.PathOf(_app.Layers[1].Digest);
+        var bytes = await File.ReadAllBytesAsync(path);
+        bytes[7] ^= 1;
+        await File.WriteAllBytesAsync(path, bytes);
+
+        var ran = await RunAsync("-o", In("site.tar"), App);
+
+        Assert.Equal(1, ran.Status);
+        Assert.StartsWith($"entrepot: {_app.Layers[1].Digest} is wrong in the server's store", ran.Error, StringComparison.Ordinal);
+        Assert.Equal(before, DigestOf("site.tar"));
+    }
+
+    private string In(string name) => Path.Combine(_folder.FullName, name);
+
+    private Task<Ran> RunAsync(params string[] arguments) => CommandLine.RunAsync(_cache.Admin, ["bundle", "export", .. arguments]);
+
+    private IEnumerable<string> Names(string archive) => BundleContents.Read(Read(In(archive))["entrepot.json"], out _)!.Images.Select(image => image.Reference.ToString());
+
+    private Digest DigestOf(string name) => Digest.Of(File.ReadAllBytes(In(name)));
+
+    private static Dictionary<string, byte[]> Read(string path)
+    {
+        var members = new Dictionary<string, byte[]>();
+        using var file = File.OpenRead(path);
+        using var reader = new TarReader(file);
+        while (reader.GetNextEntry() is { } entry)
+        {
+            using var content = new MemoryStream();
+            entry.DataStream?.CopyTo(content);
+            members.Add(entry.Name, content.ToArray());
+        }
+
+        return members;
+    }
+}

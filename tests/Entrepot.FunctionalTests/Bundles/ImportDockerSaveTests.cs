@@ -1,0 +1,97 @@
+using System.Formats.Tar;
+using System.IO.Compression;
+using System.Text;
+using System.Text.Json.Nodes;
+using Entrepot.FunctionalTests.Kit;
+using Entrepot.FunctionalTests.Registry;
+using Entrepot.Oci;
+
+namespace Entrepot.FunctionalTests.Bundles;
+
+/// <summary>Archives of <c>docker save</c>, in their old form.</summary>
+public sealed class ImportDockerSaveTests : ImportTest
+{
+    private static readonly TestBlob One = TestBlob.Random(40_000, 560);
+    private static readonly TestBlob Two = TestBlob.Random(30_000, 561);
+
+    private static byte[] Config { get; } = Encoding.UTF8.GetBytes($$$"""{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["{{{One.Digest}}}","{{{Two.Digest}}}","{{{One.Digest}}}"]}}""");
+
+    private static string ConfigName { get; } = $"{Digest.Of(Config).Hex}.json";
+
+    [Fact]
+    public async Task Import_OldForm_KeepsTheConfigsDigestAndTellsThePackingTruly()
+    {
+        var file = Files.Tar("app.tar", Members(["org/app:1", "ghcr.io/org/app:v1"], "a/layer.tar", "b/layer.tar", "c/layer.tar"));
+        await Cache.RestartAsync(options => options with { Upstreams = [.. options.Upstreams, options.Upstreams[0] with { Name = "ghcr.io" }] });
+
+        (await ImportAsync(file)).IsFine();
+
+        var manifest = await Cache.GetManifestAsync("1");
+        Assert.Equal(MediaTypes.DockerManifest, manifest.Header("Content-Type"));
+        var json = JsonNode.Parse(manifest.Bytes)!;
+        Assert.Equal((Digest.Of(Config).ToString(), "application/vnd.docker.container.image.v1+json"), ((string?)json["config"]!["digest"], (string?)json["config"]!["mediaType"]));
+        Assert.Equal([One.Digest.ToString(), Two.Digest.ToString(), One.Digest.ToString()], json["layers"]!.AsArray().Select(layer => (string?)layer!["digest"]));
+        Assert.All(json["layers"]!.AsArray(), layer => Assert.Equal("application/vnd.docker.image.rootfs.diff.tar", (string?)layer!["mediaType"]));
+        (await Cache.GetAsync(Appliance.PathOf(Digest.Of(Config)))).Is(Config);
+        (await Cache.GetAsync(Appliance.PathOf(One.Digest))).Is(One.Bytes);
+        (await Cache.GetAsync("/v2/ghcr.io/org/app/manifests/v1")).Is(manifest.Bytes);
+    }
+
+    [Fact]
+    public async Task Import_PackedLayer_IsCalledSo()
+    {
+        using var packed = new MemoryStream();
+        await using (var gzip = new GZipStream(packed, CompressionMode.Compress, leaveOpen: true)) gzip.Write(Two.Bytes);
+        var members = Members(["org/app:1"], "a/layer.tar", "two.tar.gz", "c/layer.tar").Append(ImageArchive.Member("two.tar.gz", packed.ToArray()));
+
+        (await ImportAsync(Files.Tar("app.tar", members))).IsFine();
+
+        var layer = JsonNode.Parse((await Cache.GetManifestAsync("1")).Bytes)!["layers"]![1]!;
+        Assert.Equal((Digest.Of(packed.ToArray()).ToString(), "application/vnd.docker.image.rootfs.diff.tar.gzip"), ((string?)layer["digest"], (string?)layer["mediaType"]));
+        (await Cache.GetAsync(Appliance.PathOf(Digest.Of(packed.ToArray())))).Is(packed.ToArray());
+    }
+
+    [Fact]
+    public async Task Import_LayerThatIsSomethingElse_IsNamed()
+    {
+        var file = Files.Tar("app.tar", [.. Members(["org/app:1"], "a/layer.tar", "x/layer.tar", "c/layer.tar"), ImageArchive.Member("x/layer.tar", new byte[30_000])]);
+
+        (await ImportAsync(file)).IsFailure($"'{file}' is damaged: what it has as {Two.Digest} is something else; nothing was imported");
+
+        Assert.Equal(404, (await Cache.GetManifestAsync("1")).Status);
+        await NothingIsStagedAsync();
+        Assert.Empty(Cache.Store.Checked());
+    }
+
+    [Fact]
+    public async Task Import_LayerThatLeadsOutside_IsMissing()
+    {
+        var file = Files.Tar("app.tar", [.. Members(["org/app:1"], "a/layer.tar", "x/layer.tar", "c/layer.tar"), ImageArchive.Link("x/layer.tar", "../../etc/passwd")]);
+
+        (await ImportAsync(file)).IsFailure($"'{file}' has no 'x/layer.tar', which its manifest.json names: it was not copied whole, or is damaged");
+    }
+
+    [Fact]
+    public async Task Import_WithoutATag_NeedsAName()
+    {
+        var file = Files.Tar("app.tar", Members([], "a/layer.tar", "b/layer.tar", "c/layer.tar"));
+
+        (await ImportAsync(file)).IsFailure($"'{file}' does not say what its image with the config {ConfigName} is called: say it with --name, e.g. --name docker.io/library/alpine:3.20");
+        (await ImportAsync(file, "--name", "org/app:3")).IsFine();
+
+        Assert.Equal(200, (await Cache.GetManifestAsync("3")).Status);
+    }
+
+    // The third layer is the first once more, which docker save writes as a link.
+    private static IEnumerable<TarEntry> Members(string[] tags, params string[] layers) =>
+    [
+        ImageArchive.Member("a/layer.tar", One.Bytes), ImageArchive.Member("b/layer.tar", Two.Bytes), ImageArchive.Link("c/layer.tar", "../a/layer.tar"),
+        ImageArchive.Member(ConfigName, Config),
+        ImageArchive.Member("manifest.json", new JsonArray(new JsonObject
+        {
+            [nameof(Config)] = ConfigName,
+            ["RepoTags"] = tags.Length == 0 ? null : new JsonArray([.. tags.Select(tag => (JsonNode)tag)]),
+            ["Layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)layer)]),
+        }).ToJsonString()),
+    ];
+}
