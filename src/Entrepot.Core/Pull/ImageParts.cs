@@ -2,7 +2,7 @@ using Entrepot.Oci;
 
 namespace Entrepot.Pull;
 
-/// <summary>What an image consists of, as far as its stored manifests tell. Immutable.</summary>
+/// <summary>What an image consists of, as far as its stored manifests tell. Immutable, once whoever made it has added what is beside it.</summary>
 internal sealed class ImageParts
 {
     /// <summary>How deep manifests are followed: an index, its images, their layers. An index of indexes of indexes is not an image.</summary>
@@ -42,6 +42,9 @@ internal sealed class ImageParts
         parts.Follow(root, Depth, find);
         return parts;
     }
+
+    /// <summary>Something that is of it besides, and not of its contents: a list of what refers to one of its manifests.</summary>
+    internal void AddBeside(Digest blob) => _sizes.TryAdd(blob, 0);
 
     /// <summary>Whether at least one platform's manifests, config and layers are all there; of a plain image, everything. Attestations are of no platform.</summary>
     public bool IsComplete(Func<Digest, bool> isStored)

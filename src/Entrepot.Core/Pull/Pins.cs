@@ -96,7 +96,7 @@ internal sealed class Pins : IDisposable
             foreach (var reference in references.Distinct())
             {
                 if (MeaningOf(reference) is not { } root) return (NotCached(reference), []);
-                var parts = await PartsAsync(root, mustRead: true, cancel);
+                var parts = await PartsAsync(reference, root, mustRead: true, cancel);
                 var here = Hold(parts, held);
                 if (!here.Contains(root) || !parts.IsComplete(here.Contains)) return (NotComplete(reference), []);
                 wanted.Add((reference, parts, here.Sum(digest => BytesOf(digest, parts.Sizes[digest]))));
@@ -199,7 +199,7 @@ internal sealed class Pins : IDisposable
 
             // A tag that is gone still pins what it meant last, and one that moved does until what it means now is stored.
             var root = MeaningOf(reference) is { } meaning && _store.Contains(meaning) ? meaning : before.Manifest;
-            var parts = await PartsAsync(root, mustRead, CancellationToken.None);
+            var parts = await PartsAsync(reference, root, mustRead, CancellationToken.None);
             if (before.Parts is not null && root == before.Manifest && parts.Sizes.Count == before.Reach.Count && parts.Sizes.Keys.All(before.Reach.ContainsKey)) return;
             Set(reference, new Pin(root, parts));
             await _index.SetPinsAsync(new Dictionary<Reference, Digest> { [reference] = root }, CancellationToken.None);
@@ -208,7 +208,14 @@ internal sealed class Pins : IDisposable
 
     private Digest? MeaningOf(Reference reference) => reference.IsTag ? _index.FindTag(reference)?.Digest : reference.Digest;
 
-    private Task<ImageParts> PartsAsync(Digest root, bool mustRead, CancellationToken cancel) => _manifests.PartsAsync(root, [], mustRead, cancel);
+    // Lists of what refers to it are of the repository that the pin is of.
+    private async Task<ImageParts> PartsAsync(Reference of, Digest root, bool mustRead, CancellationToken cancel)
+    {
+        var parts = await _manifests.PartsAsync(root, [], mustRead, cancel);
+        foreach (var manifest in parts.Manifests)
+            if (_index.FindReferrers(of.At(manifest)) is { } record && record.List != ReferrerLists.Nothing) parts.AddBeside(record.List);
+        return parts;
+    }
 
     // Held before it is looked at: what is found here now stays here.
     private HashSet<Digest> Hold(ImageParts parts, HashSet<Digest> held)

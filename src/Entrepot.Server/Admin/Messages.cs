@@ -119,4 +119,5 @@ internal sealed record AdminError(string Error);
 [JsonSerializable(typeof(AdminError))]
 [JsonSerializable(typeof(WarmRequest))]
 [JsonSerializable(typeof(WarmLine))]
+[JsonSerializable(typeof(WarmDocument))]
 internal sealed partial class AdminJson : JsonSerializerContext;

@@ -73,6 +73,10 @@ public sealed record EntrepotOptions
     /// <value>1 to 65,536. Default 512: more than the upstreams' connections keep busy.</value>
     public int Fetches { get; init; } = 512;
 
+    /// <summary>Files whose images are warmed again and again.</summary>
+    /// <value>At most 100. Default: none.</value>
+    public IReadOnlyList<WarmSchedule> Warm { get; init; } = [];
+
     /// <summary>The registries that content comes from.</summary>
     /// <value>At least one. Default: the well-known public registries.</value>
     public IReadOnlyList<UpstreamOptions> Upstreams { get; init; } = WellKnown;
