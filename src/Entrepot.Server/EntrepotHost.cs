@@ -64,6 +64,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly WebApplication _registryWeb;
     private readonly WebApplication _adminWeb;
     private readonly AdminApi _api;
+    private readonly WarmSchedules _schedules;
     private readonly WebApplication? _metricsWeb;
     private readonly ILogger<EntrepotHost> _log;
     private readonly EntrepotOptions _options;   // as they were at the start
@@ -113,6 +114,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
         _reconciler = new Reconciler(root, _store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
+        _schedules = new WarmSchedules(_pulls.Warmup, () => _registry.Routes, () => _space.Measured, parts.Clock, _log);
         _imports = new BundleImports(_staging = new Staging(root, _store, _space, parts.Clock), _pulls.Images.Sets, _store, parts.Clock);
         _house = NewHousekeeping(regular, parts.Clock);
         _api = NewApi(NewStatus(regular, parts.Clock), parts.Clock);
@@ -151,6 +153,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             // Counting a million blobs takes longer than it is worth waiting for: clients are answered already.
             host.Store = host.Measure(root);
             host._housekeeping = Task.Run(() => host._house.RunAsync(host._ending.Token), CancellationToken.None);
+            host._schedules.Replace(options.Warm);
             return host;
         }
         catch (Exception fault)
@@ -182,6 +185,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             _house.Scrub.Rules = options.Scrub;
             _evicting = Task.WhenAll(_evicting, _space.SetLimit(limit, _ending.Token));
             foreach (var upstream in change.Retired) upstream.Dispose();
+            _schedules.Replace(options.Warm);
 
             Log.Reloaded(_log, limit);
             if (!change.IsNone) Log.UpstreamsReplaced(_log, change.Added, change.Changed, change.Removed);
@@ -199,7 +203,9 @@ public sealed class EntrepotHost : IAsyncDisposable
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(_options.ShutdownTimeout);
         _ = _api.DrainAsync();
+        var schedules = _schedules.DisposeAsync().AsTask();
         await _registryWeb.StopAsync(patience.Token);
+        await schedules;
         _ = _api.EndAsync();
         await _adminWeb.StopAsync(patience.Token);   // in order, so that clients get their last line
         await DisposeAsync();
@@ -218,6 +224,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         await _adminWeb.DisposeAsync();
         await _api.EndAsync();   // its clients are gone by now: what still runs is a step on the disk
         _api.Dispose();
+        await _schedules.DisposeAsync();
         if (_metricsWeb is not null) await _metricsWeb.DisposeAsync();
         await _ending.CancelAsync();
         await _housekeeping;
@@ -273,6 +280,7 @@ public sealed class EntrepotHost : IAsyncDisposable
 
     private StatusReporter NewStatus(RegularScrub scrub, TimeProvider clock) => new(clock)
     {
+        Schedules = _schedules,
         Space = _space,
         Root = _root,
         MinFree = _options.MinFreeBytes,

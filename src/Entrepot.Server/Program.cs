@@ -14,6 +14,7 @@ return await EntrepotCommand.RunAsync(args, new Surroundings
 {
     Out = Console.Out,
     Error = Console.Error,
+    In = Console.In,
     Environment = environment,
     Stop = signals.Asked,
     IsTerminal = !Console.IsOutputRedirected,

@@ -2,7 +2,7 @@ using Entrepot.Oci;
 
 namespace Entrepot.Pull;
 
-/// <summary>What an image consists of, as far as its stored manifests tell. Immutable once it is made.</summary>
+/// <summary>What an image consists of, as far as its stored manifests tell. Immutable, once whoever made it has added what is beside it.</summary>
 internal sealed class ImageParts
 {
     /// <summary>How deep manifests are followed: an index, its images, their layers. An index of indexes of indexes is not an image.</summary>

@@ -265,11 +265,11 @@ internal sealed class Pins : IDisposable
 
     private Digest? MeaningOf(Reference reference) => reference.IsTag ? _index.FindTag(reference)?.Digest : reference.Digest;
 
-    // With the lists of what refers to it, so that they can be told as long as it is there.
+    // With the lists of what refers to it, of the repository that it is of, so that they can be told as long as it is there.
     private async Task<ImageParts> PartsAsync(Reference root, bool mustRead, CancellationToken cancel)
     {
         var parts = await _manifests.PartsAsync(root.Digest, [], mustRead, cancel);
-        return parts.With(parts.Manifests.Select(manifest => _index.FindReferrers(root.At(manifest))?.List).OfType<Digest>().Where(_store.Contains));
+        return parts.With(parts.Manifests.Select(manifest => _index.FindReferrers(root.At(manifest))?.List).OfType<Digest>().Where(list => list != ReferrerLists.Nothing));
     }
 
     // Held before it is looked at: what is found here now stays here.

@@ -43,7 +43,7 @@ public sealed class PullThrough : IAsyncDisposable
         _memory = new MemoryPull(index, memory, clock);
         _manifests = new ManifestPull(store, index, fetches, _memory, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
-        _referrers = new ReferrerLists(store, index, clock, storeFailed, _stop.Token);
+        _referrers = new ReferrerLists(store, index, _pins, clock, storeFailed, _stop.Token);
         _recency = new Recency(store, clock);
         _restoring = new Restoring(store, index, _manifests, _blobs, Upstream);
         Warmup = new Warmup(new WarmParts(store, index, fetches, _manifests, _referrers, _recency, _pins, name => _upstreams.GetValueOrDefault(name), clock));

@@ -7,9 +7,10 @@ namespace Entrepot.Pull;
 /// A list is kept whole, so that any type can be found in it later; it is a blob of its own, and a durable record says whose it is. What asks an upstream and
 /// keeps the answer runs once for all who wait for it, and goes on when they leave.
 /// </remarks>
-internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
+internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, Pins pins, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
 {
-    private static readonly Digest Nothing = Digest.Of(ReferrerIndex.Empty.Span);
+    /// <summary>The name of a list of nothing.</summary>
+    public static Digest Nothing { get; } = Digest.Of(ReferrerIndex.Empty.Span);
 
     private readonly Flights<Reference, Answer<ReferrerList>> _asking = new();
     private readonly Flights<Digest, bool> _keeping = new();
@@ -103,7 +104,9 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, TimePro
             await keeping;
         }
 
+        var isNews = index.FindReferrers(subject)?.List != digest;
         await index.SetReferrersAsync(subject, new ReferrersRecord(digest, clock.GetUtcNow()), stop);
+        if (isNews) await pins.ArrivedAsync(subject.Digest);
     }
 
     private async Task<bool> StoreAsync(Digest digest, ReadOnlyMemory<byte> list)

@@ -179,4 +179,5 @@ internal sealed record AdminError(string Error);
 [JsonSerializable(typeof(AdminError))]
 [JsonSerializable(typeof(WarmRequest))]
 [JsonSerializable(typeof(WarmLine))]
+[JsonSerializable(typeof(WarmDocument))]
 internal sealed partial class AdminJson : JsonSerializerContext;

@@ -51,6 +51,9 @@ internal sealed class StatusReporter
     /// <summary>What hashes it again.</summary>
     public required RegularScrub Scrub { get; init; }
 
+    /// <summary>What is warmed again and again.</summary>
+    public required WarmSchedules Schedules { get; init; }
+
     /// <summary>Where blobs come from.</summary>
     public required UpstreamSet Upstreams { get; init; }
 
@@ -151,6 +154,7 @@ internal sealed class StatusReporter
             yield return $"The file system of {Root.Path} has {Quantity.Show(free)} free, and storage.minFree wants {Quantity.Show(MinFree)}: nothing new is kept. Free some space; emptying the cache is not enough.";
         if (Index.Warning is { } warning) yield return $"At the start, {warning}.";
         if (Index.Spoilt > 0) yield return $"{Index.Spoilt} records could not be read at the start; what they told (tags, pins) is forgotten. Compare list with what should be pinned.";
+        foreach (var sentence in Schedules.Problems) yield return sentence;
         foreach (var sentence in Faults.Sentences()) yield return sentence;
     }
 }

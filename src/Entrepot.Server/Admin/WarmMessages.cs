@@ -44,3 +44,11 @@ internal sealed record WarmRunning(string Reference, long Bytes, long TotalBytes
 /// <param name="Requests">GETs of manifests, which a registry with a rate limit counts, that it took or would take.</param>
 /// <param name="Error">Why it failed.</param>
 internal sealed record WarmEntry(string Reference, string Status, string? Digest, long Bytes, long Size, int Requests, string? Error = null);
+
+/// <summary>The answer of <c>warm --output json</c>.</summary>
+/// <param name="Images">What came of each image, in the order in which they ended.</param>
+/// <param name="Bytes">Bytes of what was fetched, or would be.</param>
+/// <param name="Requests">GETs of manifests that it took or would take.</param>
+/// <param name="DryRun">Whether nothing was fetched.</param>
+/// <param name="Problems">What is wrong with the files, a sentence each.</param>
+internal sealed record WarmDocument(IReadOnlyList<WarmEntry> Images, long Bytes, int Requests, bool DryRun, IReadOnlyList<string> Problems);

@@ -61,16 +61,24 @@ internal sealed class AdminClient : IDisposable
     public IAsyncEnumerable<Message<T>> StreamAsync<T>(HttpMethod method, string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
         StreamAsync(method, path, null, type, cancel);
 
+    /// <summary>As the other, of what a message says.</summary>
+    /// <exception cref="AdminException">The same.</exception>
+    public IAsyncEnumerable<Message<T>> StreamAsync<TAsked, T>(string path, TAsked asked, JsonTypeInfo<TAsked> askedType, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        StreamAsync(HttpMethod.Post, path, JsonOf(asked, askedType), type, cancel);
+
     /// <summary>Sends something, and gets the one message that answers it.</summary>
     /// <exception cref="AdminException">It was refused, or the server went away.</exception>
-    public async Task<Message<T>> SendAsync<T>(HttpMethod method, string path, UploadContent content, JsonTypeInfo<T> type, CancellationToken cancel)
+    public async Task<Message<T>> SendAsync<T>(HttpMethod method, string path, HttpContent content, JsonTypeInfo<T> type, CancellationToken cancel)
     {
         await foreach (var message in StreamAsync(method, path, content, type, cancel)) return message;
         throw Gone();
     }
 
+    private static ByteArrayContent JsonOf<T>(T message, JsonTypeInfo<T> type) =>
+        new(JsonSerializer.SerializeToUtf8Bytes(message, type)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+
     private async IAsyncEnumerable<Message<T>> StreamAsync<T>(
-        HttpMethod method, string path, UploadContent? content, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
+        HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
     {
         using var response = await SendAsync(method, path, null, content, cancel);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancel));
@@ -117,11 +125,11 @@ internal sealed class AdminClient : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, RangeHeaderValue? range, UploadContent? content, CancellationToken cancel)
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, RangeHeaderValue? range, HttpContent? content, CancellationToken cancel)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(_patience);
-        if (content is not null) content.Progressed = () => patience.CancelAfter(_patience);
+        if (content is UploadContent upload) upload.Progressed = () => patience.CancelAfter(_patience);
         try
         {
             var response = await ReachAsync(method, path, range, content, patience.Token);

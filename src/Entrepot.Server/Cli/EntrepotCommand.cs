@@ -54,6 +54,7 @@ internal sealed class EntrepotCommand
         root.Subcommands.Add(StatusCommand.Create(_server));
         root.Subcommands.Add(ListCommand.Create(_server));
         foreach (var command in ImageCommands.Create(_server)) root.Subcommands.Add(command);
+        root.Subcommands.Add(WarmCommand.Create(_server));
         root.Subcommands.Add(VerifyCommand.Create(_server));
         root.Subcommands.Add(BundleCommand.Create(_server));
         root.Subcommands.Add(new Command("config", "Looks at the options.") { ConfigCheckCommand.Create(_options, _around) });

@@ -59,6 +59,14 @@ internal static class Examples
               entrepot remove --set site
                   Forgets what 'bundle import --set site' brought, but for what another set or pin keeps.
             """),
+        new("warm", """
+              entrepot warm alpine:3.20 ghcr.io/org/app:main --platform linux/amd64
+                  Fetches two images for one platform, with their signatures and SBOMs. Run it again: what is stored is not fetched again.
+              entrepot warm --from compose.yaml --from k8s/ingress.yaml --pin
+                  Everything that these files name, and keeps it.
+              helm template my-chart | entrepot warm --from - --dry-run
+                  Says what would be fetched, and how many requests that a rate limit counts it would take.
+            """),
         new("verify", """
               entrepot verify
                   Shows how far it is; Ctrl-C ends it.

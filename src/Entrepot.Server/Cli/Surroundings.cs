@@ -14,6 +14,9 @@ internal sealed record Surroundings
     /// <summary>Where errors go, each a line that begins <c>entrepot: </c>.</summary>
     public required TextWriter Error { get; init; }
 
+    /// <summary>Standard input.</summary>
+    public TextReader In { get; init; } = TextReader.Null;
+
     /// <summary>The environment variables.</summary>
     public required IReadOnlyDictionary<string, string> Environment { get; init; }
 

@@ -117,6 +117,10 @@ public sealed record EntrepotOptions
     /// <value>Every 1 h to 8760 h, or never; 100 KB/s to 10 GB/s. Default every 168 h at 20 MB/s: a disk that is read by others hardly notices it.</value>
     public ScrubRules Scrub { get; init; } = new(TimeSpan.FromHours(168), 20e6);
 
+    /// <summary>Files whose images are warmed again and again.</summary>
+    /// <value>At most 100. Default: none.</value>
+    public IReadOnlyList<WarmSchedule> Warm { get; init; } = [];
+
     /// <summary>The registries that content comes from.</summary>
     /// <value>At least one. Default: the well-known public registries.</value>
     public IReadOnlyList<UpstreamOptions> Upstreams { get; init; } = WellKnown;

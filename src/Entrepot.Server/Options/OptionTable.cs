@@ -4,6 +4,7 @@ using Entrepot.Upstream;
 using AccountSpec = Entrepot.Server.Options.OptionSpec<Entrepot.Upstream.UpstreamAccount>;
 using Entry = Entrepot.Server.Options.OptionSpec<Entrepot.Upstream.UpstreamOptions>;
 using Rule = Entrepot.Server.Options.OptionSpec<Entrepot.Pull.TagRule>;
+using Schedule = Entrepot.Server.Options.OptionSpec<Entrepot.Server.Options.WarmSchedule>;
 using Top = Entrepot.Server.Options.OptionSpec<Entrepot.Server.Options.EntrepotOptions>;
 
 namespace Entrepot.Server.Options;
@@ -27,6 +28,26 @@ internal static class OptionTable
         new Rule("tagTtl", "duration", "0s to 87600h, or unlimited", "none",
             "How long these tags stay fresh. Required. Unlimited suits tags that never move.")
         { Apply = Rule.One<TimeSpan>(TryParseTtl, (to, value) => to with { TagTtl = value }) },
+    ];
+
+    /// <summary>The options of one entry of <c>warm</c>; their paths begin at the entry.</summary>
+    public static IReadOnlyList<OptionSpec<WarmSchedule>> Warm { get; } =
+    [
+        new Schedule("from", "path", "the path of a file", "none",
+            "A file that names images, read anew each time: a list, a compose file, Kubernetes manifests or a Dockerfile. Relative to the options' file. Required, and given once.")
+        { Apply = Schedule.One<string>(Parsers.TryParseText, (to, value) => to with { From = value }) },
+
+        new Schedule("every", "duration", "1m to 720h", "none",
+            "Time between two beginnings; the first is ten seconds after the start. Required. What is unchanged costs a HEAD or a few for each image.")
+        { Apply = Schedule.One(new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(TimeSpan.FromMinutes(1), TimeSpan.FromHours(720)), (to, value) => to with { Every = value }) },
+
+        new Schedule("platforms", "platform", "os/architecture or os/architecture/variant, e.g. linux/amd64 or linux/arm/v7", "none",
+            "The platforms that are wanted of images with several; by default all, or those that the file says.")
+        { IsList = true, Apply = Schedule.Many<string>(TryParsePlatform, (to, values) => to with { Platforms = string.Join(',', values) }) },
+
+        new Schedule("pin", "switch", "true or false", "false",
+            "Whether images that are whole are pinned, with what belongs to them.")
+        { Apply = Schedule.One<bool>(Parsers.TryParseSwitch, (to, value) => to with { Pin = value }) },
     ];
 
     /// <summary>The options of one entry of an upstream's <c>accounts</c>; their paths begin at the entry.</summary>
@@ -216,10 +237,20 @@ internal static class OptionTable
             "Most bytes a second that a scrub reads. The default takes a tenth of a slow disk, and 14 hours for a terabyte.")
         { Apply = Top.One(new TryParse<double>(Quantity.TryParseRate).Within(1e5, 1e10), (to, value) => to with { Scrub = to.Scrub with { BytesPerSecond = value } }) },
 
+        new Top("warm", "entry", "a list of at most 100 entries, each with from and every", "none",
+            "Files whose images are fetched before anybody pulls them, again and again.")
+        { IsList = true, Entry = Warm, Apply = WarmList.Apply },
+
         new Top("upstreams", "entry", "a list of upstreams, each with a name", "the well-known public registries",
             "The registries that content comes from. Well-known ones that are not listed stay as they are.")
         { IsList = true, Entry = Upstream, Apply = UpstreamList.Apply },
     ];
+
+    private static bool TryParsePlatform(string text, out string value)
+    {
+        value = text;
+        return Oci.Platform.TryParse(text, out _);
+    }
 
     private static bool TryParseWait(string text, out TimeSpan wait) =>
         Quantity.TryParseDurationOrUnlimited(text, out wait) && wait <= TimeSpan.FromMinutes(10);

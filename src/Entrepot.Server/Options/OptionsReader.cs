@@ -37,7 +37,7 @@ internal static class OptionsReader
         values = EnvironmentReader.Overlay(values, sources.Environment, problems, warnings);
         values = OverlayFlags(values, sources.Flags);
 
-        var options = OptionWalk.Apply(OptionTable.All, values, new EntrepotOptions(), "", problems);
+        var options = WarmList.Located(OptionWalk.Apply(OptionTable.All, values, new EntrepotOptions(), "", problems), sources.File);
         CheckListeners(options, values, problems);
         CheckDefaultUpstream(options, values, problems);
         return new OptionsResult(options, problems, warnings, values);

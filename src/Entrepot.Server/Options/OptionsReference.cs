@@ -17,9 +17,18 @@ internal static class OptionsReference
         - **Environment**: `ENTREPOT_` and the path with `__` for each dot, in any case: `ENTREPOT_STORAGE__ROOT`. Lists are separated
           by commas, or given by position: `ENTREPOT_LISTEN__0`, `ENTREPOT_UPSTREAMS__0__USERNAME`. An empty variable counts as
           not set; an unknown name is a warning.
-        - **Flags**: the path, `--storage.root`. Lists are repeated or separated by commas. Upstreams have no flags.
+        - **Flags**: the path, `--storage.root`. Lists are repeated or separated by commas. Upstreams and `warm` have no flags.
         - **Sizes**: `B`, `KB`, `MB`, `GB`, `TB` are powers of 1000; `KiB`, `MiB`, `GiB`, `TiB` are powers of 1024; a plain number is
           bytes. **Rates** are a size and `/s`. **Durations** have the unit `ms`, `s`, `m` or `h`. Fractions such as `1.5GiB` are fine.
+
+
+        """;
+
+    private const string Warm = """
+
+        ## Schedules of warming
+
+        `warm` is a list, e.g. `warm: [{ from: images.txt, every: 6h }]`.
 
 
         """;
@@ -58,6 +67,8 @@ internal static class OptionsReference
     {
         var page = new StringBuilder(Introduction);
         Table(page, OptionTable.All);
+        page.Append(Warm);
+        Table(page, OptionTable.Warm);
         page.Append(Upstreams);
         Table(page, OptionTable.Upstream);
         page.Append(Accounts);

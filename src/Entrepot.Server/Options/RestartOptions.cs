@@ -6,7 +6,7 @@ namespace Entrepot.Server.Options;
 internal static class RestartOptions
 {
     /// <summary>Paths of the options that are taken over while the process runs.</summary>
-    public static IReadOnlyList<string> Live { get; } = ["offline", "defaultUpstream", "storage.quota", "scrub.every", "scrub.rate", "upstreams"];
+    public static IReadOnlyList<string> Live { get; } = ["offline", "defaultUpstream", "storage.quota", "scrub.every", "scrub.rate", "warm", "upstreams"];
 
     /// <summary>Paths of all others, each with its value as text that is equal where the value is.</summary>
     public static IReadOnlyList<(string Path, Func<EntrepotOptions, string?> Value)> All { get; } =

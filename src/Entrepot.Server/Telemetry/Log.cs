@@ -156,6 +156,12 @@ internal static partial class Log
     [LoggerMessage(404, LogLevel.Warning, "Changed options that take effect at the next start only: {Options}")]
     public static partial void NeedRestart(ILogger log, string options);
 
+    [LoggerMessage(411, LogLevel.Information, "Warmed {Images} images of {File}: {Fetched} fetched, {Failed} problems, {Bytes} bytes")]
+    public static partial void Warmed(ILogger log, string file, int images, int fetched, int failed, long bytes);
+
+    [LoggerMessage(412, LogLevel.Warning, "Warming from {File}: {Problem}")]
+    public static partial void NotWarmed(ILogger log, string file, string problem);
+
     [LoggerMessage(401, LogLevel.Information, "Stopping: running responses have {Seconds} s to end")]
     public static partial void Stopping(ILogger log, double seconds);
 

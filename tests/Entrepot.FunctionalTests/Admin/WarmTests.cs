@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Entrepot.FunctionalTests.Cli;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.Oci;
@@ -263,7 +264,13 @@ public sealed class WarmTests : IAsyncLifetime
         using var response = await _cache.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel);
         var text = await response.Content.ReadAsStringAsync(cancel);
         Assert.True(response.IsSuccessStatusCode, text);
-        var lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!).ToList();
+        var lines = new List<JsonNode>();
+        foreach (var line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            await Schemas.CheckAsync("warm-line", line);
+            lines.Add(JsonNode.Parse(line)!);
+        }
+
         return ([.. lines.SelectMany(line => line["ended"]!.AsArray().Select(one => one!))], lines[^1]);
     }
 
