@@ -118,7 +118,8 @@ public sealed class EntrepotHost : IAsyncDisposable
             IsDraining = () => _probes.IsDraining,
         };
         var bundles = new BundleEndpoint(_pulls.Bundles, _pulls.Images, () => _registry.Routes, _log);
-        _api = new AdminApi(_pulls.Images, scrub, () => _registry.Routes, bundles, status.ReportAsync, _space.Measured, parts.Clock, _log);
+        var warm = new WarmApi(_pulls.Warmup, () => _registry.Routes, parts.Clock);
+        _api = new AdminApi(_pulls.Images, warm, scrub, () => _registry.Routes, bundles, status.ReportAsync, _space.Measured, parts.Clock, _log);
         _registryWeb.Run(_registry.HandleAsync);
         _adminWeb.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
         _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);
@@ -249,6 +250,9 @@ public sealed class EntrepotHost : IAsyncDisposable
         // What is aborted ends with FIN. A reset takes from the client what it has not read yet, and containerd, which asks another host for the
         // rest where a connection ended early, gives up where it was reset. The announced length keeps such an end from passing for clean.
         AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", true);
+
+        // Where a line ends has one reading: a server in front that takes LF alone for a part of a line would see other requests than this one.
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSerilog(parts.Log);
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = isInline);

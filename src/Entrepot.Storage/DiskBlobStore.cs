@@ -22,7 +22,6 @@ public sealed class DiskBlobStore : IBlobStore
     private readonly Action<Digest> _falseFile;
     private readonly ConcurrentDictionary<Digest, Lazy<Task<bool>>> _checks = new();
     private readonly ConcurrentDictionary<string, bool> _taken = new();   // names in partial/ that a writer has now
-    private readonly ConcurrentDictionary<Digest, bool> _naming = new();  // those whose files get their names now, which may not be durable yet
 
     /// <summary>A store under a root.</summary>
     /// <param name="root">The directory; its owner disposes it after the last use of this store.</param>
@@ -30,11 +29,17 @@ public sealed class DiskBlobStore : IBlobStore
     /// <param name="space">The room under the root.</param>
     /// <param name="clock">The time.</param>
     /// <param name="falseFile">Told of a file that was not what its name says and has been removed; must return at once.</param>
-    public DiskBlobStore(StoreRoot root, ICacheIndex index, DiskSpace space, TimeProvider clock, Action<Digest> falseFile) =>
+    public DiskBlobStore(StoreRoot root, ICacheIndex index, DiskSpace space, TimeProvider clock, Action<Digest> falseFile)
+    {
         (_root, _index, _space, _clock, _falseFile) = (root, index, space, clock, falseFile);
+        Commits = new Commits(root, index, space, clock, Forget);
+    }
 
     /// <summary>What waits for the disk in place of its readers.</summary>
     internal ColdReads Cold { get; } = new();
+
+    /// <summary>What gives verified blobs their names.</summary>
+    internal Commits Commits { get; }
 
     /// <inheritdoc/>
     public bool Contains(Digest digest) => _index.FindBlob(digest) is not null || File.Exists(_root.BlobPath(digest));
@@ -45,7 +50,7 @@ public sealed class DiskBlobStore : IBlobStore
         if (_index.FindBlob(digest) is not { } record)
         {
             // A name that is not durable yet is none. Its writer serves what it has meanwhile; to hash it again would take longer than that.
-            if (_naming.ContainsKey(digest) || _space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest))) return null;
+            if (Commits.IsNaming(digest) || _space.IsLeaving(digest) || !File.Exists(_root.BlobPath(digest))) return null;
             var check = CheckAsync(digest);
             cancel.ThrowIfCancellationRequested();
             if (!await check.WaitAsync(cancel)) return null;
@@ -125,49 +130,6 @@ public sealed class DiskBlobStore : IBlobStore
 
     /// <inheritdoc/>
     public Task<bool?> VerifyAsync(Digest digest, Action<long> hashed, CancellationToken cancel) => Task.Run(() => Verify(digest, hashed, cancel), cancel);
-
-    /// <summary>Gives a whole, verified, flushed file its name. Called by its writer, once.</summary>
-    internal void Publish(DiskPartial partial, Digest digest, long size, long reserved)
-    {
-        _naming.TryAdd(digest, true);
-        try
-        {
-            Name(partial, digest, size, reserved);
-        }
-        finally
-        {
-            _naming.TryRemove(digest, out _);
-        }
-    }
-
-    private void Name(DiskPartial partial, Digest digest, long size, long reserved)
-    {
-        var path = _root.BlobPath(digest);
-        var folder = Path.GetDirectoryName(path)!;
-        if (!Directory.Exists(folder))
-        {
-            Directory.CreateDirectory(folder);
-            Posix.FlushDirectory(Path.GetDirectoryName(folder)!);
-        }
-
-        var storedAt = _clock.GetUtcNow();   // before anybody can see it: who removes it then has seen it later
-
-        // It takes its room from here on, whatever else fails.
-        lock (_space.NameOf(digest))
-        {
-            File.Move(partial.Path, path, overwrite: true);
-            partial.IsPublished = true;
-            _space.Admit(digest, size, reserved);
-        }
-
-        Forget(partial);
-        Posix.FlushDirectory(folder);
-        lock (_space.NameOf(digest))
-        {
-            // It may have had to leave already.
-            if (_space.Contains(digest)) _index.AddBlob(digest, new BlobRecord(size, File.GetLastWriteTimeUtc(path), storedAt));
-        }
-    }
 
     /// <summary>Keeps what a writer has brought, which is flushed and described, for the next writer of its blob.</summary>
     /// <returns><see langword="false"/> if it cannot be kept: another writer had the blob's place.</returns>

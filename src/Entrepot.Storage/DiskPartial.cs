@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Storage;
 
@@ -22,6 +23,9 @@ internal sealed class DiskPartial : IPartialBlob
     private const long SavedStep = 8 << 20;
 
     private const int HashBufferBytes = 1 << 20;
+
+    // To have another thread write them takes longer than to hash them.
+    private const int FewBytes = 32 << 10;
 
     private readonly DiskBlobStore _store;
     private readonly DiskSpace _space;
@@ -77,6 +81,9 @@ internal sealed class DiskPartial : IPartialBlob
     /// <summary>Where it is until it is published.</summary>
     public string Path { get; }
 
+    /// <summary>The file; open until disposal.</summary>
+    public SafeFileHandle File => _file.Handle;
+
     /// <summary>Whether the file has its blob's name, and its reservation has become that blob's.</summary>
     public bool IsPublished { get; set; }
 
@@ -125,10 +132,19 @@ internal sealed class DiskPartial : IPartialBlob
         if (total > _reserved && !await ReserveAsync(total + Step, cancel) && !await ReserveAsync(total, cancel))
             throw new IOException($"there is no room for more than {total - bytes.Length} bytes");
 
-        // The write goes to the thread pool, so both run at once. It is not broken off: the hash has the bytes already.
-        var write = RandomAccess.WriteAsync(_file.Handle, bytes, offset, CancellationToken.None);
-        if (isNext) _hash.AppendData(bytes.Span);
-        await write;
+        if (bytes.Length <= FewBytes)
+        {
+            RandomAccess.Write(_file.Handle, bytes.Span, offset);
+            if (isNext) _hash.AppendData(bytes.Span);
+        }
+        else
+        {
+            // The write goes to the thread pool, so both run at once. It is not broken off: the hash has the bytes already.
+            var write = RandomAccess.WriteAsync(_file.Handle, bytes, offset, CancellationToken.None);
+            if (isNext) _hash.AppendData(bytes.Span);
+            await write;
+        }
+
         _space.Wrote(bytes.Length);
         lock (_gate)
         {
@@ -162,14 +178,8 @@ internal sealed class DiskPartial : IPartialBlob
         if (_isRight is not true) throw new InvalidOperationException("only a verified blob can be committed");
         await _saving;
 
-        // Flushing waits for the disk; it has a thread of the pool to itself meanwhile.
-        await Task.Run(
-            () =>
-            {
-                RandomAccess.FlushToDisk(_file.Handle);
-                _store.Publish(this, _digest, _written.Total, _reserved);
-            },
-            cancel);
+        cancel.ThrowIfCancellationRequested();
+        await _store.Commits.CommitAsync(this, _digest, _written.Total, _reserved);
     }
 
     public async ValueTask<bool> RestAsync(CancellationToken cancel)

@@ -17,6 +17,8 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     /// <summary>The version of the rows in checkpoints. Others are not read: the index starts empty.</summary>
     internal const int RowFormat = 1;
 
+    private static readonly Digest NothingRefers = Digest.Of(ReferrerIndex.Empty.Span);
+
     private readonly StoreRoot _root;
     private readonly IndexDirectory _directory;
     private readonly MediaTypeNames _mediaTypes = new();
@@ -190,6 +192,19 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
         _log.AppendAsync([.. pins.Where(_pins.ContainsKey).Select(pin => Record.Of(RecordKind.Unpin, pin))], cancel);
 
     /// <inheritdoc/>
+    public ReferrersRecord? FindReferrers(Reference subject) => _references.TryFind(RowKey.OfReferrers(subject), out var row)
+        ? new ReferrersRecord(row.Digest, new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero))
+        : null;
+
+    /// <inheritdoc/>
+    public ValueTask SetReferrersAsync(Reference subject, ReferrersRecord record, CancellationToken cancel)
+    {
+        if (FindReferrers(subject)?.List != record.List) return _log.AppendAsync(Record.Of(subject, record), cancel);
+        _references.TryChange(RowKey.OfReferrers(subject), ReferenceChange.Validate(ReferenceRow.Of(record, 0, 0)), out _);
+        return default;
+    }
+
+    /// <inheritdoc/>
     public IReadOnlyCollection<(string Upstream, string Repository)> Repositories() => [.. _repositories.Keys];
 
     /// <inheritdoc/>
@@ -305,6 +320,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
                 break;
             case RecordKind.Unmanifest:
                 Remove(reference);
+                _references.TryChange(RowKey.OfReferrers(reference), ReferenceChange.Remove(), out _);
                 if (record.MediaType is null) _blobs.TryChange(RowKey.Of(reference.Digest), BlobChange.Undescribe(), out _);
                 break;
             case RecordKind.Pin:
@@ -312,6 +328,10 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
                 break;
             case RecordKind.Unpin:
                 _pins.TryRemove(reference, out _);
+                break;
+            case RecordKind.Referrers:
+                var list = new ReferrersRecord(Digest.Parse(record.List!), record.ValidatedAt);
+                _references.TryChange(RowKey.OfReferrers(reference), ReferenceChange.Put(ReferenceRow.Of(list, line, _start)), out _);
                 break;
         }
     }
@@ -339,10 +359,22 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     private Record? Live(Record record, long line)
     {
         if (record.Kind is RecordKind.Pin) return _pins.TryGetValue(record.Reference, out var pin) && pin.Line == line ? record : null;
+        if (record.Kind is RecordKind.Referrers) return LiveReferrers(record, line);
         if (record.Kind is not (RecordKind.Tag or RecordKind.Manifest)) return null;
         if (!_references.TryFind(RowKey.Of(record.Reference), out var row) || row.Line != line) return null;
         if (record.Kind is RecordKind.Tag) return record with { ValidatedAt = new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero) };
         return IsManifestGone(record.Reference, row) ? null : record;
+    }
+
+    // Without the manifest, or without itself, a list tells nobody anything. The one of nothing needs no file.
+    private Record? LiveReferrers(Record record, long line)
+    {
+        var key = RowKey.OfReferrers(record.Reference);
+        if (!_references.TryFind(key, out var row) || row.Line != line) return null;
+        if (File.Exists(_root.BlobPath(record.Reference.Digest)) && (row.Digest == NothingRefers || File.Exists(_root.BlobPath(row.Digest))))
+            return record with { ValidatedAt = new DateTimeOffset(row.ValidatedTicks, TimeSpan.Zero) };
+        _references.TryChange(key, ReferenceChange.Remove(), out _);
+        return null;
     }
 
     // What was evicted is told anew when it is stored anew. Forgotten first and looked for then: whoever stores it between the two, and found the row

@@ -25,6 +25,9 @@ internal enum RecordKind
 
     /// <summary>A tag or a digest is not pinned any more.</summary>
     Unpin,
+
+    /// <summary>What refers to a manifest of a repository: a list by its digest, which goes when the manifest does.</summary>
+    Referrers,
 }
 
 /// <summary>One thing that bytes cannot tell, as a line of the record log. An immutable value.</summary>
@@ -33,7 +36,8 @@ internal enum RecordKind
 /// checksum is of all of them, so that no crash leaves half.
 /// </remarks>
 internal sealed record Record(
-    RecordKind Kind, string Upstream, string Repository, string? Tag = null, string? Digest = null, string? MediaType = null, long Size = 0, DateTimeOffset ValidatedAt = default)
+    RecordKind Kind, string Upstream, string Repository, string? Tag = null, string? Digest = null, string? MediaType = null, long Size = 0, DateTimeOffset ValidatedAt = default,
+    string? List = null)
 {
     public Reference Reference => Tag is { } tag
         ? new Reference(Upstream, Repository, tag)
@@ -41,6 +45,9 @@ internal sealed record Record(
 
     public static Record Of(Reference tag, Pull.TagRecord record) =>
         new(RecordKind.Tag, tag.Upstream, tag.Repository, tag.Tag, record.Digest.ToString(), record.MediaType, record.Size, record.ValidatedAt);
+
+    public static Record Of(Reference subject, Pull.ReferrersRecord record) => new(
+        RecordKind.Referrers, subject.Upstream, subject.Repository, Digest: subject.Digest.ToString(), ValidatedAt: record.ValidatedAt, List: record.List.ToString());
 
     public static Record Of(RecordKind kind, Reference reference, Digest? digest = null, string? mediaType = null) => new(
         kind, reference.Upstream, reference.Repository, reference.IsTag ? reference.Tag : null,
@@ -77,6 +84,7 @@ internal sealed record Record(
             RecordKind.Unmanifest => Tag is null && HasDigest,
             RecordKind.Pin => HasDigest,
             RecordKind.Unpin => Tag is not null || HasDigest,
+            RecordKind.Referrers => Tag is null && HasDigest && Oci.Digest.TryParse(List, out _),
             _ => false,
         };
 
@@ -97,7 +105,7 @@ internal sealed record Record(
     private static Record ParseOne(ref Utf8JsonReader reader)
     {
         var kind = default(RecordKind);
-        string? upstream = null, repository = null, tag = null, digest = null, mediaType = null;
+        string? upstream = null, repository = null, tag = null, digest = null, mediaType = null, list = null;
         var size = 0L;
         var validatedAt = default(DateTimeOffset);
         while (reader.Read() && reader.TokenType is JsonTokenType.PropertyName)
@@ -112,10 +120,11 @@ internal sealed record Record(
             else if (name.SequenceEqual("mediaType"u8)) mediaType = reader.GetString();
             else if (name.SequenceEqual("size"u8)) size = reader.GetInt64();
             else if (name.SequenceEqual("validatedAt"u8)) validatedAt = reader.GetDateTimeOffset();
+            else if (name.SequenceEqual("list"u8)) list = reader.GetString();
             else reader.Skip();
         }
 
-        return new Record(kind, upstream!, repository!, tag, digest, mediaType, size, validatedAt);
+        return new Record(kind, upstream!, repository!, tag, digest, mediaType, size, validatedAt, list);
     }
 }
 

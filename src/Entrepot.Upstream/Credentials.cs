@@ -20,6 +20,21 @@ internal sealed record Credentials(string Username, string Secret, bool IsIdenti
     /// <summary>The value of a Basic Authorization header after its scheme.</summary>
     public string Basic => Convert.ToBase64String(Encoding.UTF8.GetBytes($"{Username}:{Secret}"));
 
+    /// <summary>Whether a text shows what a request was allowed by: as it was sent or, of a name and a password, the password.</summary>
+    /// <param name="sent">The value of an Authorization header after its scheme; <see langword="null"/> if there was none.</param>
+    /// <param name="text">The text.</param>
+    public static bool Show(string? sent, string text)
+    {
+        if (string.IsNullOrEmpty(sent)) return false;
+        if (text.Contains(sent, StringComparison.Ordinal)) return true;
+
+        var bytes = new byte[sent.Length];
+        if (!Convert.TryFromBase64String(sent, bytes, out var count)) return false;
+        var plain = Encoding.UTF8.GetString(bytes, 0, count);
+        var secret = plain[(plain.IndexOf(':', StringComparison.Ordinal) + 1)..];
+        return secret.Length > 0 && text.Contains(secret, StringComparison.Ordinal);
+    }
+
     /// <inheritdoc/>
     public override string ToString() => IsNone ? "anonymous" : "credentials";
 }

@@ -38,6 +38,10 @@ internal sealed class DockerConfig
         {
             throw new FormatException($"{path} is not JSON (line {e.LineNumber + 1})");
         }
+        catch (InvalidOperationException)
+        {
+            throw new FormatException($"{path} holds a string that is not text");
+        }
         throw new FormatException($"{path} is not a JSON object");
     }
 

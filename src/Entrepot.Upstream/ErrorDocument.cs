@@ -20,7 +20,7 @@ internal static class ErrorDocument
                 && message.ValueKind == JsonValueKind.String
                 && Plain.Line(message.GetString()!) is { Length: > 0 } line ? line : null;
         }
-        catch (JsonException)
+        catch (Exception unreadable) when (unreadable is JsonException or InvalidOperationException)   // InvalidOperation: a string that is not text
         {
             return null;
         }

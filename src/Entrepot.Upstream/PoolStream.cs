@@ -11,6 +11,10 @@ namespace Entrepot.Upstream;
 /// </remarks>
 internal sealed class PoolStream(Stream network) : Stream
 {
+    private readonly IPAddress _address = IPAddress.None;
+
+    private PoolStream(Stream network, IPAddress address) : this(network) => _address = address;
+
     public override bool CanRead => true;
     public override bool CanSeek => false;
     public override bool CanWrite => true;
@@ -22,14 +26,24 @@ internal sealed class PoolStream(Stream network) : Stream
         set => throw new NotSupportedException();
     }
 
-    /// <summary>Connects to a host, by each of its addresses in turn.</summary>
-    public static async ValueTask<Stream> ConnectAsync(DnsEndPoint host, CancellationToken cancel)
+    /// <summary>Connects to a host, by each of its addresses in turn; tells the one that answered, too.</summary>
+    public static async ValueTask<(Stream Stream, IPAddress Address)> ConnectAsync(DnsEndPoint host, CancellationToken cancel)
+    {
+        var stream = await ConnectAsync((socket, ct) => socket.ConnectAsync(host, ct), cancel);
+        return (stream, stream._address);
+    }
+
+    /// <summary>Connects to one of these addresses, in turn.</summary>
+    public static async ValueTask<Stream> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancel) =>
+        await ConnectAsync((socket, ct) => socket.ConnectAsync(addresses, port, ct), cancel);
+
+    private static async ValueTask<PoolStream> ConnectAsync(Func<Socket, CancellationToken, ValueTask> connect, CancellationToken cancel)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(host, cancel);
-            return new PoolStream(new NetworkStream(socket, ownsSocket: true));
+            await connect(socket, cancel);
+            return new PoolStream(new NetworkStream(socket, ownsSocket: true), ((IPEndPoint)socket.RemoteEndPoint!).Address);
         }
         catch
         {

@@ -33,7 +33,7 @@ internal sealed class ReferrerSource(RegistryTransport transport, int pageLimit)
                 {
                     // A page may be how a registry without the API says so, or be from somebody else on the way, who knows nothing of referrers.
                     var unsaid = response.Status == HttpStatusCode.OK ? response.Unusable("a page for people instead of a list of referrers") : null;
-                    return await FromTagAsync(subject, index, unsaid, cancel);
+                    return await FromTagAsync(subject, index, artifactType, unsaid, cancel);
                 }
             }
             if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
@@ -45,29 +45,38 @@ internal sealed class ReferrerSource(RegistryTransport transport, int pageLimit)
 
             bytes += content.Length;
             if (!index.TryAdd(content, isFiltered)) return response.Unusable("something else than a list of referrers");
-            if (next is null) return index.Finish();
+            if (next is null) return Finish(index, artifactType);
             if (page + 1 == MostPages || bytes > MostBytes) return response.Unusable($"more than {MostPages} pages or {MostBytes} bytes of referrers");
             if (!TryFollow(response.Address, next, out path)) return response.Unusable("a next page of referrers that is elsewhere");
         }
     }
 
-    private async Task<Answer<ReferrerList>> FromTagAsync(Reference subject, ReferrerIndex index, RegistryError? unsaid, CancellationToken cancel)
+    private async Task<Answer<ReferrerList>> FromTagAsync(
+        Reference subject, ReferrerIndex index, string? artifactType, RegistryError? unsaid, CancellationToken cancel)
     {
-        // The specification cuts the hash at 64 digits, so that sha512 fits into a tag.
-        var reference = new Reference(subject.Upstream, subject.Repository, $"{subject.Digest.Algorithm}-{subject.Digest.Hex[..64]}");
+        var reference = ReferrerIndex.TagOf(subject);
+
+        // Asked by HEAD first: most images have no such tag, and a GET that finds none counts at Docker Hub.
+        var probed = await transport.SendAsync(RegistryUpstream.Manifest(HttpMethod.Head, reference) with { Kind = Kind }, cancel);
+        if (!probed.Has(out var probe, out var error)) return error;
+        using (probe)
+            if (probe.Status == HttpStatusCode.NotFound) return unsaid is null ? Finish(index, artifactType) : unsaid;
+
         var sent = await transport.SendAsync(RegistryUpstream.Manifest(HttpMethod.Get, reference) with { Kind = Kind }, cancel);
-        if (!sent.Has(out var response, out var error)) return error;
+        if (!sent.Has(out var response, out error)) return error;
         if (response.Status == HttpStatusCode.NotFound)
         {
             response.Dispose();
-            return unsaid is null ? index.Finish() : unsaid;
+            return unsaid is null ? Finish(index, artifactType) : unsaid;
         }
         if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
 
         var read = await response.ReadAsync(pageLimit, cancel);
         if (!read.Has(out var content, out error)) return error;
-        return index.TryAdd(content, isFiltered: false) ? index.Finish() : response.Unusable("something else than a list of referrers");
+        return index.TryAdd(content, isFiltered: false) ? Finish(index, artifactType) : response.Unusable("something else than a list of referrers");
     }
+
+    private static ReferrerList Finish(ReferrerIndex index, string? artifactType) => new(index.Finish(), Filtered: artifactType is not null);
 
     // Besides 404, which the specification names: refusals of the path as such, and pages made for people.
     private static bool HasNoApi(RegistryResponse response) =>

@@ -61,6 +61,7 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     {
         var words = await ReadAsync(ErrorLimit, cancel);
         var detail = words.Value is { } content ? ErrorDocument.FirstMessage(content) : null;
+        if (detail is not null && Credentials.Show(message.RequestMessage?.Headers.Authorization?.Parameter, detail)) detail = null;
         return Status switch
         {
             HttpStatusCode.Unauthorized => RegistryError.Unauthorized with { Detail = detail },

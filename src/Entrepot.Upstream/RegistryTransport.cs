@@ -192,6 +192,7 @@ internal sealed class RegistryTransport : IDisposable
             {
                 if (redirects == MostRedirects) return Unusable(response, $"more than {MostRedirects} redirects");
                 if (Redirect.Target(address, response.Headers.Location, out var next) is { } problem) return Unusable(response, problem);
+                if (!endpoint.Holds(next!) && _wire.Objection(next!) is { } objection) return Attempt<HttpResponseMessage>.Refused(RegistryError.BadGateway(_wire.Says(address.Authority, objection)));
                 address = next!;
             }
 

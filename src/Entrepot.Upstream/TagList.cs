@@ -26,7 +26,7 @@ internal static class TagList
                     .Where(tag => Grammar.IsTag(tag)),
             ];
         }
-        catch (JsonException)
+        catch (Exception unreadable) when (unreadable is JsonException or InvalidOperationException)   // InvalidOperation: a string that is not text
         {
             return null;
         }

@@ -27,7 +27,7 @@ internal static class TokenAnswer
             var margin = life / 4 < Margin ? life / 4 : Margin;
             return new Token(text, asked + life - margin);
         }
-        catch (JsonException)
+        catch (Exception unreadable) when (unreadable is JsonException or InvalidOperationException)   // InvalidOperation: a string that is not text
         {
             return null;
         }

@@ -45,6 +45,10 @@ public sealed record UpstreamOptions
     /// <value>Host names. Default: none; the upstream's own registrable domain needs no entry.</value>
     public IReadOnlyList<string> TokenRealms { get; init; } = [];
 
+    /// <summary>Whether its answers may lead to addresses that are not public, although it is not there itself.</summary>
+    /// <value>Default: <see langword="false"/>: an upstream on the internet must not make this machine ask its neighbours.</value>
+    public bool PrivateRedirects { get; init; }
+
     /// <summary>How long what it says holds, and what is served when it does not say.</summary>
     public FreshnessRules Freshness { get; init; } = new();
 
@@ -62,8 +66,8 @@ public sealed record UpstreamOptions
     /// <inheritdoc/>
     public bool Equals(UpstreamOptions? other) =>
         other is not null
-        && (Name, Username, Password, PasswordFile, DockerConfig, RateLimitReserve, Connections, Bandwidth, Fetching)
-            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.RateLimitReserve, other.Connections, other.Bandwidth, other.Fetching)
+        && (Name, Username, Password, PasswordFile, DockerConfig, RateLimitReserve, PrivateRedirects, Connections, Bandwidth, Fetching)
+            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.RateLimitReserve, other.PrivateRedirects, other.Connections, other.Bandwidth, other.Fetching)
         && Accounts.SequenceEqual(other.Accounts)
         && Urls.SequenceEqual(other.Urls)
         && Hosts.SequenceEqual(other.Hosts)

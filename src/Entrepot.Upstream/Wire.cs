@@ -18,12 +18,13 @@ internal sealed class Wire : IDisposable
     private readonly string _upstream;
     private readonly int _connections;
     private readonly Bandwidth _bandwidth;
+    private readonly Destinations _destinations;
     private readonly UpstreamTimes _times;
     private readonly UpstreamCounters _counters;
     private readonly TimeProvider _clock;
     private volatile bool _closed;
 
-    /// <param name="options">The upstream's name, for messages, and how many connections each of its hosts may see.</param>
+    /// <param name="options">The upstream's name, for messages, how many connections each of its hosts may see, and where its answers may lead.</param>
     /// <param name="bandwidth">What all bodies are read by.</param>
     /// <param name="times">The bounds.</param>
     /// <param name="counters">Where answers are counted.</param>
@@ -33,6 +34,7 @@ internal sealed class Wire : IDisposable
     {
         (_upstream, _connections, _bandwidth) = (options.Name, options.Connections, bandwidth);
         (_times, _counters, _clock, _proxy) = (times, counters, clock, proxy);
+        _destinations = new Destinations(options);
         _invoker = NewInvoker();
     }
 
@@ -76,16 +78,10 @@ internal sealed class Wire : IDisposable
             var what = e.InnerException is TimeoutException ? "no connection in time" : "the request was broken off";
             return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, what)));
         }
-        catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.InvalidResponse)
-        {
-            _counters.Answered(kind, null);
-            return Attempt<HttpResponseMessage>.Refused(RegistryError.BadGateway(Says(host, $"it sent something else than HTTP: {e.Message}")));
-        }
-        // Not supported is a proxy of an unknown scheme in the environment.
         catch (Exception e) when (e is HttpRequestException or IOException or NotSupportedException or ClosedUnansweredException)
         {
             _counters.Answered(kind, null);
-            return Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, (e.InnerException ?? e).Message)));
+            return Failed(e, host);
         }
     }
 
@@ -166,6 +162,9 @@ internal sealed class Wire : IDisposable
     public RegistryError Unusable(HttpResponseMessage response, string what) =>
         RegistryError.BadGateway(Says(response.RequestMessage!.RequestUri!.Authority, $"it sent {what}"));
 
+    /// <summary>Why a redirect must not be followed, as far as its address shows; <see langword="null"/> if it may be.</summary>
+    public string? Objection(Uri address) => _destinations.Objection(address);
+
     /// <summary>A detail that names the upstream, the host and what happened there.</summary>
     public string Says(string host, string what) => $"{_upstream} ({host}): {Plain.Line(what)}";
 
@@ -198,7 +197,7 @@ internal sealed class Wire : IDisposable
         UseCookies = false,
         AutomaticDecompression = DecompressionMethods.None,
         ConnectTimeout = _times.Connect,
-        ConnectCallback = (connection, cancel) => PoolStream.ConnectAsync(connection.DnsEndPoint, cancel),
+        ConnectCallback = _destinations.ConnectAsync,
         PooledConnectionLifetime = ConnectionLifetime,
         // Beside the requests that are let in there are those for tokens; a request that was given up may still be connecting.
         MaxConnectionsPerServer = _connections,
@@ -208,6 +207,25 @@ internal sealed class Wire : IDisposable
         ActivityHeadersPropagator = null,
         Proxy = _proxy,
     });
+
+    // What the handler says of an answer quotes it, and of a proxy its address, account and all: that is neither for clients nor for the log.
+    private Attempt<HttpResponseMessage> Failed(Exception fault, string host)
+    {
+        return fault switch
+        {
+            HttpRequestException { InnerException: ForbiddenAddressException forbidden } => Nonsense(forbidden.Message),
+            HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } => Nonsense("it sent something else than HTTP"),
+            HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => Nonsense("it sent more than 64 KiB of headers"),
+            HttpRequestException { HttpRequestError: HttpRequestError.ProxyTunnelError } refused => Dead(
+                refused.StatusCode is { } status ? $"the proxy answered {(int)status} instead of opening a tunnel" : "the proxy did not open a tunnel"),
+            NotSupportedException => Dead("the proxy that the environment names is of an unknown kind"),
+            _ => Dead((fault.InnerException ?? fault).Message),
+        };
+
+        Attempt<HttpResponseMessage> Nonsense(string what) => Attempt<HttpResponseMessage>.Refused(RegistryError.BadGateway(Says(host, what)));
+
+        Attempt<HttpResponseMessage> Dead(string what) => Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, what)));
+    }
 
     private Attempt<HttpResponseMessage> Judge(HttpResponseMessage response, string host)
     {

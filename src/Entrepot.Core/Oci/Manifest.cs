@@ -8,11 +8,26 @@ namespace Entrepot.Oci;
 /// <param name="Size">How many they are; 0 if it is not given.</param>
 public sealed record Descriptor(Digest Digest, string MediaType, long Size)
 {
-    /// <summary>What it runs on, such as <c>linux/arm64/v8</c>; empty if it is not given, or of nothing that runs (<c>unknown/unknown</c>).</summary>
-    public string Platform { get; init; } = "";
+    private const string SubjectAnnotation = "vnd.docker.reference.digest";
 
-    /// <summary>The manifest beside it that it attests to, as BuildKit has it; <see langword="null"/> if it attests to none.</summary>
-    public Digest? Attests { get; init; }
+    /// <summary>The platform that the image runs on; <see langword="null"/> if it is not given.</summary>
+    public Platform? Platform { get; private init; }
+
+    /// <summary>Of an attestation that an index has beside its images: the image that it is about. Otherwise <see langword="null"/>.</summary>
+    public Digest? AttestationOf { get; private init; }
+
+    /// <summary>Whether it is an attestation beside the images of an index, which no machine runs.</summary>
+    public bool IsAttestation => AttestationOf is not null || Platform == Oci.Platform.Unknown;
+
+    /// <summary>The same, with what an index says of it.</summary>
+    internal Descriptor With(JsonElement element)
+    {
+        var subject = element.TryGetProperty("annotations", out var annotations) && annotations.ValueKind is JsonValueKind.Object
+            && annotations.TryGetProperty(SubjectAnnotation, out var named) && named.ValueKind is JsonValueKind.String && Digest.TryParse(named.GetString(), out var digest)
+                ? digest
+                : default(Digest?);
+        return this with { Platform = Oci.Platform.Of(element), AttestationOf = subject };
+    }
 }
 
 /// <summary>The parts of a manifest that a cache understands. Immutable.</summary>
@@ -22,6 +37,10 @@ public sealed record Descriptor(Digest Digest, string MediaType, long Size)
 /// <param name="Manifests">An index's manifests, of which an engine fetches those for its platform.</param>
 public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs, IReadOnlyList<Descriptor> Manifests)
 {
+    /// <summary>Most descriptors of a manifest that are followed. Images have some dozen layers, and indexes some dozen platforms; one with more than this is served
+    /// like any other, and leads nowhere.</summary>
+    public const int MostDescriptors = 10_000;
+
     /// <summary>Whether engines run it: at least one layer is a file system's. Of anything else (signatures, charts) a client may want no blob, or only some.</summary>
     public bool IsImage { get; private init; }
 
@@ -47,6 +66,11 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
     private static Manifest Read(JsonElement root)
     {
         var isIndex = root.TryGetProperty("manifests", out var children);
+        var declared = Text(root, "mediaType");
+        var mediaType = declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest;
+        root.TryGetProperty("layers", out var layers);
+        if ((long)CountOf(children) + CountOf(layers) > MostDescriptors) return new Manifest(mediaType, [], []);
+
         var manifests = new List<Descriptor>();
         if (isIndex && children.ValueKind is JsonValueKind.Array)
             foreach (var child in children.EnumerateArray()) Add(manifests, child);
@@ -54,7 +78,7 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
         var blobs = new List<Descriptor>();
         var isImage = false;
         if (root.TryGetProperty("config", out var config)) Add(blobs, config);
-        if (root.TryGetProperty("layers", out var layers) && layers.ValueKind is JsonValueKind.Array)
+        if (layers.ValueKind is JsonValueKind.Array)
         {
             foreach (var layer in layers.EnumerateArray())
             {
@@ -63,13 +87,15 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
             }
         }
 
-        var declared = Text(root, "mediaType");
-        return new Manifest(declared.Length > 0 ? declared : isIndex ? MediaTypes.OciIndex : MediaTypes.OciManifest, blobs, manifests)
-        {
-            IsImage = isImage,
-            Subject = root.TryGetProperty("subject", out var subject) && subject.ValueKind is JsonValueKind.Object ? NameIn(subject, "digest") : null,
-        };
+        return new Manifest(mediaType, blobs, manifests) { IsImage = isImage, Subject = SubjectOf(root) };
     }
+
+    private static Digest? SubjectOf(JsonElement root) =>
+        root.TryGetProperty("subject", out var subject) && subject.ValueKind is JsonValueKind.Object && Digest.TryParse(Text(subject, "digest"), out var digest)
+            ? digest
+            : null;
+
+    private static int CountOf(JsonElement list) => list.ValueKind is JsonValueKind.Array ? list.GetArrayLength() : 0;
 
     // Layers with addresses of their own ("foreign" layers) are fetched from there, not from a registry.
     private static void Add(List<Descriptor> descriptors, JsonElement element)
@@ -77,22 +103,8 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
         if (element.ValueKind is not JsonValueKind.Object || element.TryGetProperty("urls", out _)) return;
         if (!Digest.TryParse(Text(element, "digest"), out var digest)) return;
         var size = element.TryGetProperty("size", out var number) && number.ValueKind is JsonValueKind.Number && number.TryGetInt64(out var bytes) ? bytes : 0;
-        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size)
-        {
-            Platform = PlatformOf(element),
-            Attests = element.TryGetProperty("annotations", out var notes) && notes.ValueKind is JsonValueKind.Object ? NameIn(notes, "vnd.docker.reference.digest") : null,
-        });
+        descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size).With(element));
     }
-
-    private static string PlatformOf(JsonElement descriptor)
-    {
-        if (!descriptor.TryGetProperty("platform", out var platform) || platform.ValueKind is not JsonValueKind.Object) return "";
-        var (system, architecture, variant) = (Text(platform, "os"), Text(platform, "architecture"), Text(platform, "variant"));
-        if (system is "" or "unknown" || architecture is "" or "unknown") return "";
-        return variant.Length == 0 ? $"{system}/{architecture}" : $"{system}/{architecture}/{variant}";
-    }
-
-    private static Digest? NameIn(JsonElement element, string name) => Digest.TryParse(Text(element, name), out var digest) ? digest : null;
 
     private static string Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() ?? "" : "";

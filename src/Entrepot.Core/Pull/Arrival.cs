@@ -12,6 +12,7 @@ internal sealed class Arrival(FetchRules rules, RangeRequest? first, TimeProvide
     private long _waits;   // counts waits, to tell who has waited longest
     private bool _hasBegun;
     private bool _isShared;
+    private long _untold;   // bytes that have arrived since those who wait were last told
 
     /// <summary>Bytes of the whole; <see langword="null"/> until that is known.</summary>
     public long? Size { get; set; }
@@ -118,16 +119,22 @@ internal sealed class Arrival(FetchRules rules, RangeRequest? first, TimeProvide
     public int Claim(Run run, int count) => (int)Math.Clamp(Math.Min(run.End, Size ?? long.MaxValue) - run.Position, 0, count);
 
     /// <summary>Bytes of a run are there, and it goes on behind them.</summary>
-    public void Add(Run run, int count)
+    /// <returns>Whether to tell those who wait. Many of them are woken in large steps, as long as more is at hand.</returns>
+    public bool Add(Run run, int count, bool hasMore)
     {
         Arrived.Add(new ByteSpan(run.Position, run.Position + count));
         run.Position += count;
         _pace.Add(count);
+        _untold += count;
+        if (hasMore && _untold < FetchPlan.CrowdStep && Followers > FetchPlan.Crowd && Arrived.Total != Size) return false;
+        _untold = 0;
+        return true;
     }
 
-    /// <summary>Nothing counts as arrived but what is before <paramref name="confirmed"/>; the one run that is active goes on there.</summary>
-    public void Restart(long confirmed)
+    /// <summary>Nothing counts as arrived but what is before <paramref name="confirmed"/>, of <paramref name="size"/> bytes in all; the one run that is active goes on there.</summary>
+    public void Restart(long confirmed, long? size)
     {
+        Size = size;
         Arrived.Clear();
         Arrived.Add(new ByteSpan(0, confirmed));
         foreach (var run in _runs) (run.Position, run.End) = (confirmed, long.MaxValue);

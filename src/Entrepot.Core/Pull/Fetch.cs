@@ -11,7 +11,7 @@ namespace Entrepot.Pull;
 /// <para>When the upstream's bytes turn out to have changed, a new <em>generation</em> begins, with a partial blob of its own. Followers that have read
 /// past the first difference are failed; the others go on in the new one, whose bytes before the difference are the same.</para>
 /// </remarks>
-public sealed class Fetch
+public sealed partial class Fetch
 {
     private readonly Lock _gate = new();
     private readonly Arrival _arrival;                          // guarded by _gate, like all below
@@ -30,6 +30,7 @@ public sealed class Fetch
     private Relay? _relay;
     private Extents _left = new();                              // what an earlier fetch has left
     private int _asking;                                        // those who wait to follow
+    private (int Ever, bool IsAbandoned) _joined;               // how many ever waited to follow, and whether the only one left for good
     private bool _wasAsked;
     private bool _running = true;                               // the fill has not left yet
 
@@ -91,7 +92,7 @@ public sealed class Fetch
     /// <param name="cancel">Ends this wait. The fetch goes on: it is not the follower's to stop.</param>
     public async Task<FollowResult> FollowAsync(RangeRequest? range, CancellationToken cancel)
     {
-        lock (_gate) (_asking, _wasAsked) = (_asking + 1, true);
+        lock (_gate) (_asking, _joined, _wasAsked) = (_asking + 1, (_joined.Ever + 1, false), true);
         FollowedBlob? joined = null;   // until it is the caller's
         try
         {
@@ -251,10 +252,10 @@ public sealed class Fetch
     /// <summary>A run brings nothing: those whose claims it cut go on.</summary>
     internal void GiveBack() { lock (_gate) _arrival.GiveBack(); }
 
-    /// <summary>Bytes of a run are there, and it goes on behind them.</summary>
-    internal void Add(Run run, int count)
+    /// <summary>Bytes of a run are there, and it goes on behind them. Where many follow they are told in large steps, as long as more is at hand.</summary>
+    internal void Add(Run run, int count, bool hasMore)
     {
-        lock (_gate) _arrival.Add(run, count);
+        lock (_gate) if (!_arrival.Add(run, count, hasMore)) return;
         _moved.Raise();
     }
 
@@ -267,6 +268,8 @@ public sealed class Fetch
             _comparing &= _arrival.Runs > 0;
             AskLocked();
         }
+
+        _moved.Raise();   // for what its last bytes have not told
     }
 
     /// <summary>Ends when there may be something to decide: somebody waits for what no run brings, a run has ended, the last follower has left.</summary>
@@ -280,7 +283,7 @@ public sealed class Fetch
         {
             if (_arrival.Runs > 1) return false;
             _comparing = true;
-            _arrival.Restart(0);
+            _arrival.Restart(0, _arrival.Size);
             return true;
         }
     }
@@ -292,8 +295,7 @@ public sealed class Fetch
         {
             _generations.Add(partial);
             _differences.Add(difference);
-            _arrival.Size = size;
-            _arrival.Restart(Math.Max(0, difference));
+            _arrival.Restart(Math.Max(0, difference), size);
         }
 
         _moved.Raise();
@@ -303,14 +305,7 @@ public sealed class Fetch
     internal void Verify() => Become(Phase.Verified);
 
     /// <summary>What has arrived rests, unless somebody reads it or wants to. Until <see cref="Rest"/>, whoever comes waits for that.</summary>
-    internal bool TryRest()
-    {
-        lock (_gate)
-        {
-            if (_arrival.Followers == 0 && _asking == 0) _phase = Phase.Resting;
-            return _phase is Phase.Resting;
-        }
-    }
+    internal bool TryRest() { lock (_gate) return TryRestLocked(); }
 
     /// <summary>What has arrived rests; the next fetch goes on with it.</summary>
     internal void Rest() => Become(Phase.Rested, FollowKind.Rested);

@@ -87,7 +87,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
             if (await _target.OpenAsync(cancel) is { } noRoom) return Ended(noRoom) with { StoreFailed = true };
             if (_target.Partial.Left is not null) Resumed();
             error = await FillAsync(cancel);
-            isRight = error is null && fetch.IsComplete;
+            isRight = error is null && fetch.IsComplete && !fetch.IsResting;
         }
         finally
         {
@@ -123,6 +123,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
             }
 
             var asked = fetch.AskedAsync();
+            if (fetch.TryLeave()) return null;
             BeginRuns(cancel);
             if (_active.Count == 0 && _pause is null && !await LingerAsync(asked, cancel)) return null;
 

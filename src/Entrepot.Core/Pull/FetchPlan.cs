@@ -29,6 +29,9 @@ public static class FetchPlan
     /// <summary>Readers of one blob from which on serving them takes more than fetching it, so that a slow run says nothing about its upstream.</summary>
     public const int Crowd = 16;
 
+    /// <summary>Bytes after which a crowd is woken, while more is at hand: waking hundreds for each piece takes longer than the next ones take to arrive.</summary>
+    public const long CrowdStep = 1 << 20;
+
     /// <summary>How long a run is looked at before others are begun beside it, and again until they are.</summary>
     public static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
 

@@ -1,21 +1,14 @@
-using System.IO.Pipelines;
 using Entrepot.Oci;
 
 namespace Entrepot.Pull;
 
 /// <summary>One run of a <see cref="Fetch"/>: one upstream request, whose bytes go to the fetch's target.</summary>
 /// <remarks>
-/// Used once, by one task. Bytes are read from the upstream into a pipe of bounded size and written, hashed and announced by the pipe's other
+/// Used once, by one task. Bytes are read from the upstream into an <see cref="Intake"/> of bounded size and written, hashed and announced by its other
 /// end, so that neither waits for the other for long. Faults of the upstream are values; the store's are thrown.
 /// </remarks>
 internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstream upstream)
 {
-    private const int BufferBytes = 64 << 10;
-
-    // At most this much waits between the socket and the disk; a run never stops for less than a large write.
-    private static readonly PipeOptions PipeLimits = new(
-        pauseWriterThreshold: 2 << 20, resumeWriterThreshold: 1 << 20, minimumSegmentSize: BufferBytes, useSynchronizationContext: false);
-
     /// <summary>Asks the upstream and keeps what it brings, up to the end of the run's claim.</summary>
     /// <param name="compares">Whether it begins at the start, and all that is there is compared with what it brings.</param>
     /// <param name="cancel">Ends it; what has arrived stays.</param>
@@ -70,61 +63,28 @@ internal sealed class FetchRun(Fetch fetch, Run run, FetchTarget target, IUpstre
     // Returns the upstream's fault, if any, and whether the claim's end was reached. The store's faults are thrown.
     private async Task<(Exception? Fault, bool IsFull)> PumpAsync(UpstreamBlob source, bool compares, CancellationToken cancel)
     {
-        var pipe = new Pipe(PipeLimits);
+        using var intake = new Intake(run, most => fetch.Claim(run, most));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var reading = ReadAsync(source.Content, pipe.Writer, run, stop.Token);
-        var isFull = false;
+        var reading = intake.ReadAsync(source.Content, stop.Token);
         try
         {
-            // Ends with the last byte, not with the body: that may bring more, or never end.
-            while (!(isFull = fetch.Claim(run, 1) == 0))
+            // Ends with the last byte, not with the body: that may bring more, or never end. A stop ends the reading; what has come by then is kept.
+            while (fetch.Claim(run, 1) > 0 && await intake.WaitAsync())
             {
-                // A stop ends the pipe's other end; what has come by then is kept.
-                var result = await pipe.Reader.ReadAsync(CancellationToken.None);
-                foreach (var segment in result.Buffer)
-                {
-                    if (fetch.Claim(run, segment.Length) is > 0 and var count) await target.KeepAsync(run, segment[..count], compares, cancel);
-                }
-
-                pipe.Reader.AdvanceTo(result.Buffer.End);
-                if (result.IsCompleted) break;
+                if (!intake.TryTake(out var piece)) continue;
+                if (fetch.Claim(run, piece.Count) is > 0 and var count) await target.KeepAsync(run, piece.Bytes[..count], compares, intake.HasMore, cancel);
+                intake.Return(piece);
             }
-
-            isFull = isFull || fetch.Claim(run, 1) == 0;
         }
         finally
         {
             await stop.CancelAsync();
-            await pipe.Reader.CompleteAsync();
-            await reading;
+            await reading;   // after which nobody uses the intake's buffers
         }
 
         cancel.ThrowIfCancellationRequested();
+        var isFull = fetch.Claim(run, 1) == 0;
         return (isFull ? null : await reading, isFull);
-    }
-
-    private static async Task<Exception?> ReadAsync(Stream content, PipeWriter pipe, Run run, CancellationToken cancel)
-    {
-        Exception? fault = null;
-        try
-        {
-            while (true)
-            {
-                var count = await content.ReadAsync(pipe.GetMemory(BufferBytes), cancel);
-                if (count == 0) break;
-                pipe.Advance(count);
-                var flushing = pipe.FlushAsync(cancel);
-                if (!flushing.IsCompleted) run.IsHeldUp = true;
-                if ((await flushing).IsCompleted) break;
-            }
-        }
-        catch (Exception e)   // Whatever it is, the pipe has to be completed: its other end would wait for ever.
-        {
-            fault = e;
-        }
-
-        await pipe.CompleteAsync();
-        return fault;
     }
 }
 

@@ -127,13 +127,14 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
     /// <param name="run">The run; its claim takes all of the bytes.</param>
     /// <param name="bytes">The bytes.</param>
     /// <param name="compares">Whether some of them may be there already: then they are compared.</param>
+    /// <param name="hasMore">Whether others are at hand.</param>
     /// <param name="cancel">Ends a comparison. A write is not broken off in its middle.</param>
-    public async ValueTask KeepAsync(Run run, ReadOnlyMemory<byte> bytes, bool compares, CancellationToken cancel)
+    public async ValueTask KeepAsync(Run run, ReadOnlyMemory<byte> bytes, bool compares, bool hasMore, CancellationToken cancel)
     {
         if (!compares)
         {
             await Partial.WriteAsync(bytes, run.Position, cancel);
-            fetch.Add(run, bytes.Length);
+            fetch.Add(run, bytes.Length, hasMore);
             return;
         }
 
@@ -144,13 +145,13 @@ internal sealed class FetchTarget(Fetch fetch, IBlobStore store)
             if (known == 0)
             {
                 var missing = bytes[..(int)Math.Min(bytes.Length, written.FirstGap(run.Position, long.MaxValue)!.Value.Length)];
-                await KeepAsync(run, missing, compares: false, cancel);
+                await KeepAsync(run, missing, compares: false, hasMore, cancel);
                 bytes = bytes[missing.Length..];
                 continue;
             }
 
             var equal = await CompareAsync(bytes[..known], run.Position, cancel);
-            if (equal == known) fetch.Add(run, known);
+            if (equal == known) fetch.Add(run, known, hasMore);
             else await DivergeAsync(run.Position + equal, fetch.Size, cancel);
             bytes = bytes[equal..];
         }

@@ -64,6 +64,14 @@ public interface ICacheIndex
     /// <summary>Forgets pins, durably, all or none; unknown ones are ignored.</summary>
     ValueTask RemovePinsAsync(IReadOnlyCollection<Reference> pins, CancellationToken cancel);
 
+    /// <summary>The list of what refers to a manifest, as its upstream last had it, or as it was imported; <see langword="null"/> if none is known.</summary>
+    /// <param name="subject">The manifest, by digest.</param>
+    ReferrersRecord? FindReferrers(Reference subject);
+
+    /// <summary>Remembers the list of what refers to a manifest, durably; it is stored already. The time of its validation alone is not worth a flush, and may be lost.</summary>
+    /// <remarks>It is forgotten with the manifest's <see cref="RemoveManifestAsync"/>.</remarks>
+    ValueTask SetReferrersAsync(Reference subject, ReferrersRecord record, CancellationToken cancel);
+
     /// <summary>Upstream and repository of everything that is cached, in no order.</summary>
     IReadOnlyCollection<(string Upstream, string Repository)> Repositories();
 
@@ -89,3 +97,10 @@ public readonly record struct BlobRecord(long Size, DateTimeOffset StoredAt, Dat
 /// <param name="Size">Bytes of that manifest.</param>
 /// <param name="ValidatedAt">When the upstream last said so.</param>
 public sealed record TagRecord(Digest Digest, string MediaType, long Size, DateTimeOffset ValidatedAt);
+
+/// <summary>What refers to a manifest.</summary>
+/// <param name="List">
+/// The list: an OCI image index, stored as a blob of that name which is not known as a manifest. That of nothing (<see cref="Oci.ReferrerIndex.Empty"/>) need not be stored.
+/// </param>
+/// <param name="ValidatedAt">When the upstream last said so.</param>
+public sealed record ReferrersRecord(Digest List, DateTimeOffset ValidatedAt);

@@ -8,11 +8,16 @@ internal sealed class ImageParts
     /// <summary>How deep manifests are followed: an index, its images, their layers. An index of indexes of indexes is not an image.</summary>
     public const int Depth = 2;
 
+    /// <summary>Most parts that are followed: some hundred platforms of as many layers. A manifest that would bring more is taken for one that is not stored.</summary>
+    public const int Most = 50_000;
+
     private readonly Dictionary<Digest, long> _sizes = [];
     private readonly HashSet<Digest> _children = [];
     private readonly List<Digest> _manifests = [];
     private readonly List<(Digest Manifest, IReadOnlyList<Descriptor> Blobs)> _platforms = [];
     private readonly Dictionary<Digest, Digest> _parents = [];
+    private readonly HashSet<Digest> _attestations = [];
+    private bool _hasImages;
 
     private ImageParts(Digest root) => (Root, _sizes[root]) = (root, 0);
 
@@ -38,11 +43,13 @@ internal sealed class ImageParts
         return parts;
     }
 
-    /// <summary>Whether at least one platform's manifests, config and layers are all there; of a plain image, everything.</summary>
+    /// <summary>Whether at least one platform's manifests, config and layers are all there; of a plain image, everything. Attestations are of no platform.</summary>
     public bool IsComplete(Func<Digest, bool> isStored)
     {
         if (_manifests.Count == 0) return isStored(Root);   // a manifest that is not understood is all there is
-        return _platforms.Exists(platform => Path(platform.Manifest).All(isStored) && platform.Blobs.All(blob => isStored(blob.Digest)));
+
+        // What is told beside the images does not make one; where there is nothing else, it is what there is.
+        return _platforms.Exists(platform => !(_hasImages && _attestations.Contains(platform.Manifest)) && Path(platform.Manifest).All(isStored) && platform.Blobs.All(blob => isStored(blob.Digest)));
     }
 
     private IEnumerable<Digest> Path(Digest manifest)
@@ -53,7 +60,7 @@ internal sealed class ImageParts
 
     private void Follow(Digest digest, int depth, Func<Digest, Manifest?> find)
     {
-        if (find(digest) is not { } manifest) return;
+        if (find(digest) is not { } manifest || _sizes.Count + manifest.Blobs.Count + manifest.Manifests.Count > Most) return;
 
         _manifests.Add(digest);
         foreach (var blob in manifest.Blobs) _sizes.TryAdd(blob.Digest, blob.Size);
@@ -63,6 +70,8 @@ internal sealed class ImageParts
         foreach (var child in manifest.Manifests)
         {
             _sizes.TryAdd(child.Digest, child.Size);
+            if (child.IsAttestation) _attestations.Add(child.Digest);
+            else _hasImages = true;
             if (!_children.Add(child.Digest)) continue;
             _parents[child.Digest] = digest;
             Follow(child.Digest, depth - 1, find);

@@ -85,8 +85,9 @@ public sealed class Images
             var bytes = 0L;
             if (!stop.IsCancellationRequested && removals.TryGetValue(image.Reference, out var removal))
             {
+                var lists = removal.Manifests.Where(one => one.KeptIn is null).Select(one => _index.FindReferrers(one.Manifest)?.List).OfType<Digest>().ToList();
                 await _pins.WhileUnchangedAsync(() => ForgetAsync(removal), CancellationToken.None);
-                foreach (var blob in removal.Blobs) bytes += _store.Remove(blob, began);
+                foreach (var blob in removal.Blobs.Concat(lists)) bytes += _store.Remove(blob, began);
             }
 
             foreach (var name in names)

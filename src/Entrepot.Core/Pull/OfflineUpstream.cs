@@ -4,7 +4,7 @@ namespace Entrepot.Pull;
 
 /// <summary>Stands in for an upstream that is never to be contacted, and answers for it. Safe for concurrent use.</summary>
 /// <remarks>
-/// What is not stored is told as unknown: nothing could ever answer. Lists are another matter, since none is kept: an empty one, or a 404, would say
+/// What is not stored is told as unknown: nothing could ever answer. Lists that are not kept are another matter: an empty one, or a 404, would say
 /// of things that may well be stored that they do not exist.
 /// </remarks>
 internal sealed class OfflineUpstream(string name, FreshnessRules freshness) : IUpstream
@@ -43,13 +43,14 @@ internal sealed class OfflineUpstream(string name, FreshnessRules freshness) : I
         Unknown<UpstreamBlob>(RegistryError.BlobUnknown);
 
     /// <inheritdoc/>
-    public Task<Answer<TagPage>> ListTagsAsync(string repository, int? count, string? last, CancellationToken cancel) => NotKept<TagPage>("tags");
+    public Task<Answer<TagPage>> ListTagsAsync(string repository, int? count, string? last, CancellationToken cancel) => NotKept<TagPage>("lists of tags are not kept");
 
     /// <inheritdoc/>
-    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) => NotKept<ReferrerList>("referrers");
+    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) => 
+        NotKept<ReferrerList>("no list of what refers to it is kept");
 
     private static Task<Answer<T>> Unknown<T>(RegistryError error) where T : class => Task.FromResult<Answer<T>>(error with { Detail = NotStored });
 
     private static Task<Answer<T>> NotKept<T>(string what) where T : class =>
-        Task.FromResult<Answer<T>>(RegistryError.Down($"lists of {what} are not kept, and this upstream is offline"));
+        Task.FromResult<Answer<T>>(RegistryError.Down($"{what}, and this upstream is offline"));
 }

@@ -1,5 +1,6 @@
 using Entrepot.Bundles;
 using Entrepot.Oci;
+using Entrepot.Warm;
 
 namespace Entrepot.Pull;
 
@@ -19,6 +20,7 @@ public sealed class PullThrough : IAsyncDisposable
     private readonly Pins _pins;
     private readonly ManifestPull _manifests;
     private readonly BlobPull _blobs;
+    private readonly ReferrerLists _referrers;
     private readonly MemoryPull _memory;
     private readonly Recency _recency;
 
@@ -40,9 +42,11 @@ public sealed class PullThrough : IAsyncDisposable
         _memory = new MemoryPull(index, memory, clock);
         _manifests = new ManifestPull(store, index, fetches, _memory, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
+        _referrers = new ReferrerLists(store, index, clock, storeFailed, _stop.Token);
         _recency = new Recency(store, clock);
+        Warmup = new Warmup(new WarmParts(store, index, fetches, _manifests, _referrers, _recency, _pins, name => _upstreams.GetValueOrDefault(name), clock));
         Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock);
-        Bundles = new BundleExport(store, index, Images, clock);
+        Bundles = new BundleExport(store, index, Images, name => _upstreams.GetValueOrDefault(name), clock);
     }
 
     /// <summary>What administrators do with what is cached.</summary>
@@ -50,6 +54,9 @@ public sealed class PullThrough : IAsyncDisposable
 
     /// <summary>What goes into bundles.</summary>
     public BundleExport Bundles { get; }
+
+    /// <summary>What has images in the store before anybody pulls them.</summary>
+    public Warmup Warmup { get; }
 
     /// <summary>Has other upstreams from now on. What running pulls still ask, they ask the ones that they have.</summary>
     /// <param name="upstreams">All of them, as at the beginning.</param>
@@ -105,11 +112,9 @@ public sealed class PullThrough : IAsyncDisposable
             ? new(PullSource.Fetched, page) { Relay = page.Relay }
             : new(error);
 
-    /// <summary>What refers to a manifest, as the upstream has it now.</summary>
-    public async Task<Pulled<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
-        (await Upstream(subject).ListReferrersAsync(subject, artifactType, cancel)).Has(out var list, out var error)
-            ? new(PullSource.Fetched, list)
-            : new(error);
+    /// <summary>What refers to a manifest: as the upstream has it now, or as it had it last, if it does not say and the manifest is stored.</summary>
+    public Task<Pulled<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
+        _referrers.GetAsync(subject, artifactType, Upstream(subject), cancel);
 
     /// <summary>One page of the names of the repositories that are cached, in ordinal order.</summary>
     /// <param name="upstream">The upstream whose repositories have no prefix.</param>
@@ -136,6 +141,7 @@ public sealed class PullThrough : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _manifests.EndedAsync();
+        await _referrers.EndedAsync();
         await _recency.EndedAsync();
         _pins.Dispose();
         _stop.Dispose();

@@ -38,6 +38,7 @@ internal sealed class StoredManifests(IBlobStore store)
     public async Task<ImageParts> PartsAsync(Digest root, Dictionary<Digest, Manifest?> known, bool mustRead, CancellationToken cancel)
     {
         var walked = new HashSet<(Digest, int)>();   // an index may name another one a thousand times
+        var found = 0;
         await ReadAsync(root, ImageParts.Depth);
         return ImageParts.Of(root, digest => known.GetValueOrDefault(digest));
 
@@ -46,8 +47,9 @@ internal sealed class StoredManifests(IBlobStore store)
             if (!walked.Add((digest, depth))) return;
             if (!known.TryGetValue(digest, out var manifest))
                 known[digest] = manifest = mustRead ? await FindAsync(digest, cancel) : await TryFindAsync(digest, cancel);
-            if (depth == 0 || manifest is null) return;
-            foreach (var child in manifest.Manifests)
+            found += manifest is null ? 0 : manifest.Blobs.Count + manifest.Manifests.Count;
+            if (depth == 0 || manifest is null || found > ImageParts.Most) return;
+            foreach (var child in manifest.Manifests.TakeWhile(_ => found <= ImageParts.Most))
                 if (known.ContainsKey(child.Digest) || store.Contains(child.Digest)) await ReadAsync(child.Digest, depth - 1);
         }
     }

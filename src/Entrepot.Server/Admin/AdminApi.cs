@@ -1,5 +1,6 @@
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Entrepot.Server.Edge;
 using Entrepot.Server.Telemetry;
 
 namespace Entrepot.Server.Admin;
@@ -7,6 +8,7 @@ namespace Entrepot.Server.Admin;
 /// <summary>The admin API: what operators ask a running appliance.</summary>
 /// <remarks>Safe for concurrent use. Its owner disposes it after <see cref="EndAsync"/> has ended, when no request uses store or index any more.</remarks>
 /// <param name="images">What is cached.</param>
+/// <param name="warm">What has images in the store before they are pulled.</param>
 /// <param name="scrub">What hashes it again.</param>
 /// <param name="routes">The configured upstreams, as they are now.</param>
 /// <param name="bundles">What goes into bundles.</param>
@@ -15,7 +17,8 @@ namespace Entrepot.Server.Admin;
 /// <param name="clock">The time.</param>
 /// <param name="log">Where faults go.</param>
 internal sealed class AdminApi(
-    Images images, Scrub scrub, Func<UpstreamRoutes> routes, BundleEndpoint bundles, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock, ILogger log)
+    Images images, WarmApi warm, Scrub scrub, Func<UpstreamRoutes> routes, BundleEndpoint bundles, Func<Task<StatusReport>> status, Task<bool> measured, TimeProvider clock,
+    ILogger log)
     : IDisposable
 {
     /// <summary>What every path of it begins with.</summary>
@@ -49,7 +52,7 @@ internal sealed class AdminApi(
     public async Task HandleAsync(HttpContext context)
     {
         using var reply = new AdminReply(context, clock);
-        var requests = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) ? _looks : _works;
+        var requests = RequestForm.IsRead(context.Request.Method) ? _looks : _works;
         if (!requests.TryBegin())
         {
             await reply.RefuseAsync(StatusCodes.Status503ServiceUnavailable, Stopping);
@@ -103,11 +106,11 @@ internal sealed class AdminApi(
             return;
         }
 
-        var method = HttpMethods.IsHead(context.Request.Method) ? HttpMethods.Get : context.Request.Method;
+        var method = RequestForm.IsHead(context.Request.Method) ? HttpMethods.Get : context.Request.Method;
         var operations = OperationsOf(context.Request.Path.Value ?? "");
         if (operations.Count == 0)
         {
-            await reply.RefuseAsync(StatusCodes.Status404NotFound, "no such endpoint; there are status, images, pins, refresh, verify and bundles under /api/v1/");
+            await reply.RefuseAsync(StatusCodes.Status404NotFound, "no such endpoint; there are status, images, pins, refresh, verify, warm and bundles under /api/v1/");
             return;
         }
 
@@ -129,6 +132,7 @@ internal sealed class AdminApi(
         "/api/v1/pins" => new() { ["POST"] = Changing(images.PinAsync), ["DELETE"] = Changing(images.UnpinAsync) },
         "/api/v1/refresh" => new() { ["POST"] = Changing(images.RefreshAsync) },
         "/api/v1/bundles" => new() { ["GET"] = bundles.GetAsync },
+        "/api/v1/warm" => new() { ["POST"] = WarmAsync },
         "/api/v1/verify" => new() { ["POST"] = VerifyAsync },
         _ => [],
     };
@@ -166,6 +170,12 @@ internal sealed class AdminApi(
 
     private async Task<Objection?> UnmeasuredAsync(CancellationToken cancel) =>
         await measured.WaitAsync(cancel) ? null : new Objection(StatusCodes.Status503ServiceUnavailable, "the store could not be measured at start, so nothing can be changed: see status");
+
+    private async Task WarmAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
+    {
+        if (await UnmeasuredAsync(cancel) is { } objection) await reply.WriteAsync(objection);
+        else await warm.HandleAsync(context, reply, cancel);
+    }
 
     private async Task VerifyAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
     {

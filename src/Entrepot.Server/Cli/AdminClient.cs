@@ -47,7 +47,7 @@ internal sealed class AdminClient : IDisposable
     /// <exception cref="AdminException">There is none.</exception>
     public async Task<Message<T>> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel)
     {
-        using var response = await SendAsync(HttpMethod.Get, path, null, cancel);
+        using var response = await SendAsync(HttpMethod.Get, path, null, null, cancel);
         using var body = await response.Content.ReadAsStreamAsync(cancel);
         using var read = new MemoryStream();
         var buffer = new byte[BufferBytes];
@@ -58,10 +58,18 @@ internal sealed class AdminClient : IDisposable
 
     /// <summary>Has something done, and gets a message for each part of it as soon as the server has one.</summary>
     /// <exception cref="AdminException">It was refused, the server went away in the middle, or it says at the end why it did not go on.</exception>
-    public async IAsyncEnumerable<Message<T>> StreamAsync<T>(
-        HttpMethod method, string path, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
+    public IAsyncEnumerable<Message<T>> StreamAsync<T>(HttpMethod method, string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        StreamAsync(method, path, null, type, cancel);
+
+    /// <summary>As the other, of what a message says.</summary>
+    /// <exception cref="AdminException">The same.</exception>
+    public IAsyncEnumerable<Message<T>> StreamAsync<TAsked, T>(string path, TAsked asked, JsonTypeInfo<TAsked> askedType, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        StreamAsync(HttpMethod.Post, path, JsonSerializer.SerializeToUtf8Bytes(asked, askedType), type, cancel);
+
+    private async IAsyncEnumerable<Message<T>> StreamAsync<T>(
+        HttpMethod method, string path, byte[]? json, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancel)
     {
-        using var response = await SendAsync(method, path, null, cancel);
+        using var response = await SendAsync(method, path, json, null, cancel);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancel));
         while (await ReadAsync(reader.ReadLineAsync, cancel) is { } line)
         {
@@ -81,7 +89,7 @@ internal sealed class AdminClient : IDisposable
     /// <exception cref="AdminException">It was refused, or the server went away in the middle.</exception>
     public async Task ReadAsync(string path, long from, long to, Func<Memory<byte>> buffers, Func<Memory<byte>, Task> take, CancellationToken cancel)
     {
-        using var response = await SendAsync(HttpMethod.Get, path, new RangeHeaderValue(from, to - 1), cancel);
+        using var response = await SendAsync(HttpMethod.Get, path, null, new RangeHeaderValue(from, to - 1), cancel);
         if (response.StatusCode != HttpStatusCode.PartialContent || response.Content.Headers.ContentLength != to - from)
             throw new AdminException($"{Address} does not send the bytes that were asked for; is it another version? This is {Product.Version}");
         using var body = await response.Content.ReadAsStreamAsync(cancel);
@@ -106,13 +114,13 @@ internal sealed class AdminClient : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, RangeHeaderValue? range, CancellationToken cancel)
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, byte[]? json, RangeHeaderValue? range, CancellationToken cancel)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(_patience);
         try
         {
-            var response = await ReachAsync(method, path, range, patience.Token);
+            var response = await ReachAsync(method, path, json, range, patience.Token);
             if (response.IsSuccessStatusCode && (range is not null || IsJson(response.Content.Headers.ContentType))) return response;
             using (response) throw await ReasonAsync(response, patience.Token);
         }
@@ -122,10 +130,11 @@ internal sealed class AdminClient : IDisposable
         }
     }
 
-    private async Task<HttpResponseMessage> ReachAsync(HttpMethod method, string path, RangeHeaderValue? range, CancellationToken cancel)
+    private async Task<HttpResponseMessage> ReachAsync(HttpMethod method, string path, byte[]? json, RangeHeaderValue? range, CancellationToken cancel)
     {
         using var request = new HttpRequestMessage(method, path);
         request.Headers.Range = range;
+        if (json is not null) request.Content = new ByteArrayContent(json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
         try
         {
             return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel);
@@ -190,7 +199,7 @@ internal sealed class AdminClient : IDisposable
 
     private async Task<bool> AnswersAsRegistryAsync(CancellationToken cancel)
     {
-        using var response = await ReachAsync(HttpMethod.Get, "/v2/", null, cancel);
+        using var response = await ReachAsync(HttpMethod.Get, "/v2/", null, null, cancel);
         return IsRegistry(response);
     }
 

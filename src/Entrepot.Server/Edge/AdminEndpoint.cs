@@ -11,7 +11,7 @@ internal sealed class AdminEndpoint(CacheMetrics metrics, Probes probes, AdminAp
     {
         if (context.Request.Path.Value?.StartsWith(AdminApi.Prefix, StringComparison.Ordinal) == true) return api.HandleAsync(context);
 
-        var isRead = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method);
+        var isRead = RequestForm.IsRead(context.Request.Method);
         return (isRead, context.Request.Path.Value) switch
         {
             (false, _) => WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "only GET and HEAD\n"),
@@ -25,6 +25,7 @@ internal sealed class AdminEndpoint(CacheMetrics metrics, Probes probes, AdminAp
     {
         context.Response.StatusCode = status;
         context.Response.ContentType = "text/plain; charset=utf-8";
+        context.Response.ContentLength = text.Length;   // all of it is ASCII
         return context.Response.WriteAsync(text, context.RequestAborted);
     }
 }

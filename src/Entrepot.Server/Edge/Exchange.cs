@@ -67,7 +67,7 @@ internal sealed class Exchange
     public int Status => _context.Response.StatusCode;
 
     /// <summary>Whether only headers are asked for.</summary>
-    public bool IsHead => HttpMethods.IsHead(Request.Method);
+    public bool IsHead => RequestForm.IsHead(Request.Method);
 
     /// <summary>Why the client was told no, if it was: for the log.</summary>
     public string? Refusal { get; private set; }

@@ -9,7 +9,7 @@ internal sealed class MetricsEndpoint(CacheMetrics metrics, Probes probes)
     public Task HandleAsync(HttpContext context)
     {
         var method = context.Request.Method;
-        if (!HttpMethods.IsGet(method) && !HttpMethods.IsHead(method))
+        if (!RequestForm.IsRead(method))
         {
             context.Response.Headers.Allow = "GET, HEAD";
             return WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "only GET and HEAD\n");
@@ -25,6 +25,7 @@ internal sealed class MetricsEndpoint(CacheMetrics metrics, Probes probes)
     {
         context.Response.StatusCode = status;
         context.Response.ContentType = "text/plain; charset=utf-8";
+        context.Response.ContentLength = text.Length;   // all of it is ASCII
         return context.Response.WriteAsync(text, context.RequestAborted);
     }
 }

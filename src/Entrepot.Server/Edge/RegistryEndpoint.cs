@@ -67,9 +67,10 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
     private async Task AnswerAsync(Exchange exchange)
     {
         var request = exchange.Request;
-        if (!HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method))
+        if (RequestForm.Objection(request, out var endsConnection) is { } objection)
         {
-            await exchange.WriteErrorAsync(RegistryError.Unsupported);
+            if (endsConnection) exchange.Headers.Connection = "close";
+            await exchange.WriteErrorAsync(objection);
             return;
         }
 
@@ -152,7 +153,7 @@ internal sealed class RegistryEndpoint(PullThrough pulls, UpstreamRoutes routes,
     private async Task BlobAsync(Exchange exchange, Reference reference)
     {
         var request = exchange.Request;
-        if (HttpMethods.IsHead(request.Method) || exchange.HasAlready(reference.Digest))
+        if (exchange.IsHead || exchange.HasAlready(reference.Digest))
         {
             await AnswerAsync(exchange, reference, await pulls.HeadBlobAsync(reference, exchange.Aborted));
             return;

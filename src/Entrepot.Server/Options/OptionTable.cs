@@ -89,6 +89,11 @@ internal static class OptionTable
             "Further hosts that may be sent the account as its token service; the upstream's own domain needs no entry.")
         { IsList = true, Apply = Entry.Many<string>(Parsers.TryParseHost, (to, values) => to with { TokenRealms = values }) },
 
+        new Entry("privateRedirects", "switch", "true or false", "false",
+            "Whether redirects may lead to private, link-local and loopback addresses although the upstream is not there itself. "
+            + "By default a registry on the internet cannot make this machine ask its neighbours.")
+        { Apply = Entry.One<bool>(Parsers.TryParseSwitch, (to, value) => to with { PrivateRedirects = value }) },
+
         new Entry("tagTtl", "duration", "0s to 87600h, or unlimited", "1m",
             "How long a tag stays fresh after the upstream was asked.")
         { Apply = Entry.One<TimeSpan>(TryParseTtl, (to, value) => to with { Freshness = to.Freshness with { TagTtl = value } }) },

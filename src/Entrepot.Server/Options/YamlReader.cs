@@ -35,13 +35,19 @@ internal sealed class YamlReader
     {
         var empty = new RawMap(path, []);
         using var reader = new StringReader(text);
+        var yaml = new YamlReader(path, reader, problems);
         try
         {
-            return new YamlReader(path, reader, problems).Document() ?? empty;
+            return yaml.Document() ?? empty;
         }
         catch (YamlException e)
         {
             problems.Add(new($"{path}:{e.Start.Line}", "", $"is not YAML: {Reason(e)}"));
+            return empty;
+        }
+        catch (InvalidOperationException)   // The parser's own, at some colons in the middle of a text that goes on below.
+        {
+            problems.Add(new($"{path}:{yaml._parser.Current?.End.Line ?? 1}", "", "is not YAML: a text after this line cannot be read"));
             return empty;
         }
     }

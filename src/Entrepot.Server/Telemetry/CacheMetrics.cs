@@ -89,7 +89,7 @@ internal sealed class CacheMetrics
         using var text = new MemoryStream();
         await _registry.CollectAndExportAsTextAsync(text, context.RequestAborted);
         context.Response.ContentLength = text.Length;
-        if (HttpMethods.IsHead(context.Request.Method)) return;
+        if (RequestForm.IsHead(context.Request.Method)) return;
         await context.Response.BodyWriter.WriteAsync(text.GetBuffer().AsMemory(0, (int)text.Length), context.RequestAborted);
     }
 

@@ -5,7 +5,7 @@ using Entrepot.Pull;
 
 namespace Entrepot.Storage.Index;
 
-/// <summary>What the table remembers of a tag, or of a manifest in a repository. Names are in the record log alone.</summary>
+/// <summary>What the table remembers of a tag, of a manifest in a repository, or of what refers to one. Names are in the record log alone.</summary>
 /// <remarks>A manifest has only a media type, <see cref="Line"/> and <see cref="Start"/>.</remarks>
 [StructLayout(LayoutKind.Sequential)]
 internal struct ReferenceRow
@@ -28,7 +28,7 @@ internal struct ReferenceRow
     /// <summary>When the upstream last confirmed the tag, UTC.</summary>
     public long ValidatedTicks;
 
-    private Hash _hash;
+    private Hash _hash;   // of what a tag means, or of a list of referrers
 
     /// <summary>The digest that a tag means.</summary>
     public Digest Digest
@@ -48,6 +48,15 @@ internal struct ReferenceRow
         Size = record.Size,
         ValidatedTicks = record.ValidatedAt.UtcTicks,
         Digest = record.Digest,
+    };
+
+    /// <summary>The row of a list of referrers.</summary>
+    public static ReferenceRow Of(ReferrersRecord record, long line, long start) => new()
+    {
+        Line = line,
+        Start = start,
+        ValidatedTicks = record.ValidatedAt.UtcTicks,
+        Digest = record.List,
     };
 
     /// <summary>Whether both say the same of a tag, but for the time.</summary>

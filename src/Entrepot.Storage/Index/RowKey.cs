@@ -25,6 +25,9 @@ internal enum RowKind : long
 
     /// <summary>A manifest in a repository, by the sha256 of its reference.</summary>
     Manifest,
+
+    /// <summary>What refers to a manifest in a repository, by the sha256 of the manifest's reference.</summary>
+    Referrers,
 }
 
 /// <summary>A key of fixed size: 32 bytes of a hash, and of what. An immutable value.</summary>
@@ -59,6 +62,9 @@ internal readonly record struct RowKey(ulong A, ulong B, ulong C, ulong D, RowKi
         SHA256.HashData(text[..length], hash);
         return Of(hash, reference.IsTag ? RowKind.Tag : RowKind.Manifest);
     }
+
+    /// <summary>The key of what refers to a manifest in a repository.</summary>
+    public static RowKey OfReferrers(in Reference subject) => Of(subject) with { Kind = RowKind.Referrers };
 
     /// <summary>The key that the first 32 bytes of a hash make.</summary>
     public static RowKey Of(ReadOnlySpan<byte> hash, RowKind kind) => new(

@@ -25,6 +25,9 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <summary>The root of its registry API.</summary>
     public Uri Address => new($"http://{Host}/");
 
+    /// <summary>Where commands find it.</summary>
+    public string Admin => $"http://127.0.0.1:{_adminPort}";
+
     /// <summary>Where whole, verified blobs lie.</summary>
     public string BlobFolder => Path.Combine(Root, "blobs");
 

@@ -1,3 +1,5 @@
+using System.Text;
+using Entrepot.FunctionalTests.Hostile;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.Upstream;
@@ -83,6 +85,63 @@ public sealed class RequestTests : IAsyncLifetime
     {
         (await _cache.SendAsync(new HttpMethod(method), path)).IsError(405, "UNSUPPORTED");
         Assert.Empty(_hub.Log.All);
+    }
+
+    [Theory]
+    [InlineData("HeAD")]
+    [InlineData("get")]
+    [InlineData("Get")]
+    public async Task Method_InOtherLetters_IsAnotherMethod(string method)
+    {
+        _hub.Content.AddImage("org/app", "1");
+
+        (await RawClient.AskAsync(_cache.Url, method, "/v2/org/app/manifests/1")).IsError(405, "UNSUPPORTED");
+        Assert.Equal(405, (await RawClient.AskAsync(_cache.Admin, method, "/metrics")).Status);
+        Assert.Equal(405, (await RawClient.AskAsync(_cache.Admin, method, "/api/v1/status")).Status);
+        Assert.Empty(_hub.Log.All);
+    }
+
+    [Theory]
+    [InlineData("GET", 400, "Content-Length: 5\r\n")]
+    [InlineData("HEAD", 400, "Content-Length: 5\r\n")]
+    [InlineData("GET", 400, "Transfer-Encoding: chunked\r\n")]
+    [InlineData("GET", 400, "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n")]
+    [InlineData("POST", 405, "Content-Length: 5\r\n")]
+    [InlineData("PUT", 405, "Transfer-Encoding: chunked\r\n")]
+    public async Task Body_IsRefusedUnread_AndNothingBehindItIsARequest(string method, int status, string headers)
+    {
+        var image = _hub.Content.AddImage("org/app", "1");
+        var request = $"{method} /v2/org/app/manifests/1 HTTP/1.1\r\nHost: a\r\n{headers}\r\n0\r\n\r\nGET /v2/org/app/manifests/{image.Manifest.Digest} HTTP/1.1\r\nHost: a\r\n\r\n";
+
+        var answers = await StrictClient.SendAsync(_cache.Url, [Encoding.Latin1.GetBytes(request)], [method], 1, waitsForEnd: true);
+
+        var answer = Assert.Single(answers);
+        Assert.Equal((status, "close"), (answer.Status, answer.Header("Connection")));
+        Assert.Empty(_hub.Log.All);
+    }
+
+    [Fact]
+    public async Task Body_OfNoBytes_IsNone()
+    {
+        var image = _hub.Content.AddImage("org/app", "1");
+        using var client = await RawClient.ConnectAsync(_cache.Url);
+
+        Assert.Equal(200, (await client.SendAsync("GET", "/v2/org/app/manifests/1", ("Content-Length", "0"))).Status);
+        await client.ReadAsync(image.Manifest.Bytes.Length);
+        Assert.Equal(405, (await client.SendAsync("POST", "/v2/org/app/blobs/uploads/", ("Content-Length", "0"))).Status);
+    }
+
+    [Theory]
+    [InlineData("GET /v2/ HTTP/1.1\nHost: a\n\n")]
+    [InlineData("GET /v2/ HTTP/1.1\r\nHost: a\n\r\n")]
+    [InlineData("GET /v2/ HTTP/1.1\r\nHost: a\r\n\n")]
+    public async Task LineThatEndsWithLfAlone_IsRefused(string request)
+    {
+        foreach (var server in (Uri[])[_cache.Url, _cache.Admin])
+        {
+            var answer = Assert.Single(await StrictClient.SendAsync(server, [Encoding.Latin1.GetBytes(request)], ["GET"], 1, waitsForEnd: true));
+            Assert.Equal((400, "close"), (answer.Status, answer.Header("Connection")));
+        }
     }
 
     [Fact]

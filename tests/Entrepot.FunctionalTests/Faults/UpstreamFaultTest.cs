@@ -8,6 +8,7 @@ namespace Entrepot.FunctionalTests.Faults;
 public abstract class UpstreamFaultTest : IAsyncLifetime
 {
     private const string Repository = "/v2/org/app";
+    private const string Ordinary = "Upstreams";
 
     /// <summary>For faults that show in connecting: no other bound is near.</summary>
     private protected static readonly UpstreamTimes OfConnecting = Setup.Patient with { Connect = TimeSpan.FromMilliseconds(200), Break = TimeSpan.FromMinutes(1) };
@@ -48,7 +49,8 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
     /// <param name="fault">What is wrong.</param>
     /// <param name="times">How long the upstream is waited for then.</param>
     /// <param name="change">What is configured meanwhile.</param>
-    private protected async Task FailAsync(string fault, UpstreamTimes times, Func<UpstreamOptions, UpstreamOptions> change)
+    /// <param name="section">Which table of the page the row is in.</param>
+    private protected async Task FailAsync(string fault, UpstreamTimes times, Func<UpstreamOptions, UpstreamOptions> change, string section = Ordinary)
     {
         var right = _cache.Options.Upstreams[0];
         var witness = new Witness(_cache);
@@ -72,8 +74,9 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
         Registry.Behave();
         _cache.Times = patient;
         await _cache.RestartAsync(options => options with { Upstreams = [right] });
+        if (section != Ordinary) _clock.Advance(TimeSpan.FromSeconds(100));   // a lie about a tag holds for as long as the truth
         await _cache.PullAsync(_unknown);
-        FaultPage.Tell("Upstreams", row);
+        FaultPage.Tell(section, row);
 
         Task AskAsync(string what, string path, byte[]? bytes) => witness.AskAsync(what, Repository + path, bytes, Renew);
 

@@ -45,6 +45,22 @@ public sealed class ImagePartsTests
     }
 
     [Fact]
+    public void Of_MorePartsThanAreFollowed_EndsWithThose()
+    {
+        var root = Digest.Of("root"u8);
+        var images = Enumerable.Range(0, 20).Select(number => Digest.Of([(byte)number])).ToList();
+        var index = new Manifest(MediaTypes.OciIndex, [], [.. images.Select(image => new Descriptor(image, "", 1))]);
+        var manifests = images.Index().ToDictionary(one => one.Item, one => new Manifest(MediaTypes.OciManifest, [.. Enumerable.Range(0, Manifest.MostDescriptors).Select(layer => Layer(one.Index, layer))], []));
+
+        var parts = ImageParts.Of(root, digest => digest == root ? index : manifests.GetValueOrDefault(digest));
+
+        Assert.InRange(parts.Sizes.Count, ImageParts.Most - Manifest.MostDescriptors, ImageParts.Most);
+        Assert.True(parts.IsComplete(parts.Sizes.ContainsKey));
+
+        static Descriptor Layer(int image, int layer) => new(Digest.Of(BitConverter.GetBytes(((long)image << 32) | (uint)layer)), "", 1);
+    }
+
+    [Fact]
     public void Of_IndexesOfIndexes_EndsAtItsDepth()
     {
         var levels = Enumerable.Range(0, 6).Select(i => Digest.Of([(byte)i])).ToArray();

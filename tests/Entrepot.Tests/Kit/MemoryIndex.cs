@@ -11,6 +11,7 @@ internal sealed class MemoryIndex : ICacheIndex
     private readonly ConcurrentDictionary<Reference, TagRecord> _tags = new();
     private readonly ConcurrentDictionary<Reference, string> _manifests = new();
     private readonly ConcurrentDictionary<Reference, Digest> _pins = new();
+    private readonly ConcurrentDictionary<Reference, ReferrersRecord> _referrers = new();
 
     /// <summary>Thrown by everything that has to be durable.</summary>
     public Exception? Fault { get; set; }
@@ -86,6 +87,7 @@ internal sealed class MemoryIndex : ICacheIndex
     {
         if (Fault is not null) throw Fault;
         _manifests.TryRemove(manifest, out _);
+        _referrers.TryRemove(manifest, out _);
         return default;
     }
 
@@ -110,6 +112,15 @@ internal sealed class MemoryIndex : ICacheIndex
         if (Fault is not null) throw Fault;
         PinWrites++;
         foreach (var pin in pins) _pins.TryRemove(pin, out _);
+        return default;
+    }
+
+    public ReferrersRecord? FindReferrers(Reference subject) => _referrers.GetValueOrDefault(subject);
+
+    public ValueTask SetReferrersAsync(Reference subject, ReferrersRecord record, CancellationToken cancel)
+    {
+        if (Fault is not null) throw Fault;
+        _referrers[subject] = record;
         return default;
     }
 

@@ -96,6 +96,21 @@ public sealed class ManifestTests
     public void TryParse_AbsurdlyDeep_IsNoManifest() =>
         Assert.Null(Parse(string.Concat(Enumerable.Repeat("{\"a\":", 10_000)) + "1" + new string('}', 10_000)));
 
+    [Theory]
+    [InlineData("layers")]
+    [InlineData("manifests")]
+    public void TryParse_MoreDescriptorsThanAreFollowed_LeadsNowhere(string list)
+    {
+        var most = Parse(Of(Manifest.MostDescriptors))!;
+        var more = Parse(Of(Manifest.MostDescriptors + 1))!;
+
+        Assert.Equal(Manifest.MostDescriptors, most.Blobs.Count + most.Manifests.Count);
+        Assert.Equal((0, 0, false), (more.Blobs.Count, more.Manifests.Count, more.IsImage));
+        Assert.Equal(most.MediaType, more.MediaType);
+
+        string Of(int count) => $$"""{"{{list}}":[{{string.Join(',', Enumerable.Repeat($$"""{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{{Digest.Of([])}}"}""", count))}}]}""";
+    }
+
     [Fact]
     public void TryParse_AnyBytes_NeverThrows() => Gen.Byte.Array[0, 40].Sample(bytes => { _ = Manifest.TryParse(bytes); });
 

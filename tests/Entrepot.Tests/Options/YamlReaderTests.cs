@@ -74,6 +74,10 @@ public sealed class YamlReaderTests
     public void Read_BrokenAtASecret_DoesNotShowIt(string yaml) => Assert.DoesNotContain("hunter2", Assert.Single(Problems(yaml)));
 
     [Fact]
+    public void Read_TextThatTheParserItselfFailsAt_IsAProblem() =>
+        Assert.Contains("is not YAML", Assert.Single(Problems("upstreams:\n- name: ghgr.io\n  url\u0018s: [httpsDDDDDDDDDDDDDDDDDDDDDDDDDDDD://gghgr.io\n  url\u0018s: [httpsDDDDDDDDDDDDDDDDDDDDDDDDDDDD://ghcr.r.io]\nio]\n")), StringComparison.Ordinal);
+
+    [Fact]
     public void Read_AnyText_NeverThrows() =>
         Gen.String[Gen.OneOf(Gen.Char, Gen.Char["abc:-[]{}&*!|>'\"%@` \n\t#?,"]), 0, 60].Sample(text => { YamlReader.Read("f", text, []); });
 

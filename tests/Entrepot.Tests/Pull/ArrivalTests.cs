@@ -55,10 +55,26 @@ public sealed class ArrivalTests
         Assert.Equal(third.From, plain.End);
         Assert.Equal(third.Asked, third.End);
 
-        arrival.Add(third, 10);
+        arrival.Add(third, 10, hasMore: false);
         arrival.End(third);
         arrival.GiveBack();
         Assert.Equal(third.From, plain.End);
+    }
+
+    [Fact]
+    public void Add_ManyFollow_TellsThemInLargeStepsWhileMoreIsAtHand()
+    {
+        const int piece = 256 << 10;
+        var arrival = new Arrival(new FetchRules(), null, TimeProvider.System) { Size = (5 * piece) + 1 };
+        var fetch = new Fetch(PullKit.Of(Digest.Of("x"u8)), null, new FetchRules(), TimeProvider.System);
+        var run = arrival.Begin(new ByteSpan(0, long.MaxValue), isWanted: true);
+        Assert.True(arrival.Add(run, 1, hasMore: true));   // nobody reads along, or few
+        for (var i = 0; i <= FetchPlan.Crowd; i++) arrival.Follow(new FollowedBlob(fetch, new EmptyBlob(), Size, null));
+
+        Assert.Equal([false, false, false, true], Enumerable.Range(0, 4).Select(_ => arrival.Add(run, piece, hasMore: true)));
+        Assert.False(arrival.Add(run, 1, hasMore: true));
+        Assert.True(arrival.Add(run, 1, hasMore: false));
+        Assert.True(arrival.Add(run, piece - 2, hasMore: true));   // that is all of it
     }
 
     private sealed class EmptyBlob : Blob

@@ -317,7 +317,7 @@ public sealed class DiskSpaceTests : IDisposable
         await using var partial = await WrittenAsync(store, Content(1));
         _index.Removing = removed =>
         {
-            if (removed == first) store.Publish((DiskPartial)partial, second, Size, reserved: Size);
+            if (removed == first) Commit(store, partial, second);
         };
 
         Assert.True(await space.TryReserveAsync(2 * Size, default));
@@ -351,6 +351,9 @@ public sealed class DiskSpaceTests : IDisposable
 
         Assert.Equal((0, 1), (space.Usage.Used, space.Evictions.Blobs(EvictionReason.Corrupt)));
     }
+
+    private static void Commit(DiskBlobStore store, IPartialBlob partial, Digest digest) =>
+        store.Commits.CommitAsync((DiskPartial)partial, digest, Size, reserved: Size).GetAwaiter().GetResult();
 
     private static byte[] Content(int seed) => Waiting.Bytes(Size, seed + 100);
 

@@ -29,6 +29,7 @@ public sealed class UpstreamSetTests : IDisposable
             "PasswordFile" => Blank with { PasswordFile = "f" },
             "DockerConfig" => Blank with { DockerConfig = "d" },
             "Accounts" => Blank with { Accounts = [new("u", "p", null)] },
+            "PrivateRedirects" => Blank with { PrivateRedirects = true },
             "RateLimitReserve" => Blank with { RateLimitReserve = 11 },
             "TokenRealms" => Blank with { TokenRealms = ["t"] },
             "Bandwidth" => Blank with { Bandwidth = 1000 },

@@ -27,6 +27,45 @@ public sealed class FasterCacheIndexTests
         Assert.Empty(folder.Faults);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task SetReferrers_ClosedOrCrashed_AreKnownWithTheirManifest(bool isCrash)
+    {
+        await using var folder = new IndexFolder();
+        var (subject, other) = (Tag.At(IndexFolder.DigestOf(1)), Tag.At(IndexFolder.DigestOf(2)));
+        foreach (var one in (Reference[])[subject, other])
+        {
+            await folder.Index.AddManifestAsync(one, MediaType, default);
+            await folder.Index.SetReferrersAsync(one, new ReferrersRecord(IndexFolder.DigestOf(8), Noon), default);
+        }
+
+        await folder.Index.SetReferrersAsync(subject, new ReferrersRecord(IndexFolder.DigestOf(9), Noon), default);
+        await folder.Index.RemoveManifestAsync(other, isLast: true, default);
+        if (isCrash) await folder.CrashAsync();
+        else await folder.ReopenAsync();
+
+        Assert.Equal(new ReferrersRecord(IndexFolder.DigestOf(9), Noon), folder.Index.FindReferrers(subject));
+        Assert.Null(folder.Index.FindReferrers(other));
+        Assert.Null(folder.Index.FindReferrers(subject with { Repository = "library/other" }));
+        Assert.Equal([subject], folder.Index.References());
+        Assert.Equal([("docker.io", "library/alpine")], folder.Index.Repositories());
+    }
+
+    [Fact]
+    public async Task SetReferrers_TheSameList_WritesNothingButTheTime()
+    {
+        await using var folder = new IndexFolder();
+        var subject = Tag.At(IndexFolder.DigestOf(1));
+        await folder.Index.SetReferrersAsync(subject, new ReferrersRecord(IndexFolder.DigestOf(9), Noon), default);
+        var length = new FileInfo(folder.LogPath).Length;
+
+        await folder.Index.SetReferrersAsync(subject, new ReferrersRecord(IndexFolder.DigestOf(9), Noon.AddHours(1)), default);
+
+        Assert.Equal(length, new FileInfo(folder.LogPath).Length);
+        Assert.Equal(Noon.AddHours(1), folder.Index.FindReferrers(subject)!.ValidatedAt);
+    }
+
     [Fact]
     public async Task Touch_Unknown_SaysNo()
     {

@@ -1,0 +1,143 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Pull;
+
+/// <summary>Lists of what refers to a manifest: from the upstream, and kept for manifests that are stored, so that they can be told while it is away. Safe for concurrent use.</summary>
+/// <remarks>
+/// A list is kept whole, so that any type can be found in it later; it is a blob of its own, and a durable record says whose it is. What asks an upstream and
+/// keeps the answer runs once for all who wait for it, and goes on when they leave.
+/// </remarks>
+internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, TimeProvider clock, Action<Reference, Exception> storeFailed, CancellationToken stop)
+{
+    private static readonly Digest Nothing = Digest.Of(ReferrerIndex.Empty.Span);
+
+    private readonly Flights<Reference, Answer<ReferrerList>> _asking = new();
+    private readonly Flights<Digest, bool> _keeping = new();
+
+    /// <summary>What refers to a manifest: as the upstream has it now, or as it had it last, if it does not say.</summary>
+    public async Task<Pulled<ReferrerList>> GetAsync(Reference subject, string? artifactType, IUpstream upstream, CancellationToken cancel)
+    {
+        var known = await FindAsync(subject, cancel);
+        if (known is null && !IsStored(subject)) return Told(await upstream.ListReferrersAsync(subject, artifactType, cancel), artifactType);
+
+        if (known is not { } kept) return Told(await RefreshAsync(subject, upstream, cancel), artifactType);
+
+        // Judged like a tag that is never fresh.
+        var record = new TagRecord(Nothing, MediaTypes.OciIndex, 0, kept.AsOf);
+        var rules = upstream.Freshness with { TagTtl = TimeSpan.Zero, Tags = [] };
+        var decision = Freshness.BeforeAsking("", record, refusal: null, rules, isShort: false, clock.GetUtcNow());
+        if (decision.Action is TagAction.Stale) return Kept(decision);
+
+        var answer = await WithinAsync(RefreshAsync(subject, upstream, cancel), decision.Patience, cancel);
+        if (answer is { Value: not null } said) return Told(said, artifactType);
+        var otherwise = Freshness.AfterAsking(record, answer?.Error, rules, clock.GetUtcNow());
+        return otherwise.Action is TagAction.Stale ? Kept(otherwise) : new(otherwise.Error!);
+
+        Pulled<ReferrerList> Kept(TagDecision why) => Told(new ReferrerList(kept.List, Filtered: false), artifactType) with
+        {
+            Source = PullSource.Stale,
+            Detail = why.Why,
+            AsOf = kept.AsOf,
+        };
+    }
+
+    /// <summary>Asks the upstream for all that refers to a manifest, and keeps what it says if the manifest is stored.</summary>
+    public Task<Answer<ReferrerList>> RefreshAsync(Reference subject, IUpstream upstream, CancellationToken cancel)
+    {
+        var (asking, _) = _asking.Join(subject, () => AskAndKeepAsync(subject, upstream));
+        return asking.WaitAsync(cancel);
+    }
+
+    /// <summary>The list that is kept, and since when it is; <see langword="null"/> if none is.</summary>
+    public async ValueTask<(ReadOnlyMemory<byte> List, DateTimeOffset AsOf)?> FindAsync(Reference subject, CancellationToken cancel)
+    {
+        if (index.FindReferrers(subject) is not { } record) return null;
+        if (record.List == Nothing) return (ReferrerIndex.Empty, record.ValidatedAt);
+        try
+        {
+            if (await store.OpenAsync(record.List, cancel) is not { } blob) return null;
+            await using (blob)
+            {
+                store.Touch(record.List, clock.GetUtcNow());
+                return (await blob.ReadAllAsync(cancel), record.ValidatedAt);
+            }
+        }
+        catch (Exception fault) when (ManifestPull.IsStoreFault(fault))   // the upstream is asked instead
+        {
+            storeFailed(subject, fault);
+            return null;
+        }
+    }
+
+    /// <summary>Waits until nothing runs any longer, not even for those who have left.</summary>
+    public async Task EndedAsync()
+    {
+        await _asking.EndedAsync();
+        await _keeping.EndedAsync();
+    }
+
+    private bool IsStored(Reference subject) => index.FindMediaType(subject.Digest) is not null && store.Contains(subject.Digest);
+
+    private async Task<Answer<ReferrerList>> AskAndKeepAsync(Reference subject, IUpstream upstream)
+    {
+        var answer = await upstream.ListReferrersAsync(subject, null, stop);
+        if (!answer.Has(out var list, out _) || !IsStored(subject)) return answer;
+        try
+        {
+            await KeepAsync(subject, list.Content);
+        }
+        catch (Exception fault) when (ManifestPull.IsStoreFault(fault))   // what the upstream said is right all the same
+        {
+            storeFailed(subject, fault);
+        }
+
+        return answer;
+    }
+
+    private async Task KeepAsync(Reference subject, ReadOnlyMemory<byte> list)
+    {
+        var digest = Digest.Of(list.Span);
+        if (digest != Nothing)
+        {
+            var (keeping, _) = _keeping.Join(digest, () => StoreAsync(digest, list));
+            await keeping;
+        }
+
+        await index.SetReferrersAsync(subject, new ReferrersRecord(digest, clock.GetUtcNow()), stop);
+    }
+
+    private async Task<bool> StoreAsync(Digest digest, ReadOnlyMemory<byte> list)
+    {
+        if (store.Contains(digest)) return true;
+        await using var partial = await store.CreateAsync(digest, FillMode.Complete, stop);
+        if (!await partial.ReserveAsync(list.Length, stop)) throw new IOException($"there is no room for {list.Length} bytes");
+        await partial.WriteAsync(list, 0, stop);
+        await partial.VerifyAsync(stop);
+        await partial.CommitAsync(stop);
+        return true;
+    }
+
+    // Returns null if the answer takes longer; asking goes on.
+    private async Task<Answer<ReferrerList>?> WithinAsync(Task<Answer<ReferrerList>> asking, TimeSpan patience, CancellationToken cancel)
+    {
+        try
+        {
+            return await asking.WaitAsync(patience, clock, cancel);
+        }
+        catch (TimeoutException)
+        {
+            return asking.IsCompleted ? await asking : (Answer<ReferrerList>?)null;
+        }
+    }
+
+    private static Pulled<ReferrerList> Told(Answer<ReferrerList> answer, string? artifactType)
+    {
+        if (!answer.Has(out var list, out var error)) return new(error);
+        if (artifactType is null || list.Filtered) return new(PullSource.Fetched, list);
+
+        using var filtered = new ReferrerIndex(artifactType);
+        return filtered.TryAdd(list.Content, isFiltered: false)
+            ? new(PullSource.Fetched, new ReferrerList(filtered.Finish(), Filtered: true))
+            : new(RegistryError.BadGateway("the list of referrers is none"));
+    }
+}

@@ -1,0 +1,77 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Warm;
+
+/// <summary>How far a warming is. An immutable value.</summary>
+/// <param name="Images">Images that have ended.</param>
+/// <param name="TotalImages">Images that are wanted.</param>
+/// <param name="Planned">Images of which it is known what has to be fetched, ended ones among them.</param>
+/// <param name="Bytes">Bytes of blobs that have arrived.</param>
+/// <param name="TotalBytes">Bytes of blobs that have to, as far as that is known.</param>
+public readonly record struct WarmProgress(int Images, int TotalImages, int Planned, long Bytes, long TotalBytes);
+
+/// <summary>How far the warming of one image is. An immutable value.</summary>
+/// <param name="Reference">The image.</param>
+/// <param name="Bytes">Bytes of its blobs that have arrived.</param>
+/// <param name="TotalBytes">Bytes of its blobs that have to, as far as that is known.</param>
+public readonly record struct WarmingImage(Reference Reference, long Bytes, long TotalBytes);
+
+/// <summary>A warming that runs, or has ended. Safe for concurrent use.</summary>
+public sealed class WarmRun
+{
+    private readonly Lock _gate = new();
+    private readonly List<WarmedImage> _ended = [];                          // guarded by _gate, like all below
+    private readonly Dictionary<Reference, WarmingImage> _running = [];
+    private WarmProgress _progress;
+
+    internal WarmRun(int images) => _progress = new WarmProgress(0, images, 0, 0, 0);
+
+    /// <summary>Ends with it; it is cancelled when it was ended early. An image that fails is no failure of it.</summary>
+    public Task Ended { get; internal set; } = Task.CompletedTask;
+
+    /// <summary>How far it is.</summary>
+    public WarmProgress Progress { get { lock (_gate) return _progress; } }
+
+    /// <summary>Images that are worked on now, by name.</summary>
+    public IReadOnlyList<WarmingImage> Running { get { lock (_gate) return [.. _running.Values.OrderBy(one => one.Reference.ToString(), StringComparer.Ordinal)]; } }
+
+    /// <summary>Images that have ended, in the order in which they did, but for the first <paramref name="after"/>.</summary>
+    public IReadOnlyList<WarmedImage> Done(int after)
+    {
+        lock (_gate) return _ended[after..];
+    }
+
+    internal void Begin(Reference image)
+    {
+        lock (_gate) _running[image] = new WarmingImage(image, 0, 0);
+    }
+
+    internal void Plan(Reference image, long bytes)
+    {
+        lock (_gate)
+        {
+            _running[image] = _running[image] with { TotalBytes = bytes };
+            _progress = _progress with { Planned = _progress.Planned + 1, TotalBytes = _progress.TotalBytes + bytes };
+        }
+    }
+
+    internal void Arrive(Reference image, long bytes)
+    {
+        lock (_gate)
+        {
+            var running = _running[image];
+            _running[image] = running with { Bytes = running.Bytes + bytes };
+            _progress = _progress with { Bytes = _progress.Bytes + bytes };
+        }
+    }
+
+    internal void End(WarmedImage image, bool isPlanned)
+    {
+        lock (_gate)
+        {
+            _running.Remove(image.Reference);
+            _ended.Add(image);
+            _progress = _progress with { Images = _progress.Images + 1, Planned = _progress.Planned + (isPlanned ? 0 : 1) };
+        }
+    }
+}

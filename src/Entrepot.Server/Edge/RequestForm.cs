@@ -1,0 +1,32 @@
+using Entrepot.Oci;
+
+namespace Entrepot.Server.Edge;
+
+/// <summary>What is demanded of a request's form beyond what Kestrel demands. Pure.</summary>
+/// <remarks>
+/// Methods are told apart by the case of their letters (RFC 9110, section 9.1): <c>HeAD</c> is none of ours, and to Kestrel its answer has a body.
+/// <para>
+/// No request here has a body. One that announces one is refused, and its connection ends: where such a body ends can be read in two ways, by a length and by a
+/// transfer coding, and what another server in front takes for a body must never be answered as a request (RFC 9112, section 11.2).
+/// </para>
+/// </remarks>
+internal static class RequestForm
+{
+    private static readonly RegistryError HasBody = new(400, "UNSUPPORTED", "a request of this API has no body", "Content-Length is 0 or left out, and there is no Transfer-Encoding");
+
+    /// <summary>Whether a method asks for headers alone.</summary>
+    public static bool IsHead(string method) => method is "HEAD";
+
+    /// <summary>Whether a method changes nothing.</summary>
+    public static bool IsRead(string method) => method is "GET" or "HEAD";
+
+    /// <summary>Why a request of the registry API is refused before it is read; <see langword="null"/> if it is not.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="endsConnection">Whether nothing that follows on its connection may be read.</param>
+    public static RegistryError? Objection(HttpRequest request, out bool endsConnection)
+    {
+        endsConnection = request.ContentLength is > 0 || request.Headers.TransferEncoding.Count > 0;
+        if (!IsRead(request.Method)) return RegistryError.Unsupported;
+        return endsConnection ? HasBody : null;
+    }
+}
