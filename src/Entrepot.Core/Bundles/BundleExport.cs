@@ -1,5 +1,6 @@
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Entrepot.Warm;
 
 namespace Entrepot.Bundles;
 
@@ -14,22 +15,23 @@ public sealed class BundleExport
     private readonly ICacheIndex _index;
     private readonly Images _images;
     private readonly StoredManifests _manifests;
+    private readonly Func<string, IUpstream?> _upstream;
     private readonly TimeProvider _clock;
 
-    internal BundleExport(IBlobStore store, ICacheIndex index, Images images, TimeProvider clock)
+    internal BundleExport(IBlobStore store, ICacheIndex index, Images images, Func<string, IUpstream?> upstream, TimeProvider clock)
     {
-        (_store, _index, _images, _clock) = (store, index, images, clock);
+        (_store, _index, _images, _upstream, _clock) = (store, index, images, upstream, clock);
         _manifests = new StoredManifests(store);
     }
 
     /// <summary>Finds out what of images is stored.</summary>
     /// <param name="patterns">The images.</param>
-    /// <param name="platforms">Of an index, only these and what attests to them, such as <c>linux/arm64</c>, which any variant is; empty for all.</param>
+    /// <param name="platforms">Of an index, only these and what attests to them, as <see cref="PlatformFilter"/> has it; empty for all.</param>
     /// <param name="withReferrers">Whether signatures and all else that refers to them comes along, as far as it is stored.</param>
     /// <param name="cancel">Ends it.</param>
     /// <exception cref="IOException">The disk refuses.</exception>
     public async Task<BundleStock> FindAsync(
-        IReadOnlyCollection<ReferencePattern> patterns, IReadOnlyCollection<string> platforms, bool withReferrers, CancellationToken cancel)
+        IReadOnlyCollection<ReferencePattern> patterns, IReadOnlyList<Platform> platforms, bool withReferrers, CancellationToken cancel)
     {
         var finding = new Finding(this, platforms);
         foreach (var pattern in patterns)
@@ -38,13 +40,14 @@ public sealed class BundleExport
                 ? [exact]
                 : await _images.List(pattern, cancel).SelectMany(image => image.NamesIn(pattern)).ToListAsync(cancel);
             if (!withReferrers && pattern.Exact is null) names = [.. names.Where(name => !IsOfAnother(name.Tag))];
-            if (names.Count == 0) finding.Missing.Add(new BundleLack(pattern.Text, "nothing that is cached matches it; 'entrepot list' shows what is cached"));
+            if (names.Count == 0) finding.Missing.Add(new BundleLack(pattern.Text, "nothing that is cached matches it; 'entrepot list' shows what is cached", IsOffline: true));
             foreach (var name in names) await finding.AddAsync(name, cancel);
         }
 
+        var unasked = withReferrers ? finding.Images.Where(image => !IsOffline(image.Reference) && _index.FindReferrers(image.Reference.At(image.Digest)) is null).ToList() : [];
         if (withReferrers) await AddReferrersAsync(finding, cancel);
         foreach (var blob in finding.Blobs.Keys) _store.Touch(blob, _clock.GetUtcNow());
-        return finding.Result();
+        return finding.Result() with { Unasked = [.. unasked.Select(image => image.Reference).Where(name => !IsOfAnother(name.Tag))] };
     }
 
     /// <summary>Opens a blob, which counts as used; the caller disposes it.</summary>
@@ -55,10 +58,6 @@ public sealed class BundleExport
         _store.Touch(digest, _clock.GetUtcNow());
         return _store.OpenAsync(digest, cancel);
     }
-
-    /// <summary>Whether a child of an index is wanted by its own platform.</summary>
-    internal static bool IsFor(string platform, IReadOnlyCollection<string> platforms) =>
-        platforms.Count == 0 || platforms.Any(one => platform == one || platform.StartsWith($"{one}/", StringComparison.Ordinal));
 
     // Until nothing new is found: a signature may be signed.
     private async Task AddReferrersAsync(Finding finding, CancellationToken cancel)
@@ -87,18 +86,22 @@ public sealed class BundleExport
         }
     }
 
+    private bool IsOffline(Reference name) => _upstream(name.Upstream) is not { Freshness.Offline: false };
+
     private static string TagOf(Digest digest) => $"{digest.Algorithm}-{digest.Hex[..64]}";
 
     private static bool IsOfAnother(string tag) =>
         tag.Length >= 71 && (tag.StartsWith("sha256-", StringComparison.Ordinal) || tag.StartsWith("sha512-", StringComparison.Ordinal)) && TagEndings.Contains(tag[71..]);
 
     // One look at the store. Used by one task.
-    private sealed class Finding(BundleExport export, IReadOnlyCollection<string> platforms)
+    private sealed class Finding(BundleExport export, IReadOnlyList<Platform> platforms)
     {
         private readonly Dictionary<Digest, Manifest?> _read = [];
         private readonly Dictionary<Reference, BundleImage> _images = [];
         private readonly HashSet<Digest> _manifests = [];
         private readonly HashSet<Reference> _subjects = [];
+
+        public IEnumerable<BundleImage> Images => _images.Values;
 
         public Dictionary<Digest, long> Blobs { get; } = [];
 
@@ -122,7 +125,7 @@ public sealed class BundleExport
             var tag = name.IsTag ? export._index.FindTag(name) : null;
             if ((name.IsTag && tag is null) || await SizeOfAsync(tag?.Digest ?? name.Digest, cancel) is not { } size)
             {
-                Missing.Add(new BundleLack(name.ToString(), "it is not stored"));
+                Missing.Add(new BundleLack(name.ToString(), "it is not stored", export.IsOffline(name)));
                 return;
             }
 
@@ -130,11 +133,9 @@ public sealed class BundleExport
             var (taken, missing) = (new Dictionary<Digest, long>(), new List<string>());
             var (manifests, found) = (new HashSet<Digest>(), new SortedSet<string>(StringComparer.Ordinal));
             await FollowAsync(root, ImageParts.Depth, "its manifest");
-            if (platforms.Count > 0 && manifests.Count == 1 && (await ReadAsync(root, cancel))?.Manifests is { Count: > 0 } others && others.Any(one => one.PlatformName.Length > 0))
-                missing.Add($"it has no {string.Join(" and no ", platforms)}; it has {string.Join(", ", others.Select(one => one.PlatformName).Where(one => one.Length > 0).Distinct())}");
             if (missing.Count > 0)
             {
-                Missing.Add(new BundleLack(name.ToString(), missing.Count == 1 ? missing[0] : $"{missing[0]}, and {missing.Count - 1} more"));
+                Missing.Add(new BundleLack(name.ToString(), missing.Count == 1 ? missing[0] : $"{missing[0]}, and {missing.Count - 1} more", export.IsOffline(name)));
                 return;
             }
 
@@ -150,10 +151,14 @@ public sealed class BundleExport
                 if (!await TakeAsync(digest, what) || !manifests.Add(digest) || await ReadAsync(digest, cancel) is not { } manifest) return;
                 foreach (var blob in manifest.Blobs) await TakeAsync(blob.Digest, "the blob");
                 if (depth == 0) return;
-                foreach (var child in Wanted(manifest))
+                var wanted = PlatformFilter.Keep(manifest, platforms);
+                if (wanted.Count == 0 && manifest.Manifests.Count > 0)
+                    missing.Add($"it has no {string.Join(" and no ", platforms)}; it has {PlatformFilter.PlatformsOf(manifest)}");
+                foreach (var child in wanted)
                 {
-                    if (child.PlatformName.Length > 0) found.Add(child.PlatformName);
-                    await FollowAsync(child.Digest, depth - 1, child.PlatformName.Length > 0 ? $"the manifest of {child.PlatformName}" : "the manifest");
+                    var platform = child.IsAttestation ? null : child.Platform?.ToString();
+                    if (platform is not null) found.Add(platform);
+                    await FollowAsync(child.Digest, depth - 1, platform is null ? "the manifest" : $"the manifest of {platform}");
                 }
             }
 
@@ -168,13 +173,6 @@ public sealed class BundleExport
                 missing.Add($"{what} {digest} is not stored");
                 return false;
             }
-        }
-
-        // What has no platform is wanted with what it attests to, and always if it attests to nothing.
-        private IEnumerable<Descriptor> Wanted(Manifest index)
-        {
-            var wanted = index.Manifests.Where(child => child.PlatformName.Length > 0 && IsFor(child.PlatformName, platforms)).Select(child => child.Digest).ToHashSet();
-            return index.Manifests.Where(child => child.PlatformName.Length > 0 ? wanted.Contains(child.Digest) : child.AttestationOf is not { } attested || platforms.Count == 0 || wanted.Contains(attested));
         }
 
         private async ValueTask<long?> SizeOfAsync(Digest digest, CancellationToken cancel)

@@ -19,9 +19,6 @@ public sealed record Descriptor(Digest Digest, string MediaType, long Size)
     /// <summary>Whether it is an attestation beside the images of an index, which no machine runs.</summary>
     public bool IsAttestation => AttestationOf is not null || Platform == Oci.Platform.Unknown;
 
-    /// <summary>The platform as people write it; empty if it is not given, or no machine runs it.</summary>
-    public string PlatformName => IsAttestation || Platform is not { Os.Length: > 0, Architecture.Length: > 0 } platform ? "" : platform.ToString();
-
     /// <summary>The same, with what an index says of it.</summary>
     internal Descriptor With(JsonElement element)
     {
@@ -90,12 +87,13 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
             }
         }
 
-        return new Manifest(mediaType, blobs, manifests)
-        {
-            IsImage = isImage,
-            Subject = root.TryGetProperty("subject", out var subject) && subject.ValueKind is JsonValueKind.Object ? NameIn(subject, "digest") : null,
-        };
+        return new Manifest(mediaType, blobs, manifests) { IsImage = isImage, Subject = SubjectOf(root) };
     }
+
+    private static Digest? SubjectOf(JsonElement root) =>
+        root.TryGetProperty("subject", out var subject) && subject.ValueKind is JsonValueKind.Object && Digest.TryParse(Text(subject, "digest"), out var digest)
+            ? digest
+            : null;
 
     private static int CountOf(JsonElement list) => list.ValueKind is JsonValueKind.Array ? list.GetArrayLength() : 0;
 
@@ -107,8 +105,6 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
         var size = element.TryGetProperty("size", out var number) && number.ValueKind is JsonValueKind.Number && number.TryGetInt64(out var bytes) ? bytes : 0;
         descriptors.Add(new Descriptor(digest, Text(element, "mediaType"), size).With(element));
     }
-
-    private static Digest? NameIn(JsonElement element, string name) => Digest.TryParse(Text(element, name), out var digest) ? digest : null;
 
     private static string Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() ?? "" : "";

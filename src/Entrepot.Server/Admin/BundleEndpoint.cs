@@ -40,12 +40,24 @@ internal sealed class BundleEndpoint(BundleExport export, Images images, Func<Up
             return;
         }
 
-        var platforms = query["platform"].OfType<string>().SelectMany(text => text.Split(',', StringSplitOptions.RemoveEmptyEntries)).ToList();
+        var platforms = new List<Platform>();
+        foreach (var text in query["platform"].OfType<string>().SelectMany(text => text.Split(',', StringSplitOptions.RemoveEmptyEntries)))
+        {
+            if (!Platform.TryParse(text, out var platform))
+            {
+                await reply.RefuseAsync(StatusCodes.Status400BadRequest, $"'{text}' is not a platform, such as linux/amd64 or linux/arm/v7");
+                return;
+            }
+
+            platforms.Add(platform);
+        }
+
         var stock = await export.FindAsync(patterns, platforms, withReferrers: query["referrers"].FirstOrDefault() != "false", cancel);
         var offer = new BundleOffer(
             [.. stock.Images.Select(image => new OfferedImage(image.Reference.ToString(), image.Digest.ToString(), image.MediaType, image.Size, image.Platforms))],
             [.. stock.Blobs.Select(blob => new OfferedBlob(blob.Digest.ToString(), blob.Size, stock.Manifests.Contains(blob.Digest)))],
-            [.. stock.Missing.Select(lack => new MissingImage(lack.Reference, lack.What))]);
+            [.. stock.Missing.Select(lack => new MissingImage(lack.Reference, lack.What, lack.IsOffline))],
+            [.. stock.Unasked.Select(name => name.ToString())]);
         await reply.WriteAsync(StatusCodes.Status200OK, offer, AdminJson.Default.BundleOffer);
     }
 

@@ -119,7 +119,9 @@ internal sealed record VerifyProgress(long Blobs, long TotalBlobs, long Bytes, l
 /// <param name="Images">The images that are all stored, and what refers to them, in no order.</param>
 /// <param name="Blobs">All that they need, each once.</param>
 /// <param name="Missing">What of the images that were asked for is not stored; empty if all is.</param>
-internal sealed record BundleOffer(IReadOnlyList<OfferedImage> Images, IReadOnlyList<OfferedBlob> Blobs, IReadOnlyList<MissingImage> Missing);
+/// <param name="Unasked">Images that are all stored, and whose upstream can be asked what refers to them, but was not.</param>
+internal sealed record BundleOffer(
+    IReadOnlyList<OfferedImage> Images, IReadOnlyList<OfferedBlob> Blobs, IReadOnlyList<MissingImage> Missing, IReadOnlyList<string> Unasked);
 
 /// <summary>An image that a bundle can have.</summary>
 /// <param name="Reference">The image in full form, by tag or digest.</param>
@@ -138,7 +140,8 @@ internal sealed record OfferedBlob(string Digest, long Size, bool Manifest);
 /// <summary>An image that is not, or not all, stored.</summary>
 /// <param name="Reference">The image or the pattern, as it was meant.</param>
 /// <param name="What">What is missing of it.</param>
-internal sealed record MissingImage(string Reference, string What);
+/// <param name="Offline">Whether nobody can be asked for it: it is a pattern, or its upstream is never asked.</param>
+internal sealed record MissingImage(string Reference, string What, bool Offline);
 
 /// <summary>What <c>bundle export --output json</c> prints at its end.</summary>
 /// <param name="Contents">The bundle: the digest of its list of contents.</param>

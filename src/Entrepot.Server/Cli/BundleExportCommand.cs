@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using Entrepot.Oci;
 using Entrepot.Server.Options;
+using Entrepot.Warm;
 
 namespace Entrepot.Server.Cli;
 
@@ -9,11 +11,13 @@ namespace Entrepot.Server.Cli;
 /// <param name="Images">References and patterns.</param>
 /// <param name="Platforms">Of indexes, only these; empty for all.</param>
 /// <param name="WithReferrers">Whether signatures and the like come along.</param>
+/// <param name="Parallel">Most blobs that are fetched at once, of those that are not stored; <see langword="null"/> for the default.</param>
 /// <param name="Since">Files that tell what the far side has.</param>
 /// <param name="MaxSize">Most bytes of a file.</param>
 /// <param name="SignKey">The file of the key that signs the receipt; <see langword="null"/> if it is not to be signed.</param>
 internal sealed record ExportRequest(
-    string Archive, IReadOnlyList<string> Images, IReadOnlyList<string> Platforms, bool WithReferrers, IReadOnlyList<string> Since, long MaxSize, string? SignKey);
+    string Archive, IReadOnlyList<string> Images, IReadOnlyList<string> Platforms, bool WithReferrers, int? Parallel, IReadOnlyList<string> Since, long MaxSize,
+    string? SignKey);
 
 /// <summary><c>bundle export</c>: images become an archive that can be carried away.</summary>
 internal static class BundleExportCommand
@@ -35,6 +39,12 @@ internal static class BundleExportCommand
         };
         platforms.Validators.Add(result => CheckEach(result, IsPlatform, "allowed: an operating system and an architecture, such as linux/amd64 or linux/arm/v7"));
         var bare = new Option<bool>("--no-referrers") { Description = "Leaves out signatures, SBOMs and all else that refers to the images." };
+        var parallel = new Option<string?>("--parallel")
+        {
+            HelpName = "count",
+            Description = $"Most blobs that are fetched at once, of those that are not stored, 1 to {WarmRules.MostParallel}. Default: {new WarmRules().Parallel}.",
+        };
+        parallel.Validators.Add(result => CheckEach(result, text => Parsers.TryParseCount(text, out var count) && count is >= 1 and <= WarmRules.MostParallel, $"allowed: 1 to {WarmRules.MostParallel}"));
         var since = new Option<string[]>("--since")
         {
             HelpName = "file",
@@ -43,12 +53,13 @@ internal static class BundleExportCommand
         var maxSize = new Option<string?>("--max-size") { HelpName = "size", Description = "Splits the archive into numbered files of at most this size, such as 25GB. Default: one file." };
         maxSize.Validators.Add(result => CheckEach(result, text => Quantity.TryParseSize(text, out var bytes) && bytes > 0, "allowed: a size, such as 25GB or 4GiB"));
         var key = new Option<string?>("--sign-key") { HelpName = "file", Description = "Signs the receipt with this private key: ECDSA on P-256, PEM, without a password." };
-        var command = new Command("export", "Writes images into an archive that another appliance imports, and any OCI tool reads.") { images, archive, platforms, bare, since, maxSize, key };
+        var command = new Command("export", "Writes images into an archive that another appliance imports, and any OCI tool reads.") { images, archive, platforms, bare, parallel, since, maxSize, key };
         return server.Command(command, (parsed, session) => BundleExporter.RunAsync(session, new ExportRequest(
             Path.GetFullPath(parsed.GetRequiredValue(archive)),
             parsed.GetValue(images)!,
             [.. (parsed.GetValue(platforms) ?? []).SelectMany(text => text.Split(',')).Distinct().Order(StringComparer.Ordinal)],
             !parsed.GetValue(bare),
+            parsed.GetValue(parallel) is { } number && Parsers.TryParseCount(number, out var count) ? count : null,
             parsed.GetValue(since) ?? [],
             parsed.GetValue(maxSize) is { } text && Quantity.TryParseSize(text, out var bytes) ? bytes : long.MaxValue,
             parsed.GetValue(key))));
@@ -60,6 +71,5 @@ internal static class BundleExportCommand
             result.AddError($"{result.IdentifierToken?.Value ?? result.Option.Name} {Problem.Quote(token.Value)} is not allowed; {allowed}");
     }
 
-    private static bool IsPlatform(string text) => text.Split(',').All(one =>
-        one.Split('/') is { Length: 2 or 3 } parts && parts.All(part => part.Length > 0 && part.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')));
+    private static bool IsPlatform(string text) => text.Split(',').All(one => Platform.TryParse(one, out _));
 }

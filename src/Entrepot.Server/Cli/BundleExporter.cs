@@ -46,6 +46,14 @@ internal sealed class BundleExporter
 
         var offers = await OffersAsync();
         var missing = offers.SelectMany(offer => offer.Missing).ToList();
+        IReadOnlyList<string> wanted = [.. missing.Where(one => !one.Offline).Select(one => one.Reference), .. offers.SelectMany(offer => offer.Unasked)];
+        if (wanted.Count > 0)
+        {
+            await WarmAsync(wanted);
+            offers = await OffersAsync();
+            missing = [.. offers.SelectMany(offer => offer.Missing)];
+        }
+
         foreach (var one in missing) await _session.ComplainAsync($"{Words.Line(one.Reference)}: {Words.Line(one.What)}");
         if (missing.Count > 0)
         {
@@ -109,6 +117,23 @@ internal sealed class BundleExporter
         }
 
         return isRight;
+    }
+
+    // What is stored is not asked for again. Why an image could not be fetched is told here, and that it is missing afterwards.
+    private async Task WarmAsync(IReadOnlyList<string> images)
+    {
+        if (!_session.IsJson) await _session.Around.Out.WriteLineAsync($"asking for what is not stored of {Words.Count(images.Count, "image")}");
+        var request = new WarmRequest(
+            [.. images.Select(image => new WarmRequestImage(image))], _request.Platforms.Count > 0 ? _request.Platforms : null, Referrers: _request.WithReferrers,
+            Parallel: _request.Parallel, MissingOnly: true);
+        await foreach (var (_, line) in _session.Server.StreamAsync("/api/v1/warm", request, AdminJson.Default.WarmRequest, AdminJson.Default.WarmLine, _session.Stop))
+        {
+            foreach (var ended in line.Ended)
+            {
+                if (ended.Error is { } error) await _session.ComplainAsync($"{Words.Line(ended.Reference)}: {Words.Line(error)}");
+                else if (!_session.IsJson) await _session.Around.Out.WriteLineAsync($"{Words.Line(ended.Status),-9} {Words.Line(ended.Reference)}: {Quantity.Show(ended.Bytes)}");
+            }
+        }
     }
 
     private async Task<BundleKey?> ReadKeyAsync()

@@ -173,13 +173,39 @@ public sealed class ExportTests : IAsyncLifetime
         await File.WriteAllTextAsync(In("bad.json"), "{}");
         (await RunAsync("-o", In("site.tar"), "--since", In("bad.json"), App)).IsFailure(
             $"--since {In("bad.json")}: is neither the receipt of a bundle nor what 'entrepot list --output json' answers");
-        (await RunAsync("-o", In("site.tar"), "org/unknown:1", App)).IsFailure("docker.io/org/unknown:1: it is not stored", "nothing was written, since not all is stored");
+        var unknown = await RunAsync("-o", In("site.tar"), "org/unknown:1", App);
+        Assert.Equal(1, unknown.Status);
+        Assert.EndsWith("entrepot: docker.io/org/unknown:1: it is not stored\nentrepot: nothing was written, since not all is stored\n", unknown.Error, StringComparison.Ordinal);
         (await RunAsync("-o", In("none/site.tar"), App)).IsFailure($"{In("none/site.tar")} cannot be written: its directory is not there");
         Assert.Equal(2, (await RunAsync("-o", In("site.tar"), "--max-size", "large", App)).Status);
         Assert.Equal(2, (await RunAsync(App)).Status);
         Assert.Equal(1, (await RunAsync("-o", In("site.tar"), "--max-size", "100", App)).Status);
 
         Assert.Equal(["bad.json"], _folder.GetFiles().Select(file => file.Name));
+    }
+
+    [Fact]
+    public async Task Export_NotStored_IsFetchedOnceAndWhatIsStoredIsNot()
+    {
+        var image = _registry.Content.AddImage("org/new", "1", _app.Layers[0], TestBlob.Random(5_000, seed: 804));
+        (await RunAsync("-o", In("site.tar"), "org/new:1", App)).IsFine();
+        var asked = _registry.Log.All.Count;
+        (await RunAsync("-o", In("again.tar"), "org/new:1", App)).IsFine();
+
+        Assert.Equal(image.Layers[1].Bytes, Read(In("site.tar"))[BundleNames.Member(image.Layers[1].Digest)]);
+        Assert.Equal(asked, _registry.Log.All.Count);
+        Assert.Equal(DigestOf("site.tar"), DigestOf("again.tar"));
+    }
+
+    [Fact]
+    public async Task Export_Json_IsWhatTheSchemasSay()
+    {
+        var ran = (await RunAsync("-o", In("site.tar"), "--output", "json", App)).IsFine();
+
+        await Schemas.CheckAsync("export", Assert.Single(ran.Lines));
+        await Schemas.CheckAsync("bundle-receipt", await File.ReadAllTextAsync(In("site.receipt.json")));
+        await Schemas.CheckAsync("bundle-contents", System.Text.Encoding.UTF8.GetString(Read(In("site.tar"))["entrepot.json"]));
+        await Schemas.CheckAsync("bundle-offer", await _cache.Client.GetStringAsync(new Uri(_cache.Admin, "/api/v1/bundles?ref=org/app:1&ref=org/none:1")));
     }
 
     [Fact]
@@ -190,6 +216,7 @@ public sealed class ExportTests : IAsyncLifetime
         var path = _cache.Store.PathOf(_app.Layers[1].Digest);
         var bytes = await File.ReadAllBytesAsync(path);
         bytes[7] ^= 1;
+        File.Delete(path);
         await File.WriteAllBytesAsync(path, bytes);
 
         var ran = await RunAsync("-o", In("site.tar"), App);
