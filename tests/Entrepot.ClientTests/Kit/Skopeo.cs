@@ -10,28 +10,31 @@ internal sealed class Skopeo(string folder, string logFile, string mirror) : IEn
     private int _copies;
 
     public Task PullAsync(TestImage image, string? architecture = null) =>
-        architecture is null ? CopyAsync(image) : CopyAsync(image, "docker.io", ["--override-arch", architecture], [], image.Platform(architecture));
+        architecture is null ? CopyAsync(image) : CopyAsync($"docker://docker.io/{image}", ["--override-arch", architecture], [], FilesOf(image.Platform(architecture)));
 
     /// <summary>Copies all platforms of an image, and checks that every file is what was pushed, byte for byte.</summary>
     /// <param name="image">What is expected.</param>
     /// <param name="registry">What skopeo is told: docker.io, or <c>address:port</c> and perhaps a path.</param>
-    public Task CopyAsync(TestImage image, string registry = "docker.io") => CopyAsync(image, registry, [], ["--all"], null);
+    public Task CopyAsync(TestImage image, string registry = "docker.io") => CopyAsync($"docker://{registry}/{image}", [], ["--all"], FilesOf(image));
+
+    /// <summary>As the other, from anything that skopeo reads, such as <c>oci-archive:site.tar:name</c>.</summary>
+    public Task CopyFromAsync(string source, TestImage image) => CopyAsync(source, [], ["--all"], FilesOf(image));
 
     public Task RemoveAsync(TestImage image) => Task.CompletedTask;
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private async Task CopyAsync(TestImage image, string registry, string[] flags, string[] copyFlags, PlatformImage? only)
+    private async Task CopyAsync(string source, string[] flags, string[] copyFlags, Dictionary<string, byte[]> expected)
     {
         var copy = Path.Combine(folder, "copy" + Interlocked.Increment(ref _copies));
         string[] arguments =
         [
             "--policy", _config.Policy, "--registries-conf", _config.Registries, "--tmpdir", folder, .. flags,
-            "copy", "--quiet", .. copyFlags, "--preserve-digests", "--src-authfile", _config.Accounts, $"docker://{registry}/{image}", "dir:" + copy,
+            "copy", "--quiet", .. copyFlags, "--preserve-digests", "--src-authfile", _config.Accounts, source, "dir:" + copy,
         ];
         await Tool.RunAsync("skopeo", arguments, logFile);
         TestRun.CountPull("skopeo");
-        AssertIs(copy, only is null ? FilesOf(image) : FilesOf(only));
+        AssertIs(copy, expected);
         Directory.Delete(copy, recursive: true);
     }
 
