@@ -45,7 +45,7 @@ public sealed class ExportTests
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             await File.WriteAllTextAsync(At("key.pem"), key.ExportPkcs8PrivateKeyPem());
             await File.WriteAllTextAsync(At("key.pub"), key.ExportSubjectPublicKeyInfoPem());
-            await Tool.RunAsync(TestRun.Program, ["bundle", "export", "-o", At("site.tar"), "--sign-key", At("key.pem"), Five.ToString(), "--server", scene.Entrepot.Admin]);
+            await Tool.RunAsync(TestRun.Program, ["bundle", "export", "-o", At("site.tar"), "--sign-key", At("key.pem"), Five.ToString(), "--server", $"{scene.Entrepot.Admin}"]);
             await File.WriteAllBytesAsync(At("signature"), Convert.FromBase64String(await File.ReadAllTextAsync(At("site.receipt.json.sig"))));
 
             await Tool.RunAsync("openssl", ["dgst", "-sha256", "-verify", At("key.pub"), "-signature", At("signature"), At("site.receipt.json")]);
@@ -57,5 +57,5 @@ public sealed class ExportTests
     }
 
     private static Task<byte[]> ExportAsync(Scene scene, string archive, params TestImage[] images) =>
-        Tool.RunAsync(TestRun.Program, ["bundle", "export", "-o", archive, .. images.Select(image => image.ToString()), "--server", scene.Entrepot.Admin]);
+        Tool.RunAsync(TestRun.Program, ["bundle", "export", "-o", archive, .. images.Select(image => image.ToString()), "--server", $"{scene.Entrepot.Admin}"]);
 }

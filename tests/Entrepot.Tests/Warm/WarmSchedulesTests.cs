@@ -32,7 +32,7 @@ public sealed class WarmSchedulesTests : IAsyncLifetime, IAsyncDisposable
         };
         _kit.Upstream.GetManifest = (_, _) => ScriptedUpstream.Say<ReceivedManifest>(new ReceivedManifest(_manifest, MediaTypes.OciManifest, null));
         var routes = new UpstreamRoutes([("docker.io", [])], "docker.io");
-        _schedules = new WarmSchedules(_kit.Pulls.Warmup, () => routes, Task.FromResult(true), _clock, NullLogger.Instance);
+        _schedules = new WarmSchedules(_kit.Pulls.Warmup, () => routes, () => Task.FromResult(true), _clock, NullLogger.Instance);
         return Task.CompletedTask;
     }
 
