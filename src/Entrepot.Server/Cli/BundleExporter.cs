@@ -34,6 +34,13 @@ internal sealed class BundleExporter
     // 1. What can be wrong without a server is looked at first. 2. What there is. 3. What goes in, and where. 4. The files. 5. The receipt.
     private async Task<int> RunAsync()
     {
+        foreach (var problem in _request.Problems) await _session.ComplainAsync(Words.Line(problem));
+        if (_request.Problems.Count > 0)
+        {
+            await _session.ComplainAsync("nothing was written, since not all that names images is understood");
+            return ExitStatus.Failed;
+        }
+
         var since = new SincePlan();
         if (!await ReadSinceAsync(since)) return ExitStatus.Failed;
         using var key = await ReadKeyAsync();
@@ -44,23 +51,7 @@ internal sealed class BundleExporter
             return ExitStatus.Failed;
         }
 
-        var offers = await OffersAsync();
-        var missing = offers.SelectMany(offer => offer.Missing).ToList();
-        IReadOnlyList<string> wanted = [.. missing.Where(one => !one.Offline).Select(one => one.Reference), .. offers.SelectMany(offer => offer.Unasked)];
-        if (wanted.Count > 0)
-        {
-            await WarmAsync(wanted);
-            offers = await OffersAsync();
-            missing = [.. offers.SelectMany(offer => offer.Missing)];
-        }
-
-        foreach (var one in missing) await _session.ComplainAsync($"{Words.Line(one.Reference)}: {Words.Line(one.What)}");
-        if (missing.Count > 0)
-        {
-            await _session.ComplainAsync("nothing was written, since not all is stored");
-            return ExitStatus.Failed;
-        }
-
+        if (await CompleteAsync() is not { } offers) return ExitStatus.Failed;
         var contents = Plan(since, offers);
         if (BundleLayout.Of(contents, _request.MaxSize) is not { } layout)
         {
@@ -70,6 +61,38 @@ internal sealed class BundleExporter
 
         return await WriteAsync(contents, layout, key);
     }
+
+    // What there is, after what is not stored was asked for; null if it did not come, which has been said then.
+    private async Task<IReadOnlyList<BundleOffer>?> CompleteAsync()
+    {
+        var groups = _request.Images.GroupBy(image => string.Join(',', PlatformsOf(image)), StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal)
+            .Select(group => (Platforms: PlatformsOf(group.First()), Images: group.Select(image => image.Reference).Distinct().ToList())).ToList();
+        var (offers, wanted) = (new List<BundleOffer>(), new List<WarmRequestImage>());
+        foreach (var (platforms, images) in groups)
+        {
+            foreach (var offer in await OffersAsync(images, platforms))
+            {
+                offers.Add(offer);
+                wanted.AddRange(offer.Missing.Where(one => !one.Offline).Select(one => one.Reference).Concat(offer.Unasked).Select(one => new WarmRequestImage(one, platforms)));
+            }
+        }
+
+        if (wanted.Count > 0)
+        {
+            await WarmAsync(wanted);
+            offers.Clear();
+            foreach (var (platforms, images) in groups) offers.AddRange(await OffersAsync(images, platforms));
+        }
+
+        var missing = offers.SelectMany(offer => offer.Missing).ToList();
+        foreach (var one in missing) await _session.ComplainAsync($"{Words.Line(one.Reference)}: {Words.Line(one.What)}");
+        if (missing.Count == 0) return offers;
+        await _session.ComplainAsync("nothing was written, since not all is stored");
+        return null;
+    }
+
+    private IReadOnlyList<string> PlatformsOf(WarmRequestImage image) =>
+        image.Platforms is { Count: > 0 } own ? [.. own.Distinct().Order(StringComparer.Ordinal)] : _request.Platforms;
 
     private async Task<int> WriteAsync(BundleContents contents, BundleLayout layout, BundleKey? key)
     {
@@ -120,12 +143,10 @@ internal sealed class BundleExporter
     }
 
     // What is stored is not asked for again. Why an image could not be fetched is told here, and that it is missing afterwards.
-    private async Task WarmAsync(IReadOnlyList<string> images)
+    private async Task WarmAsync(List<WarmRequestImage> images)
     {
         if (!_session.IsJson) await _session.Around.Out.WriteLineAsync($"asking for what is not stored of {Words.Count(images.Count, "image")}");
-        var request = new WarmRequest(
-            [.. images.Select(image => new WarmRequestImage(image))], _request.Platforms.Count > 0 ? _request.Platforms : null, Referrers: _request.WithReferrers,
-            Parallel: _request.Parallel, MissingOnly: true);
+        var request = new WarmRequest(images, Referrers: _request.WithReferrers, Parallel: _request.Parallel, MissingOnly: true);
         await foreach (var (_, line) in _session.Server.StreamAsync("/api/v1/warm", request, AdminJson.Default.WarmRequest, AdminJson.Default.WarmLine, _session.Stop))
         {
             foreach (var ended in line.Ended)
@@ -145,12 +166,12 @@ internal sealed class BundleExporter
         return key;
     }
 
-    private async Task<IReadOnlyList<BundleOffer>> OffersAsync()
+    private async Task<IReadOnlyList<BundleOffer>> OffersAsync(IReadOnlyList<string> images, IReadOnlyList<string> platforms)
     {
-        var rest = string.Concat(_request.Platforms.Select(platform => $"&platform={Uri.EscapeDataString(platform)}")) + (_request.WithReferrers ? "" : "&referrers=false");
+        var rest = string.Concat(platforms.Select(platform => $"&platform={Uri.EscapeDataString(platform)}")) + (_request.WithReferrers ? "" : "&referrers=false");
         var offers = new List<BundleOffer>();
         var query = "";
-        foreach (var image in _request.Images.Distinct())
+        foreach (var image in images)
         {
             var one = $"&ref={Uri.EscapeDataString(image)}";
             if (query.Length + one.Length > MaxQuery) await AskAsync();
@@ -173,9 +194,9 @@ internal sealed class BundleExporter
         {
             var blobs = offers.SelectMany(offer => offer.Blobs).ToList();
             return since.Plan(
-                offers.SelectMany(offer => offer.Images).DistinctBy(image => image.Reference).Select(image => new BundleImage(
-                    Reference.TryParse(image.Reference, out var reference) ? reference : throw new FormatException($"{image.Reference} is not a reference"),
-                    Digest.Parse(image.Digest), image.MediaType, image.Size, image.Platforms)),
+                offers.SelectMany(offer => offer.Images).GroupBy(image => image.Reference).Select(same => (Image: same.First(), Platforms: same.SelectMany(image => image.Platforms))).Select(one => new BundleImage(
+                    Reference.TryParse(one.Image.Reference, out var reference) ? reference : throw new FormatException($"{one.Image.Reference} is not a reference"),
+                    Digest.Parse(one.Image.Digest), one.Image.MediaType, one.Image.Size, [.. one.Platforms.Distinct().Order(StringComparer.Ordinal)])),
                 blobs.Where(blob => blob.Manifest).Select(blob => Digest.Parse(blob.Digest)).ToHashSet(),
                 blobs.Select(blob => new BundleBlob(Digest.Parse(blob.Digest), blob.Size)));
         }

@@ -3,7 +3,6 @@ using System.CommandLine.Parsing;
 using Entrepot.Oci;
 using Entrepot.Server.Admin;
 using Entrepot.Server.Options;
-using Entrepot.Server.Sources;
 using Entrepot.Warm;
 
 namespace Entrepot.Server.Cli;
@@ -11,21 +10,7 @@ namespace Entrepot.Server.Cli;
 /// <summary><c>warm</c>: images are in the store before anybody pulls them.</summary>
 internal sealed class WarmCommand
 {
-    private readonly Argument<string[]> _images = new("image")
-    {
-        Arity = ArgumentArity.ZeroOrMore,
-        Description = "The images: references in full (docker.io/library/alpine:3.20) or short as Docker has them (alpine:3.20).",
-    };
-
-    private readonly Option<string[]> _from = new("--from")
-    {
-        HelpName = "file",
-        Description = "A file that names images, again and again: a list, a compose file, Kubernetes manifests or a Dockerfile; - is standard input.",
-    };
-
-    private readonly Option<ImageFileKind> _kind = Choice.Of(
-        "--kind", "What the files are. Default: as their names and what is in them say.",
-        ("list", ImageFileKind.List), ("compose", ImageFileKind.Compose), ("kubernetes", ImageFileKind.Kubernetes), ("dockerfile", ImageFileKind.Dockerfile));
+    private readonly SourceFlags _sources = new("The images: references in full (docker.io/library/alpine:3.20) or short as Docker has them (alpine:3.20).");
 
     private readonly Option<string[]> _platform = new("--platform")
     {
@@ -54,16 +39,15 @@ internal sealed class WarmCommand
         var warm = new WarmCommand();
         var command = new Command("warm", "Fetches images into the running cache, so that later pulls are hits.")
         {
-            warm._images, warm._from, warm._kind, warm._platform, warm._pin, warm._noReferrers, warm._parallel, warm._dryRun,
+            warm._platform, warm._pin, warm._noReferrers, warm._parallel, warm._dryRun,
         };
+        warm._sources.AddTo(command);
         command.Validators.Add(warm.Validate);
         return server.Command(command, warm.RunAsync);
     }
 
     private void Validate(CommandResult result)
     {
-        if (result.GetResult(_images) is not { Tokens.Count: > 0 } && result.GetResult(_from) is null)
-            result.AddError("no image is given: give images, or files that name them with --from");
         foreach (var text in Platforms(result.GetResult(_platform)))
             if (!Platform.TryParse(text, out _)) result.AddError($"--platform {Problem.Quote(text)} is not allowed; allowed: os/architecture or os/architecture/variant, e.g. linux/amd64 or linux/arm/v7");
         if (result.GetResult(_parallel) is { Tokens: [var token] } && !TryParseParallel(token.Value, out _))
@@ -72,26 +56,15 @@ internal sealed class WarmCommand
 
     private async Task<int> RunAsync(ParseResult parsed, Session session)
     {
-        ImageFileKind? kind = parsed.GetResult(_kind) is null ? null : parsed.GetValue(_kind);
         var platforms = Platforms(parsed.GetResult(_platform));
-        var problems = new List<string>();
-        var images = (parsed.GetValue(_images) ?? []).Select(image => new WarmRequestImage(image)).ToList();
-        foreach (var path in parsed.GetValue(_from) ?? [])
-        {
-            var found = await SourceReader.ReadAsync(path, kind, session.Around.In, session.Around.Environment, session.Stop);
-            problems.AddRange(found.Problems);
-
-            // What the command line says counts for all of them.
-            images.AddRange(found.Images.Select(image => new WarmRequestImage(image.Reference, platforms.Count > 0 || image.Platforms.Count == 0 ? null : image.Platforms)));
-        }
-
+        var (images, problems) = await _sources.ReadAsync(parsed, session, platforms);
         foreach (var problem in problems) await session.ComplainAsync(Words.Line(problem));
         _ = TryParseParallel(parsed.GetValue(_parallel), out var parallel);
         var request = new WarmRequest(images, platforms.Count > 0 ? platforms : null, parsed.GetValue(_pin), !parsed.GetValue(_noReferrers), parallel, DryRun: parsed.GetValue(_dryRun));
         return await WarmAsync(session, request, problems);
     }
 
-    private static async Task<int> WarmAsync(Session session, WarmRequest request, List<string> problems)
+    private static async Task<int> WarmAsync(Session session, WarmRequest request, IReadOnlyList<string> problems)
     {
         var display = new WarmDisplay(session.Around, request.DryRun);
         var ended = new List<WarmEntry>();
