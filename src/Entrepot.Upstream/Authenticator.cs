@@ -17,7 +17,7 @@ internal sealed record Grant(AuthenticationHeaderValue? Header)
 internal sealed class Authenticator(UpstreamOptions options, Wire wire, TimeProvider clock)
 {
     private const string Kind = "token";
-    
+
     // Tokens of whole organizations with hundreds of claims stay below 64 KiB.
     private static readonly BodyLimit AnswerLimit = new(1 << 20);
 

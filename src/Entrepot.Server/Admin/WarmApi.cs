@@ -82,7 +82,11 @@ internal sealed class WarmApi(Warmup warmup, Func<UpstreamRoutes> routes, TimePr
         images = WarmImage.Merge(wanted);
         rules = new WarmRules
         {
-            Parallel = parallel, Pin = request.Pin, WithReferrers = request.Referrers, MissingOnly = request.MissingOnly, DryRun = request.DryRun,
+            Parallel = parallel,
+            Pin = request.Pin,
+            WithReferrers = request.Referrers,
+            MissingOnly = request.MissingOnly,
+            DryRun = request.DryRun,
         };
         return true;
     }
