@@ -135,6 +135,9 @@ public sealed class EntrepotHost : IAsyncDisposable
     /// <summary>What was sent of files.</summary>
     internal ZeroCopyCounts FileBytes => _output.Counts;
 
+    /// <summary>Waits until all uses so far are marked in the store.</summary>
+    internal Task MarkedAsync() => _pulls.MarkedAsync();
+
     /// <summary>How full the store was at start.</summary>
     public StoreUsage Store { get; private set; } = null!;   // set by StartAsync, like Admin
 

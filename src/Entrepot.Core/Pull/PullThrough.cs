@@ -128,6 +128,9 @@ public sealed class PullThrough : IAsyncDisposable
         return BlobPull.PassAsync(reference, range, null, Upstream(reference), cancel);
     }
 
+    /// <summary>Waits until all uses so far are marked in the store, which goes on beside the requests.</summary>
+    public Task MarkedAsync() => _recency.EndedAsync();
+
     /// <summary>Fetches again what was found wrong and dropped, if an image that is stored names it and its upstream gives it.</summary>
     /// <param name="digest">The blob.</param>
     /// <param name="cancel">Ends the wait for it.</param>
@@ -170,7 +173,7 @@ public sealed class PullThrough : IAsyncDisposable
         await _stop.CancelAsync();
         await _manifests.EndedAsync();
         await _referrers.EndedAsync();
-        await _recency.EndedAsync();
+        await MarkedAsync();
         _pins.Dispose();
         _stop.Dispose();
     }

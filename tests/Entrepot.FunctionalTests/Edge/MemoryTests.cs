@@ -23,6 +23,7 @@ public sealed class MemoryTests : IAsyncLifetime
         await _cache.PullAsync(_image);
         await IsHitAsync();
         await IsHitAsync();
+        await _cache.Host.MarkedAsync();   // hits from memory have had their files looked at
     }
 
     public async Task DisposeAsync()

@@ -40,7 +40,8 @@ public sealed class FloodFaultTests : IAsyncLifetime
         await Appliance.UntilAsync(() => Task.FromResult(flood.Ended() == 5000), () => $"{flood.Ended()} were closed");
 
         // 16 KiB a connection, both ends of it; a request has not begun on any.
-        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - memory, 0, 10_000 * (16 << 10));
+        // What other tests have left behind may have gone meanwhile.
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - memory, long.MinValue, 10_000 * (16 << 10));
         await TellAsync(fault, "5,000 are closed without an answer");
     }
 

@@ -49,9 +49,21 @@ internal sealed class PullKit
     /// <summary>Joins the fetch of a digest and follows it.</summary>
     public async Task<FollowedBlob> FollowAsync(Digest digest, RangeRequest? range = null)
     {
-        var follow = await Fetches.Join(Of(digest), range, Upstream).Fetch.FollowAsync(range, default).Soon();
-        Assert.Equal(FollowKind.Following, follow.Kind);
-        return follow.Blob!;
+        // All of its bytes may be given already: it must not end before it is followed.
+        var followed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var hash = Store.Hash;
+        Store.Hash = Task.WhenAll(hash, followed.Task);
+        try
+        {
+            var follow = await Fetches.Join(Of(digest), range, Upstream).Fetch.FollowAsync(range, default).Soon();
+            Assert.Equal(FollowKind.Following, follow.Kind);
+            return follow.Blob!;
+        }
+        finally
+        {
+            Store.Hash = hash;
+            followed.SetResult();
+        }
     }
 
     /// <summary>Ends what still runs; called by the test class, whose own life xunit knows.</summary>
