@@ -10,7 +10,7 @@ namespace Entrepot.Server;
 /// <summary>Kestrel's sockets, with a wait in their loop: where the system has no descriptor or memory left for one more connection, it is asked again a little later.</summary>
 /// <remarks>
 /// Kestrel's own listener takes every failure of an accept for a client that has left again, and tries the next one at once. At the limit of descriptors that fails at once, too, with
-/// the same client: it was measured to take a whole processor for each listener until somebody hangs up. Safe for concurrent use; a listener is its server's.
+/// the same client: it was seen to take a whole processor until somebody hangs up. Safe for concurrent use; a listener is its server's.
 /// </remarks>
 /// <param name="options">How sockets are made.</param>
 /// <param name="logs">Where the transport's own lines go.</param>

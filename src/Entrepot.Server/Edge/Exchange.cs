@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Entrepot.Oci;
 using Entrepot.Pull;
+using Entrepot.Server.ZeroCopy;
 
 namespace Entrepot.Server.Edge;
 
@@ -187,7 +188,11 @@ internal sealed class Exchange
     }
 
     /// <summary>Ends the connection in a way that no client takes for the end of a body.</summary>
-    public void Abort() => _context.Abort();
+    public void Abort()
+    {
+        _context.Features.Get<SocketOutput>()?.End();
+        _context.Abort();
+    }
 
     private void Began()
     {

@@ -28,6 +28,7 @@ internal partial class SocketCalls
 
     private const int SendFlags = 0x40 | 0x4000;      // MSG_DONTWAIT | MSG_NOSIGNAL
     private const int MoreFollows = 0x8000;           // MSG_MORE
+    private const int NoMoreSends = 1;                // SHUT_WR
     private const uint UnacknowledgedBytes = 0x5411;  // SIOCOUTQ
 
     /// <summary>Whether files of this kind cannot be sent: EINVAL, ENOSYS, EOPNOTSUPP.</summary>
@@ -86,6 +87,19 @@ internal partial class SocketCalls
         }
     }
 
+    /// <summary>Ends what is sent: FIN, behind all that was taken before. Does nothing to a socket that is closed or not connected any more.</summary>
+    public virtual void End(SafeSocketHandle socket)
+    {
+        try
+        {
+            _ = Shutdown(socket, NoMoreSends);
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has ended.
+        }
+    }
+
     [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
     private static partial nint Send(SafeSocketHandle socket, in byte first, nint length, int flags);
 
@@ -94,4 +108,7 @@ internal partial class SocketCalls
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     private static partial int Control(SafeSocketHandle socket, nuint request, out int value);
+
+    [LibraryImport("libc", EntryPoint = "shutdown")]
+    private static partial int Shutdown(SafeSocketHandle socket, int how);
 }

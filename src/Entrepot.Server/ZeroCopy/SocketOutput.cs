@@ -132,6 +132,10 @@ internal sealed class SocketOutput : PipeWriter
     /// <inheritdoc/>
     public override void Complete(Exception? exception = null) => _isBroken = true;   // what is not flushed by now never will be
 
+    /// <summary>Ends what is sent where it is, before an abort. The runtime resets a connection that is closed while another thread is in a call on its socket; a client that has
+    /// the end before that reads all that came until then, and the end.</summary>
+    public void End() => _calls.End(_handle);
+
     /// <summary>Once a second: aborts a connection whose client reads too slowly.</summary>
     public void Beat()
     {
@@ -248,6 +252,7 @@ internal sealed class SocketOutput : PipeWriter
     {
         Fault ??= fault;
         _isBroken = true;
+        End();
         _connection.Abort(new ConnectionAbortedException(fault?.Message ?? "the client has gone"));
     }
 

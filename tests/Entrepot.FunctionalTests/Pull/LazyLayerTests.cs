@@ -52,6 +52,8 @@ public sealed class LazyLayerTests
         await using var cache = await Appliance.StartAsync(registry, Lazily);
         var layer = registry.Content.AddBlob(Layer.Value);
         await MountAndReadAsync(cache, layer);
+        await cache.IdleAsync();   // what is read ahead goes on behind the reader
+        await registry.ServedAsync();
         var (sent, requests) = (registry.BlobBytes, registry.Log.All.Count);
 
         await MountAndReadAsync(cache, layer);

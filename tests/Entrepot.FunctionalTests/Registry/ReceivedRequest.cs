@@ -7,6 +7,7 @@ public sealed class ReceivedRequest
     private long _offset;
     private volatile int _status;
     private Action? _answered;
+    private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public required string Method { get; init; }
 
@@ -65,6 +66,11 @@ public sealed class ReceivedRequest
     internal void OnAnswered(Action answered) => _answered = answered;
 
     internal void Answered() => Interlocked.Exchange(ref _answered, null)?.Invoke();
+
+    /// <summary>Completes when nothing of the answer is sent or counted any more.</summary>
+    internal Task Done => _done.Task;
+
+    internal void End() => _done.TrySetResult();
 
     internal void AddSent(int bytes) => Interlocked.Add(ref _sent, bytes);
 

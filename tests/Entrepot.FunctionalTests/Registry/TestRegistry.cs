@@ -61,6 +61,9 @@ public sealed partial class TestRegistry : IAsyncDisposable
     /// <summary>Bytes of blobs that were sent, whole or in part.</summary>
     public long BlobBytes => Log.All.Where(request => request is { IsBlob: true, Status: 200 or 206 }).Sum(request => request.Sent);
 
+    /// <summary>Waits until all that was asked is answered, and counted.</summary>
+    public Task ServedAsync() => Task.WhenAll(Log.All.Select(request => request.Done)).WaitAsync(TimeSpan.FromSeconds(20));
+
     /// <summary>Connections that are open.</summary>
     public int Connections => _connections.Values.Count(connection => !connection.Served.IsCompleted);
 
@@ -181,6 +184,7 @@ public sealed partial class TestRegistry : IAsyncDisposable
         finally
         {
             request.Answered();
+            request.End();
         }
     }
 
