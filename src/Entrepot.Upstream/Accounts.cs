@@ -41,8 +41,8 @@ internal sealed class Accounts
             ?? _all.MinBy(one => one.Budget.At(now).LimitedFor)!;
     }
 
-    /// <summary>How long none of them is to ask; <see langword="null"/> if one may.</summary>
-    public TimeSpan? LimitedFor => Choose().Budget.At(_clock.GetUtcNow()).LimitedFor;
+    /// <summary>How long clients are told to wait while none of them is to ask; <see langword="null"/> if one may.</summary>
+    public TimeSpan? LimitedFor => Choose().Budget.RetryAfter(_clock.GetUtcNow());
 
     /// <summary>Whether all that may ask have less than the reserve left.</summary>
     public bool IsShort

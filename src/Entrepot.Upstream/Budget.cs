@@ -24,6 +24,9 @@ public sealed class Budget
     // A 429 that comes within this time after a silence, or within as long as that was, says that it was too short.
     private static readonly TimeSpan SoonAgain = TimeSpan.FromMinutes(1);
 
+    // What clients are told of such a silence. Engines wait as long as they are told, several times, before they go to their next mirror.
+    private static readonly TimeSpan ToldWhenUnsaid = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan WindowWhenUnsaid = TimeSpan.FromHours(1);
 
     private const int SourceLength = 100;
@@ -33,6 +36,7 @@ public sealed class Budget
     private DateTimeOffset _toldAt;
     private DateTimeOffset _limitedUntil;
     private TimeSpan _silence;   // the last one whose length nobody said
+    private bool _isUnsaid;      // whether the present one is such
 
     /// <summary>How it is at a time.</summary>
     public BudgetState At(DateTimeOffset now)
@@ -64,7 +68,7 @@ public sealed class Budget
             if (pause is { } told)
             {
                 // A moment is waited for by whoever was told so.
-                if (told > Attempt.Moment) _limitedUntil = now + (told < Longest ? told : Longest);
+                if (told > Attempt.Moment) (_limitedUntil, _isUnsaid) = (now + (told < Longest ? told : Longest), false);
                 return;
             }
 
@@ -72,7 +76,18 @@ public sealed class Budget
             if (now < _limitedUntil) return;
             var isAgain = _silence > TimeSpan.Zero && now - _limitedUntil < (_silence > SoonAgain ? _silence : SoonAgain);
             _silence = !isAgain ? WhenUnsaid : 2 * _silence < LongestUnsaid ? 2 * _silence : LongestUnsaid;
-            _limitedUntil = now + _silence;
+            (_limitedUntil, _isUnsaid) = (now + _silence, true);
+        }
+    }
+
+    /// <summary>How long clients are told to wait: the rest of a time that the upstream named, a moment of one that it did not; <see langword="null"/> if it may be asked.</summary>
+    internal TimeSpan? RetryAfter(DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            if (now >= _limitedUntil) return null;
+            var rest = _limitedUntil - now;
+            return _isUnsaid && rest > ToldWhenUnsaid ? ToldWhenUnsaid : rest;
         }
     }
 

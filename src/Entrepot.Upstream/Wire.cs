@@ -236,7 +236,7 @@ internal sealed class Wire : IDisposable
         using var disposed = response;
         var pause = PauseOf(response);
         return status == 429
-            ? Attempt<HttpResponseMessage>.Refused(RegistryError.TooManyRequests(pause ?? silenced?.At(_clock.GetUtcNow()).LimitedFor) with { Detail = Says(host, "it answered 429") }, pause)
+            ? Attempt<HttpResponseMessage>.Refused(RegistryError.TooManyRequests(pause ?? silenced?.RetryAfter(_clock.GetUtcNow())) with { Detail = Says(host, "it answered 429") }, pause)
             : Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, $"it answered {status}"), pause), pause);
     }
 
