@@ -27,7 +27,7 @@ public sealed class ChainTests
         var layer = await outer.GetBlobAsync(image.Layers[0]);
 
         foreach (var got in (Got[])[tag, digest, layer]) got.IsError(status, status == 429 ? "TOOMANYREQUESTS" : "UNAVAILABLE");
-        Assert.Equal(retryAfter ?? (status == 503 ? "5" : "1"), tag.Header("Retry-After"));
+        Assert.Equal(retryAfter ?? (status == 503 ? "5" : "3"), tag.Header("Retry-After"));
         var metrics = await outer.MetricsAsync();
         var asked = status == 429 ? 2 : 3;   // whoever limits is asked for nothing but blobs until then
         Assert.Equal(asked, metrics.Sum("entrepot_upstream_requests_total", $"code=\"{status}\""));
