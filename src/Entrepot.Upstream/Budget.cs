@@ -24,7 +24,8 @@ public sealed class Budget
     // A 429 that comes within this time after a silence, or within as long as that was, says that it was too short.
     private static readonly TimeSpan SoonAgain = TimeSpan.FromMinutes(1);
 
-    // What clients are told of such a silence. Engines wait as long as they are told, several times, before they go to their next mirror; a cache in front waits for a moment itself (see Attempt.Moment), and passes more on.
+    // What clients are told of such a silence. Engines wait as long as they are told, several times, before they go to their next mirror;
+    // a cache in front waits for a moment itself (see Attempt.Moment), and passes more on.
     private static readonly TimeSpan ToldWhenUnsaid = TimeSpan.FromSeconds(3);
 
     private static readonly TimeSpan WindowWhenUnsaid = TimeSpan.FromHours(1);
