@@ -54,7 +54,9 @@ public sealed class SituationFaultTests : UpstreamFaultTest
     {
         var wrong = new TestRegistry { Content = Registry.Content };
         Servers.Push(wrong);
-        wrong.On(Ask.Blob, Misbehave.FlipByte(0), TestRegistry.Always).On(Ask.Manifest, Misbehave.FlipByte(0), TestRegistry.Always);
+
+        // So slowly that its bytes have been read before they are known to be wrong.
+        wrong.On(Ask.Blob, Misbehave.All(Misbehave.FlipByte(0), Misbehave.Throttle(200_000)), TestRegistry.Always).On(Ask.Manifest, Misbehave.FlipByte(0), TestRegistry.Always);
         await FailAsync(fault, OfAnswers, one => one with { Urls = [wrong.Url, .. one.Urls] });
     }
 
