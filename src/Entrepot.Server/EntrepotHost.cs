@@ -271,6 +271,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         Admin = (await Listeners.BindAsync(_adminWeb, [_options.Admin], cancel))[0];
         if (_metricsWeb is not null) Metrics = (await Listeners.BindAsync(_metricsWeb, [_options.Metrics!], cancel))[0];
         Registry = await Listeners.BindAsync(_registryWeb, _options.Listen, cancel);
+        _probes.Open();
     }
 
     private AdminApi NewApi(StatusReporter status, TimeProvider clock)

@@ -13,10 +13,14 @@ namespace Entrepot.Server.Edge;
 /// <param name="canAsk">Whether there is an upstream that may be asked and was not out of reach when it was asked last.</param>
 internal sealed class Probes(StoreHealth health, Func<bool> canAsk)
 {
+    private volatile bool _open;
     private volatile bool _draining;
 
     /// <summary>Whether no new work should be sent here.</summary>
     public bool IsDraining => _draining;
+
+    /// <summary>The registry's listeners are open: before that it is not ready.</summary>
+    public void Open() => _open = true;
 
     /// <summary>From now on it is not ready: no new work should be sent here.</summary>
     public void Drain() => _draining = true;
@@ -32,6 +36,7 @@ internal sealed class Probes(StoreHealth health, Func<bool> canAsk)
     private (int Status, string Text) Readiness()
     {
         if (_draining) return (StatusCodes.Status503ServiceUnavailable, "draining\n");
+        if (!_open) return (StatusCodes.Status503ServiceUnavailable, "starting\n");
         if (health.Now is not { } condition) return (StatusCodes.Status200OK, "ready\n");
         var reason = condition.Fault.ToString().ToLowerInvariant();
         return condition.IsReadable || canAsk()

@@ -32,7 +32,7 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
         _process = Process.Start(start)!;
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
-        await Appliance.UntilAsync(() => AnswersAsync("healthz"), () => "it does not start");
+        await Appliance.UntilAsync(() => AnswersAsync("readyz"), () => "it does not start");
     }
 
     public async Task DisposeAsync()
