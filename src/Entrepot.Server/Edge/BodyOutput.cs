@@ -95,7 +95,7 @@ internal sealed class BodyOutput(HttpContext context, Action began)
                 count = (int)Math.Min(count, end - position);
                 if (count > FewBytes && at is FileBlob file)
                 {
-                    position += await SendAsync(files, file, position, count, cancel);
+                    position += await SendAsync(files, file, position, count, Math.Min(end, span.To), cancel);
                     continue;
                 }
             }
@@ -104,14 +104,14 @@ internal sealed class BodyOutput(HttpContext context, Action began)
         }
     }
 
-    private async ValueTask<int> SendAsync(SocketOutput files, FileBlob file, long position, int most, CancellationToken cancel)
+    private async ValueTask<int> SendAsync(SocketOutput files, FileBlob file, long position, int most, long end, CancellationToken cancel)
     {
         var count = await file.ReadyAsync(position, most, cancel);
         began();
 
         // What is written before the head would be copied behind it.
         if (!context.Response.HasStarted) await context.Response.StartAsync(cancel);
-        files.Take(file, position, count);
+        files.Take(file, position, count, hasMore: position + count < end);
         _ = Writer.GetMemory();
         Writer.Advance(count);
         var flushed = default(FlushResult);

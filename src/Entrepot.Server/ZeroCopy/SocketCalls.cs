@@ -29,6 +29,8 @@ internal partial class SocketCalls
     private const int SendFlags = 0x40 | 0x4000;      // MSG_DONTWAIT | MSG_NOSIGNAL
     private const int MoreFollows = 0x8000;           // MSG_MORE
     private const int NoMoreSends = 1;                // SHUT_WR
+    private const int TcpLevel = 6;                   // IPPROTO_TCP
+    private const int CorkOption = 3;                 // TCP_CORK
     private const uint UnacknowledgedBytes = 0x5411;  // SIOCOUTQ
 
     /// <summary>Whether files of this kind cannot be sent: EINVAL, ENOSYS, EOPNOTSUPP.</summary>
@@ -87,6 +89,20 @@ internal partial class SocketCalls
         }
     }
 
+    /// <summary>Has the system send full segments alone, or, again, all that it has been given.</summary>
+    public virtual void Cork(SafeSocketHandle socket, bool isOn)
+    {
+        try
+        {
+            var value = isOn ? 1 : 0;
+            _ = SetOption(socket, TcpLevel, CorkOption, in value, sizeof(int));
+        }
+        catch (ObjectDisposedException)
+        {
+            // Nothing is sent any more.
+        }
+    }
+
     /// <summary>Ends what is sent: FIN, behind all that was taken before. Does nothing to a socket that is closed or not connected any more.</summary>
     public virtual void End(SafeSocketHandle socket)
     {
@@ -108,6 +124,9 @@ internal partial class SocketCalls
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     private static partial int Control(SafeSocketHandle socket, nuint request, out int value);
+
+    [LibraryImport("libc", EntryPoint = "setsockopt")]
+    private static partial int SetOption(SafeSocketHandle socket, int level, int name, in int value, int length);
 
     [LibraryImport("libc", EntryPoint = "shutdown")]
     private static partial int Shutdown(SafeSocketHandle socket, int how);

@@ -51,6 +51,8 @@ internal sealed class SocketOutput : PipeWriter
     private long _foundAt;            // when it was found in memory
     private int _taken;               // bytes of it that were announced and not advanced yet
     private int _fileBytes;           // bytes of it that are to be sent
+    private bool _hasMore;            // whether another range comes at once
+    private bool _isCorked;
     private long _written;            // all that the socket has taken; read by Beat
     private volatile bool _isBroken;
     private volatile bool _isTooSlow;
@@ -84,10 +86,12 @@ internal sealed class SocketOutput : PipeWriter
     /// <param name="file">The file; stays open until the flush has completed.</param>
     /// <param name="offset">The first byte.</param>
     /// <param name="count">Bytes; at most <see cref="MostFileBytes"/>, and just found in memory, or the flush waits for the disk.</param>
-    public void Take(FileBlob file, long offset, int count)
+    /// <param name="hasMore">Whether what comes behind it is at hand, too: the end of the range may wait for that.</param>
+    public void Take(FileBlob file, long offset, int count, bool hasMore)
     {
         Debug.Assert(_fileBytes == 0 && count is > 0 and <= MostFileBytes);
-        (_file, _offset, _taken, _foundAt, FileBytesSent) = (file, offset, count, _clock.GetTimestamp(), 0);
+        (_file, _offset, _taken, _foundAt, FileBytesSent, _hasMore) = (file, offset, count, _clock.GetTimestamp(), 0, hasMore);
+        if (hasMore) Cork(true);
     }
 
     /// <inheritdoc/>
@@ -242,9 +246,18 @@ internal sealed class SocketOutput : PipeWriter
 
     private FlushResult Flushed()
     {
+        if (!_hasMore) Cork(false);
         if (_buffer.Length > 0 && !_isBroken) ArrayPool<byte>.Shared.Return(_buffer);
-        (_buffer, _start, _end, _file, _fileBytes) = ([], 0, 0, null, 0);
+        (_buffer, _start, _end, _file, _fileBytes, _hasMore) = ([], 0, 0, null, 0, false);
         return new FlushResult(isCanceled: false, isCompleted: _isBroken);
+    }
+
+    // Between ranges and while the socket is full, the system would send what it has in small segments, as it was told to wait for nothing.
+    private void Cork(bool isOn)
+    {
+        if (_isCorked == isOn) return;
+        _calls.Cork(_handle, isOn);
+        _isCorked = isOn;
     }
 
     // What is missing in the stream now can never be made good.
