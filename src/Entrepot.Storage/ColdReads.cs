@@ -40,7 +40,7 @@ internal sealed class ColdReads(FileCalls files)
             PageCache.Announce(file, offset, 2L * count);
             for (var done = 0; done < count;)
             {
-                var read = files.Read(file, scratch.AsSpan(0, Math.Min(scratch.Length, count - done)), offset + done);
+                var read = Bring(file, offset + done, Math.Min(scratch.Length, count - done), scratch);
                 if (read == 0) return done;
                 done += read;
             }
@@ -48,6 +48,12 @@ internal sealed class ColdReads(FileCalls files)
             return count;
         },
         cancel));
+
+    // What was announced comes in order: whoever has waited for the last byte of a piece seldom has to copy the piece to have it in memory.
+    private int Bring(SafeFileHandle file, long offset, int count, byte[] scratch) =>
+        files.Read(file, scratch.AsSpan(0, 1), offset + count - 1) == 1 && files.Held(file, offset, count) == count
+            ? count
+            : files.Read(file, scratch.AsSpan(0, count), offset);
 
     private Task<int> QueueAsync(Work work)
     {
