@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Storage;
@@ -8,20 +7,18 @@ namespace Entrepot.Storage;
 /// Safe for concurrent use. However slow the disk is, no thread of the pool waits for it, so that what needs no disk goes on. Threads come with work and leave when
 /// there has been none for a while: nobody has to end them. A reader's buffer is used until its task has completed, so a read that has begun is not broken off.
 /// </remarks>
-#pragma warning disable CA1001   // The queue's semaphores hold nothing that the collector does not free.
 internal sealed class ColdReads(FileCalls files)
-#pragma warning restore CA1001
 {
     // Enough to keep a disk's queue busy.
     private const int MostThreads = 16;
 
-    private const int BufferBytes = 128 << 10;
+    private const int BufferBytes = 256 << 10;
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(10);
 
-    private readonly BlockingCollection<Work> _waiting = new(new ConcurrentQueue<Work>());
-    private readonly Lock _gate = new();
-    private int _threads;   // guarded by _gate, like the next
-    private int _pending;   // waiting or running
+    private readonly object _gate = new();   // who has nothing to do waits for it to be pulsed
+    private readonly Queue<Work> _waiting = new();   // guarded by _gate, like all below
+    private int _threads;
+    private int _idle;
 
     /// <summary>What reads are made of.</summary>
     public FileCalls Files => files;
@@ -33,14 +30,16 @@ internal sealed class ColdReads(FileCalls files)
         QueueAsync(new Work(_ => files.Read(file, buffer.Span, offset), cancel));
 
     /// <summary>Brings a range into memory, and has the disk begin with the one behind it. One that the file does not have is passed over.</summary>
+    /// <remarks>By reading in order, not by advice: what the system reads ahead by itself it keeps in large pieces, and what it is advised to read in single pages, which cost
+    /// twice the processor time, here and when they are sent.</remarks>
     /// <exception cref="IOException">The disk failed.</exception>
     public Task<int> FetchAsync(SafeFileHandle file, long offset, int count, CancellationToken cancel) => QueueAsync(new Work(
         scratch =>
         {
-            PageCache.Announce(file, offset, 2L * count);
+            PageCache.ExpectOrder(file);
             for (var done = 0; done < count;)
             {
-                var read = Bring(file, offset + done, Math.Min(scratch.Length, count - done), scratch);
+                var read = files.Read(file, scratch.AsSpan(0, Math.Min(scratch.Length, count - done)), offset + done);
                 if (read == 0) return done;
                 done += read;
             }
@@ -49,21 +48,19 @@ internal sealed class ColdReads(FileCalls files)
         },
         cancel));
 
-    // What was announced comes in order: whoever has waited for the last byte of a piece seldom has to copy the piece to have it in memory.
-    private int Bring(SafeFileHandle file, long offset, int count, byte[] scratch) =>
-        files.Read(file, scratch.AsSpan(0, 1), offset + count - 1) == 1 && files.Held(file, offset, count) == count
-            ? count
-            : files.Read(file, scratch.AsSpan(0, count), offset);
-
     private Task<int> QueueAsync(Work work)
     {
         lock (_gate)
         {
-            _waiting.Add(work);
-            if (++_pending > _threads && _threads < MostThreads)
+            _waiting.Enqueue(work);
+            if (_waiting.Count > _idle && _threads < MostThreads)
             {
                 _threads++;
                 new Thread(Serve) { IsBackground = true, Name = "cold reads" }.Start();
+            }
+            else
+            {
+                Monitor.Pulse(_gate);
             }
         }
 
@@ -73,21 +70,26 @@ internal sealed class ColdReads(FileCalls files)
     private void Serve()
     {
         var scratch = new byte[BufferBytes];
-        while (true)
+        while (Next() is { } work) work.Run(scratch);
+    }
+
+    // The next to be done; null if there was none for a while, and the thread is to leave.
+    private Work? Next()
+    {
+        lock (_gate)
         {
-            if (!_waiting.TryTake(out var work, Linger))
+            Work? work;
+            while (!_waiting.TryDequeue(out work))
             {
-                lock (_gate)
-                {
-                    // Something may have come just now, counting on this thread.
-                    if (_waiting.Count > 0) continue;
-                    _threads--;
-                    return;
-                }
+                _idle++;
+                var isPulsed = Monitor.Wait(_gate, Linger);
+                _idle--;
+                if (isPulsed || _waiting.Count > 0) continue;
+                _threads--;
+                return null;
             }
 
-            work.Run(scratch);
-            lock (_gate) _pending--;
+            return work;
         }
     }
 

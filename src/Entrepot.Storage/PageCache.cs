@@ -8,7 +8,7 @@ namespace Entrepot.Storage;
 internal static partial class PageCache
 {
     private const int NoWait = 0x8;        // RWF_NOWAIT
-    private const int WillNeed = 3;        // POSIX_FADV_WILLNEED
+    private const int Sequential = 2;      // POSIX_FADV_SEQUENTIAL
     private const int DontNeed = 4;        // POSIX_FADV_DONTNEED
     private const int Interrupted = 4;     // EINTR
     private const int NoSuchCall = 38;     // ENOSYS
@@ -50,10 +50,10 @@ internal static partial class PageCache
         return count;
     }
 
-    /// <summary>Says what is about to be read, so that the disk begins. May wait for the disk's queue.</summary>
-    public static void Announce(SafeFileHandle file, long offset, long count)
+    /// <summary>Says that a file is read in order, so that the system reads ahead by twice as much.</summary>
+    public static void ExpectOrder(SafeFileHandle file)
     {
-        if (IsThere) _ = Advise(file, offset, count, WillNeed);   // advice: that it is not taken is no failure
+        if (IsThere) _ = Advise(file, 0, 0, Sequential);   // advice: that it is not taken is no failure
     }
 
     /// <summary>Says what will not be read again soon, so that it leaves the memory to others. What is written and not yet durable stays.</summary>
