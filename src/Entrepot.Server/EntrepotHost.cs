@@ -268,6 +268,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
         if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
         _index.Start();
+        if (DescriptorLimit.Find() is { } limit && DescriptorLimit.IsTooLowFor(_options.Connections, limit)) Log.FewDescriptors(_log, _options.Connections, limit, DescriptorLimit.RoomIn(limit));
         Admin = (await Listeners.BindAsync(_adminWeb, [_options.Admin], cancel))[0];
         if (_metricsWeb is not null) Metrics = (await Listeners.BindAsync(_metricsWeb, [_options.Metrics!], cancel))[0];
         Registry = await Listeners.BindAsync(_registryWeb, _options.Listen, cancel);
