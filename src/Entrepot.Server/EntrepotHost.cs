@@ -111,6 +111,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _probes = new Probes(_health, () => _upstreams.Now.Any(upstream => !upstream.Freshness.Offline && !upstream.WasDead));
         _metrics = new CacheMetrics(_connections, _fetches, _space, _scrub, _upstreams, parts.Clock);
         _metrics.ReadWhenScraped(_health, regular);
+        _metrics.ReadWhenScraped(parts.LogQueue);
         _metrics.AddUpstreams(upstreams.Added);
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
         _reconciler = new Reconciler(root, _store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
@@ -267,6 +268,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
         if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
+        if (DescriptorLimit.Find() is { } limit && DescriptorLimit.IsTooLowFor(_options.Connections, limit)) Log.FewDescriptors(_log, _options.Connections, limit, DescriptorLimit.RoomIn(limit));
         _index.Start();
         Admin = (await Listeners.BindAsync(_adminWeb, [_options.Admin], cancel))[0];
         if (_metricsWeb is not null) Metrics = (await Listeners.BindAsync(_metricsWeb, [_options.Metrics!], cancel))[0];

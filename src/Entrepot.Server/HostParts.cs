@@ -1,3 +1,4 @@
+using Entrepot.Server.Telemetry;
 using Entrepot.Server.ZeroCopy;
 using Entrepot.Storage;
 using Entrepot.Upstream;
@@ -15,6 +16,9 @@ public sealed record HostParts
 
     /// <summary>Where log lines go.</summary>
     public Serilog.ILogger Log { get; init; } = Serilog.Core.Logger.None;
+
+    /// <summary>The lines of the log that wait to be written.</summary>
+    internal LogQueue LogQueue { get; init; } = new();
 
     /// <summary>What files of the store are opened, read and written by.</summary>
     public FileCalls Files { get; init; } = new();

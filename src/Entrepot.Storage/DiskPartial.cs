@@ -44,6 +44,7 @@ internal sealed class DiskPartial : IPartialBlob
     private long? _size;
     private string? _validator;
     private long _reserved;              // bytes on disk; changed by who holds _reserving
+    private long _unannounced;           // bytes of them while nobody has said the size; one at a time writes then
     private bool? _isRight;
     private bool _isResting;
     private volatile bool _isLeaving;
@@ -97,6 +98,7 @@ internal sealed class DiskPartial : IPartialBlob
     public void Describe(long size, string? validator)
     {
         lock (_gate) (_size, _validator) = (size, validator);
+        BeAnnounced();
     }
 
     public async ValueTask<bool> ReserveAsync(long size, CancellationToken cancel)
@@ -129,8 +131,7 @@ internal sealed class DiskPartial : IPartialBlob
             _isHashing |= isNext;
         }
 
-        if (total > _reserved && !await ReserveAsync(total + Step, cancel) && !await ReserveAsync(total, cancel))
-            throw new NoRoomException($"there is no room for more than {total - bytes.Length} bytes");
+        if (total > _reserved && !await GrowAsync(total, cancel)) throw new NoRoomException($"there is no room for more than {total - bytes.Length} bytes");
 
         if (bytes.Length <= FewBytes)
         {
@@ -197,6 +198,7 @@ internal sealed class DiskPartial : IPartialBlob
     public async ValueTask DisposeAsync()
     {
         await SettledAsync();
+        BeAnnounced();
         if (!IsPublished && !_isResting)
         {
             _store.Discard(this);
@@ -206,6 +208,25 @@ internal sealed class DiskPartial : IPartialBlob
         _hash.Dispose();
         _reserving.Dispose();
         _file.Release();
+    }
+
+    private async ValueTask<bool> GrowAsync(long total, CancellationToken cancel)
+    {
+        if (_size is not null) return await ReserveAsync(total + Step, cancel) || await ReserveAsync(total, cancel);
+
+        var least = Quota.OnDisk(total) - _reserved;
+        var claimed = _space.ClaimUnannounced(least, least + Step);
+        _unannounced += claimed;
+        if (await ReserveAsync(_reserved + claimed, cancel)) return true;
+        _space.GiveBackUnannounced(claimed - least);
+        _unannounced -= claimed - least;
+        return await ReserveAsync(total, cancel);
+    }
+
+    private void BeAnnounced()
+    {
+        _space.GiveBackUnannounced(_unannounced);
+        _unannounced = 0;
     }
 
     // No task of its own is at the file any more.

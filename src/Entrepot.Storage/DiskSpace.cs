@@ -16,6 +16,9 @@ public sealed partial class DiskSpace
 
     private const int ManyBlobs = 100_000;
 
+    // Of the limit: an upstream that sends without end has three quarters of the cache stay, however many blobs it does that with.
+    private const int UnannouncedPart = 4;
+
     private readonly Lock _gate = new();
     private readonly Quota _quota;                                          // guarded by _gate
     private readonly Dictionary<Digest, Departure> _leaving = [];           // guarded by _gate
@@ -27,6 +30,7 @@ public sealed partial class DiskSpace
     private long _written;   // of what is reserved
     private volatile TaskCompletionSource<bool> _measured = new(TaskCreationOptions.RunContinuationsAsynchronously);   // another one for each try
     private volatile bool _isMeasured;
+    private long _unannounced;   // bytes set aside for blobs whose sizes nobody has said; guarded by _gate
     private long _going;     // bytes of victims whose files are not gone yet; guarded by _gate
 
     /// <summary>Room under a root, of which nothing is known before <see cref="MeasureAsync"/>.</summary>
@@ -129,6 +133,29 @@ public sealed partial class DiskSpace
         var others = Settle(victims => fits = _quota.TryReserve(size, victims));
         if (fits) await others;   // not cancelled: the room is taken, and they are about to go
         return fits;
+    }
+
+    /// <summary>Counts bytes that are about to be set aside for a blob whose size nobody has said: all such blobs get a quarter of the limit together.</summary>
+    /// <param name="least">Bytes that it needs.</param>
+    /// <param name="most">Bytes that it would take.</param>
+    /// <returns>Bytes that it may set aside, between the two.</returns>
+    /// <exception cref="UnannouncedException">It may not have what it needs.</exception>
+    internal long ClaimUnannounced(long least, long most)
+    {
+        lock (_gate)
+        {
+            var all = _quota.Limit / UnannouncedPart;
+            if (all - _unannounced < least) throw new UnannouncedException($"blobs whose length is not announced may take {all} bytes together, a quarter of storage.quota, and this one goes on");
+            var claimed = Math.Min(most, Math.Max(least, (all - _unannounced) / 2));   // some is left for others
+            _unannounced += claimed;
+            return claimed;
+        }
+    }
+
+    /// <summary>The size of such a blob has been said, or the blob has gone.</summary>
+    internal void GiveBackUnannounced(long size)
+    {
+        lock (_gate) _unannounced -= size;
     }
 
     /// <summary>The most that could be set aside now, if everything left that is not pinned: under the limit, and on the file system.</summary>

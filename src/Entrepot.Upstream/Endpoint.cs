@@ -3,6 +3,11 @@ using Entrepot.Oci;
 namespace Entrepot.Upstream;
 
 /// <summary>One address of an upstream: how it wants to be asked, and whether it is found dead. Safe for concurrent use.</summary>
+/// <remarks>
+/// Its circuit breaker is not Polly's, though tries again are. That one opens by the share of failures in a window: a silent address, each try of which takes ten
+/// seconds, fails too seldom for a short window, and a long one is held closed by a single success long ago. Here failures in a row count, however slow they come, unless
+/// it answered a moment ago. And a refusal tells how long to wait without an exception, and each change, with why, is one line of the log.
+/// </remarks>
 internal sealed class Endpoint
 {
     // Two whole requests with their tries, or so many at once: a registry that answers 500 for one broken repository is not dead.

@@ -1,8 +1,15 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Entrepot.Fuzz;
 using SharpFuzz;
+using SharpFuzz.Common;
 
-// See README.md beside this file.
+// See README.md beside this file. Instrumented code notes where it has been, also before a fuzzer has given it room for that, and without one.
+unsafe
+{
+    Trace.SharedMem = (byte*)NativeMemory.AllocZeroed(64 << 10);
+}
+
 var targets = Targets.All.ToDictionary(target => target.Name);
 switch (args)
 {
@@ -37,15 +44,11 @@ switch (args)
         });
         return 0;
 
-    case ["libfuzzer", var name] when targets.TryGetValue(name, out var target):
-        Fuzzer.LibFuzzer.Run(input => target.Run(input.ToArray()));
-        return 0;
-
     case ["run", var name, .. var files] when targets.TryGetValue(name, out var target):
         foreach (var file in files) target.Run(File.ReadAllBytes(file));
         return 0;
 
     default:
-        Console.Error.WriteLine("usage: Entrepot.Fuzz list | corpus FOLDER | brief COUNT | afl TARGET | libfuzzer TARGET | run TARGET FILE...");
+        Console.Error.WriteLine("usage: Entrepot.Fuzz list | corpus FOLDER | brief COUNT | afl TARGET | run TARGET FILE...");
         return 2;
 }

@@ -28,11 +28,12 @@ public static class Targets
         OfText("entity-tag", EntityTag, $"\"{Sha256}\"", $"W/\"{Sha256}\", \"x\"", "*", "\"a,b"),
         OfText("quantity", Quantities, "64KiB", "1.5GB", "200MB/s", "168h", "500ms", "unlimited", "79228162514264337593543950335"),
         OfText("address", Addresses, "0.0.0.0:5000", "[::1]:0", "registry.example.com:443", "https://user@host/", "http://[::1]:5000", "latest*"),
-        OfText("yaml", Yaml, "listen: [\"0.0.0.0:5000\"]\nstorage:\n  quota: 80%\n", "upstreams:\n- name: ghcr.io\n  urls: [https://ghcr.io]\n", "a: &x [1]\nb: [*x, *x]\n", "limits: {manifest: 8MiB}\n? [a]\n: b\n",
+        OfText("yaml", Yaml, "listen: [\"0.0.0.0:5000\"]\nstorage:\n  quota: 80%\n", "upstreams:\n- name: ghcr.io\n  urls: [https://ghcr.io]\n", "a: &x [1]\nb: [*x, *x]\n", "limits: {manifest: 8MiB}\n? [a]\n: b\n", "!!![Z",
             "upstreams:\n- name: ghgr.io\n  url\u0018s: [httpsDDDDDDDDDDDDDDDDDDDDDDDDDDDD://gghgr.io\n  url\u0018s: [httpsDDDDDDDDDDDDDDDDDDDDDDDDDDDD://ghcr.r.io]\nio]\n"),
         OfBytes("manifest", Manifests, $$"""{"schemaVersion":2,"config":{"digest":"{{Sha256}}","size":2},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{{Sha512}}","size":-1,"urls":[]}]}""",
             $$"""{"manifests":[{"digest":"{{Sha256}}","size":1e99},null,[{}]],"mediaType":"x"}""", """{"mediaType":"\ud800","layers":{}}""", "[[[[]]]]"),
         .. UpstreamTargets.All,
+        .. FileTargets.All,
     ];
 
     // A target's path, query and host are its first three lines.

@@ -62,7 +62,10 @@ internal sealed class StrictJson
     public void OnlyHas(JsonElement of, string path, params ReadOnlySpan<string> allowed)
     {
         foreach (var member in of.EnumerateObject())
-            if (!allowed.Contains(member.Name)) Add($"{path}{Shown(member.Name)}", "is not known; is it of a newer version?");
+        {
+            if (NameOf(member) is not { } name) Add(path.TrimEnd('.'), "has a name that is not text");
+            else if (!allowed.Contains(name)) Add($"{path}{Shown(name)}", "is not known; is it of a newer version?");
+        }
     }
 
     /// <summary>A whole number within bounds; 0 with a problem if it is not.</summary>
@@ -135,6 +138,18 @@ internal sealed class StrictJson
             return element.ValueKind is JsonValueKind.String ? element.GetString() : null;
         }
         catch (InvalidOperationException)   // half a surrogate pair
+        {
+            return null;
+        }
+    }
+
+    private static string? NameOf(JsonProperty member)
+    {
+        try
+        {
+            return member.Name;
+        }
+        catch (InvalidOperationException)   // bytes that are not UTF-8
         {
             return null;
         }

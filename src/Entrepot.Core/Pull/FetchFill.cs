@@ -70,6 +70,10 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         {
             return Ended(RegistryError.Down("the blob is not kept, and nobody reads it any longer")) with { IsDeserted = true };
         }
+        catch (UnannouncedException fault)
+        {
+            return Ended(RegistryError.BadGateway(fault.Message));
+        }
         catch (Exception fault)   // Every failure reaches the followers; none is lost in this task.
         {
             return Ended(RegistryError.StoreFault(fault.Message)) with { StoreFailed = true, Fault = fault };

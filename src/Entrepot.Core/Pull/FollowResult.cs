@@ -31,6 +31,9 @@ public enum FollowKind
 /// <summary>The quota, or the file system, has no room: an answer, and nothing that is broken.</summary>
 public sealed class NoRoomException(string message) : IOException(message);
 
+/// <summary>A blob whose size nobody tells has become larger than such blobs may be: its upstream's fault, not the store's.</summary>
+public sealed class UnannouncedException(string message) : Exception(message);
+
 /// <summary>A fetch failed after it had begun to give bytes: what was given must not be completed cleanly.</summary>
 public sealed class FetchFailedException : IOException
 {

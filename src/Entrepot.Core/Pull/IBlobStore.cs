@@ -81,6 +81,7 @@ public interface IPartialBlob : IAsyncDisposable
 
     /// <summary>Writes bytes where none have been written; when it completes, readers can read them.</summary>
     /// <exception cref="IOException">The disk refuses, or there is no room.</exception>
+    /// <exception cref="UnannouncedException">Nobody has said the size, and it takes more than all blobs of that kind together may.</exception>
     ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, long offset, CancellationToken cancel);
 
     /// <summary>Opens a reader, which may be asked only for bytes that have been written; the caller disposes it.</summary>

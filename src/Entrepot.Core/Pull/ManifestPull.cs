@@ -114,6 +114,13 @@ internal sealed class ManifestPull(
             return new(source, new ManifestContent(record.Digest, record.MediaType, record.Size, default), decision.Why) { AsOf = record.ValidatedAt };
 
         var manifest = await ByDigestAsync(reference, upstream, cancel);
+        if (manifest.Error is { Status: 404 } && !upstream.Freshness.Offline)
+        {
+            // It lied, or the tag has moved since and what it pointed to is gone: whoever asks next asks for the tag anew.
+            await KeepAsync(tag, () => index.RemoveTagAsync(tag, stop));
+            return new(Dangling(record.Digest));
+        }
+
         return manifest.Source is PullSource.Hit
             ? manifest with { Source = source, Detail = decision.Why, Stored = source is PullSource.Fetched, AsOf = record.ValidatedAt }
             : manifest;
@@ -196,7 +203,7 @@ internal sealed class ManifestPull(
         {
             // A tag that moved is only worth having with what it moved to; until that has come, the old one is.
             if (known is not null && known.Digest != digest && (await ByDigestAsync(tag.At(digest), upstream, stop)).Error is { } failed)
-                return (failed.Status == 404 ? RegistryError.BadGateway($"the tag points to {digest}, which the upstream does not have") : failed, null);
+                return (failed.Status == 404 ? Dangling(digest) : failed, null);
             return (new TagRecord(digest, mediaType, size, clock.GetUtcNow()), info.Relay);
         }
 
@@ -301,6 +308,8 @@ internal sealed class ManifestPull(
 
     private Pulled<ManifestContent> Hit(ManifestContent stored, bool isOutage) =>
         isOutage && MissingPart(stored) is { } incomplete ? new(incomplete) : new(PullSource.Hit, stored) { AsOf = stored.StoredAt };
+
+    private static RegistryError Dangling(Digest digest) => RegistryError.BadGateway($"the tag points to {digest}, which the upstream does not have");
 
     private static RegistryError Incomplete(string part) => RegistryError.Down($"the upstream is out of reach, and {part} of this image is not stored");
 

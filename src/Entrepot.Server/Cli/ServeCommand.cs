@@ -1,6 +1,5 @@
 using Entrepot.Server.Options;
 using Entrepot.Server.Telemetry;
-using Serilog.Core;
 using Serilog.Events;
 
 namespace Entrepot.Server.Cli;
@@ -29,11 +28,12 @@ internal static class ServeCommand
             return ExitStatus.Failed;
         }
 
-        await using var log = Logging.Create(arguments.Format, arguments.Level, read.Options.LogLines, around.Out);
+        var queue = new LogQueue();
+        await using var log = Logging.Create(arguments.Format, arguments.Level, read.Options.LogLines, around.Out, queue);
         foreach (var warning in read.Warnings) log.Warning("{Warning:l}", warning);
         try
         {
-            await ServeAsync(read.Options, arguments.Format, hangUps, log, around);
+            await ServeAsync(read.Options, arguments.Format, hangUps, new HostParts { Log = log, LogQueue = queue }, around);
             return ExitStatus.Fine;
         }
         catch (StartupException e)
@@ -47,9 +47,10 @@ internal static class ServeCommand
         }
     }
 
-    private static async Task ServeAsync(EntrepotOptions options, LogFormat format, HangUps hangUps, Logger log, Surroundings around)
+    private static async Task ServeAsync(EntrepotOptions options, LogFormat format, HangUps hangUps, HostParts parts, Surroundings around)
     {
-        await using var host = await around.Start(options, new HostParts { Log = log }, around.Stop);
+        var log = parts.Log;
+        await using var host = await around.Start(options, parts, around.Stop);
         var upstreams = options.Upstreams.Select(upstream => upstream.Name).ToArray();
         if (format == LogFormat.Json)
         {

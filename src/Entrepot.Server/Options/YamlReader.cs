@@ -45,7 +45,7 @@ internal sealed class YamlReader
             problems.Add(new($"{path}:{e.Start.Line}", "", $"is not YAML: {Reason(e)}"));
             return empty;
         }
-        catch (InvalidOperationException)   // The parser's own, at some colons in the middle of a text that goes on below.
+        catch (Exception fault) when (fault is InvalidOperationException or ArgumentException or FormatException)   // the parser's own: some colons in a text that goes on below; a tag that is no address
         {
             problems.Add(new($"{path}:{yaml._parser.Current?.End.Line ?? 1}", "", "is not YAML: a text after this line cannot be read"));
             return empty;

@@ -105,6 +105,13 @@ internal sealed class CacheMetrics
         });
     }
 
+    /// <summary>Reads this, too, when it is scraped. Called once.</summary>
+    public void ReadWhenScraped(LogQueue lines)
+    {
+        var dropped = NewCounter(MetricTable.LogDropped);
+        _registry.AddBeforeCollectCallback(() => dropped.IncTo(lines.Dropped));
+    }
+
     /// <summary>Reads these, too, when they are scraped. Called once.</summary>
     public void ReadWhenScraped(StoreHealth health, RegularScrub scrub)
     {

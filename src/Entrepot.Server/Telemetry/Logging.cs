@@ -4,6 +4,7 @@ using Serilog.Events;
 using Serilog.Formatting;
 using Serilog.Formatting.Compact;
 using Serilog.Formatting.Display;
+using Serilog.Sinks.Async;
 
 namespace Entrepot.Server.Telemetry;
 
@@ -17,6 +18,24 @@ internal enum LogFormat
     Json,
 }
 
+/// <summary>The lines of the log that wait to be written. Safe for concurrent use.</summary>
+internal sealed class LogQueue : IAsyncLogEventSinkMonitor
+{
+    private volatile IAsyncLogEventSinkInspector? _lines;
+
+    /// <summary>Lines that were dropped since the start, since too many others waited.</summary>
+    public long Dropped => _lines?.DroppedMessagesCount ?? 0;
+
+    /// <inheritdoc/>
+    public void StartMonitoring(IAsyncLogEventSinkInspector inspector) => _lines = inspector;
+
+    /// <inheritdoc/>
+    /// <remarks>What was dropped stays counted.</remarks>
+    public void StopMonitoring(IAsyncLogEventSinkInspector inspector)
+    {
+    }
+}
+
 /// <summary>Sets up the log.</summary>
 internal static class Logging
 {
@@ -27,8 +46,9 @@ internal static class Logging
     /// <param name="level">The least important line that is written.</param>
     /// <param name="mostWaiting">Most lines that wait to be written; further ones are dropped.</param>
     /// <param name="output">Where they are written.</param>
+    /// <param name="queue">Learns how many lines are dropped.</param>
     /// <remarks>Safe for concurrent use. Each event is one write, so that it does not mix with what others write there.</remarks>
-    public static Logger Create(LogFormat format, LogEventLevel level, int mostWaiting, TextWriter output)
+    public static Logger Create(LogFormat format, LogEventLevel level, int mostWaiting, TextWriter output, LogQueue? queue = null)
     {
         ITextFormatter formatter = format == LogFormat.Json
             ? new RenderedCompactJsonFormatter()
@@ -45,7 +65,7 @@ internal static class Logging
             // A host that cannot start is told in one line by whoever asked it to.
             .MinimumLevel.Override("Microsoft.Extensions.Hosting", LogEventLevel.Fatal)
             // A reader of the log that stops reading costs lines, never responses.
-            .WriteTo.Async(sink => sink.Sink(new WriterSink(formatter, output)), bufferSize: mostWaiting, blockWhenFull: false)
+            .WriteTo.Async(sink => sink.Sink(new WriterSink(formatter, output)), bufferSize: mostWaiting, blockWhenFull: false, monitor: queue)
             .CreateLogger();
     }
 

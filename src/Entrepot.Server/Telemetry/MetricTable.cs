@@ -153,6 +153,10 @@ internal static class MetricTable
         "entrepot_verify_failures_total", MetricKind.Counter, "blobs",
         "Blobs whose bytes were not what their digest names.", new MetricLabel("where", [WhereFetch, WhereScrub]));
 
+    /// <summary>What the log does not tell.</summary>
+    public static readonly MetricSpec LogDropped = new(
+        "entrepot_log_dropped_total", MetricKind.Counter, "lines", "Lines of the log that were dropped, since limits.logLines others waited to be written.");
+
     /// <summary>All of them, in the order of the reference.</summary>
     public static IReadOnlyList<MetricSpec> All { get; } =
     [
@@ -160,7 +164,7 @@ internal static class MetricTable
         UpstreamRequests, UpstreamBytes, UpstreamWaiting, RateLimit, RateLimitRemaining, RateLimited, Circuits,
         FetchesRunning, FetchesWaiting, FetchRuns, FetchSize, FetchArrived, Followers,
         StorageBytes, StoragePartial, StorageReserved, StorageQuota, StorageBlobs,
-        Evictions, EvictedBytes, VerifyFailures, StorageFaulty, StorageFaults, ScrubBytes, ScrubSize, ScrubEnded,
+        Evictions, EvictedBytes, VerifyFailures, StorageFaulty, StorageFaults, ScrubBytes, ScrubSize, ScrubEnded, LogDropped,
     ];
 
     private static MetricLabel Upstream => new("upstream", [], "a configured name");

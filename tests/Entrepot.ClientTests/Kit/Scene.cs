@@ -24,15 +24,18 @@ internal sealed class Scene : IAsyncDisposable
     /// <param name="images">What the upstream holds.</param>
     /// <param name="detail">Tells one case of a theory from another.</param>
     /// <param name="quota">Most bytes of everything that the appliance stores.</param>
+    /// <param name="environment">Variables that the appliance is given.</param>
     /// <param name="test">Names the folder of the logs.</param>
-    public static async Task<Scene> StartAsync(string tagTtl, IEnumerable<TestImage> images, string detail = "", string quota = "80%", [CallerMemberName] string test = "")
+    public static async Task<Scene> StartAsync(
+        string tagTtl, IEnumerable<TestImage> images, string detail = "", string quota = "80%",
+        IReadOnlyDictionary<string, string>? environment = null, [CallerMemberName] string test = "")
     {
         var scene = new Scene(Path.Combine(test, detail.Replace('/', '-')));
         try
         {
             scene._running.Push(scene.Registry = await DockerRegistry.StartAsync(scene.Folder("registry"), scene.Log("registry")));
             foreach (var image in images) await scene.Registry.PushAsync(image);
-            scene.Entrepot = await PublishedEntrepot.StartAsync(scene.Folder("entrepot"), scene.Log("entrepot"), scene.Registry.Address, tagTtl, quota);
+            scene.Entrepot = await PublishedEntrepot.StartAsync(scene.Folder("entrepot"), scene.Log("entrepot"), scene.Registry.Address, tagTtl, quota, environment);
             scene._running.Push(scene.Entrepot);
             return scene;
         }

@@ -108,6 +108,9 @@ public sealed class RequestTests : IAsyncLifetime
     [InlineData("GET", 400, "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n")]
     [InlineData("POST", 405, "Content-Length: 5\r\n")]
     [InlineData("PUT", 405, "Transfer-Encoding: chunked\r\n")]
+    [InlineData("GET", 400, "Content-Length\u000b: 5\r\n")]
+    [InlineData("GET", 400, "Content-Lengt): 5\r\n")]
+    [InlineData("PUT", 400, "Transfer-Encoding,: chunked\r\n")]
     public async Task Body_IsRefusedUnread_AndNothingBehindItIsARequest(string method, int status, string headers)
     {
         var image = _hub.Content.AddImage("org/app", "1");

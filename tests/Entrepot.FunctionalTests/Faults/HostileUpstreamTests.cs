@@ -4,6 +4,7 @@ using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.FunctionalTests.Upstream;
 using Entrepot.Oci;
+using Entrepot.Pull;
 using Entrepot.Upstream;
 
 namespace Entrepot.FunctionalTests.Faults;
@@ -42,6 +43,14 @@ public sealed class HostileUpstreamTests : UpstreamFaultTest
         Registry.On(Ask.Anything, Behave(behaviour), TestRegistry.Always);
         await FailAsync(fault, Unhurried, one => one, Section);
         Assert.All(Registry.Log.All, request => Assert.Null(request.Header("Cookie")));
+    }
+
+    [Theory]
+    [Fault("layers of no announced length that never end, of which a quarter of a small cache is taken")]
+    public async Task Blob_NeverEnds_EvictsNobody(string fault)
+    {
+        Registry.On(Ask.Blob, (_, right) => right with { Status = 200, Body = Zeros, Framing = Framing.UntilClose, InBody = new Gate(Much - 1) }, TestRegistry.Always);
+        await FailAsync(fault, Unhurried, one => one, Section, options => options with { Quota = QuotaSize.OfBytes(Much) });
     }
 
     [Theory]

@@ -27,6 +27,15 @@ public sealed class SituationFaultTests : UpstreamFaultTest
     }
 
     [Theory]
+    [Fault("the answer's headers drip, a byte at a time, for ever")]
+    public async Task Headers_Drip_WhatIsKnownIsServed(string fault)
+    {
+        var server = new RawServer("HTTP/1.1 200 OK\r\nX-Drip: ", drips: true);
+        Servers.Push(server);
+        await FailAsync(fault, OfAnswers, one => one with { Urls = [server.Address] });
+    }
+
+    [Theory]
     [Fault("no answer comes, and `revalidateWait: 0s`")]
     public async Task Upstream_IsSlowerThanItIsWaitedFor_WhatIsKnownIsServed(string fault)
     {

@@ -1,5 +1,6 @@
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
+using Entrepot.Server.Options;
 using Entrepot.Upstream;
 
 namespace Entrepot.FunctionalTests.Faults;
@@ -50,13 +51,15 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
     /// <param name="times">How long the upstream is waited for then.</param>
     /// <param name="change">What is configured meanwhile.</param>
     /// <param name="section">Which table of the page the row is in.</param>
-    private protected async Task FailAsync(string fault, UpstreamTimes times, Func<UpstreamOptions, UpstreamOptions> change, string section = Ordinary)
+    /// <param name="options">What else is configured from then on.</param>
+    private protected async Task FailAsync(
+        string fault, UpstreamTimes times, Func<UpstreamOptions, UpstreamOptions> change, string section = Ordinary, Func<EntrepotOptions, EntrepotOptions>? options = null)
     {
         var right = _cache.Options.Upstreams[0];
         var witness = new Witness(_cache);
         var patient = _cache.Times;
         _cache.Times = times;
-        await _cache.RestartAsync(options => options with { Upstreams = [change(right)] });   // with the fault: a start needs no upstream
+        await _cache.RestartAsync(now => (options?.Invoke(now) ?? now) with { Upstreams = [change(right)] });   // with the fault: a start needs no upstream
         await witness.BeginAsync();
 
         await AskAsync("known tag", "/manifests/known", _known.Manifest.Bytes);
@@ -73,7 +76,7 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
 
         Registry.Behave();
         _cache.Times = patient;
-        await _cache.RestartAsync(options => options with { Upstreams = [right] });
+        await _cache.RestartAsync(now => now with { Upstreams = [right] });
         if (section != Ordinary) _clock.Advance(TimeSpan.FromSeconds(100));   // a lie about a tag holds for as long as the truth
         await _cache.PullAsync(_unknown);
         FaultPage.Tell(section, row);

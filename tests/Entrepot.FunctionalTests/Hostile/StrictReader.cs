@@ -73,7 +73,7 @@ internal static class StrictReader
         var length = 0L;
         if (lengths is [var digits] && !long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out length)) return (null, StrictEnd.Malformed, 0);
 
-        var ends = version == "HTTP/1.0" || headers.Exists(header => header.Name == "connection" && header.Value.Contains("close", StringComparison.OrdinalIgnoreCase));
+        var ends = version == "HTTP/1.0" || headers.Exists(header => header.Name == "connection" && header.Value.Split(',').Any(option => option.Trim(' ', '\t').Equals("close", StringComparison.OrdinalIgnoreCase)));
         var request = new StrictRequest(method, target, ends);
         return length > text.Length - at ? (request, StrictEnd.Incomplete, 0) : (request, StrictEnd.Whole, at + (int)length);
     }

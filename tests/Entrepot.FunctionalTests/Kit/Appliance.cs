@@ -58,7 +58,7 @@ internal sealed class Appliance : IAsyncDisposable
 
     public async Task StartAgainAsync()
     {
-        var parts = new HostParts { Clock = _setup.Clock, Times = Times, Log = _setup.Log, Calls = _setup.Calls, Files = _setup.Files };
+        var parts = new HostParts { Clock = _setup.Clock, Times = Times, Log = _setup.Log, LogQueue = _setup.LogQueue, Calls = _setup.Calls, Files = _setup.Files };
         _host = await EntrepotHost.StartAsync(_options, parts, CancellationToken.None);
     }
 

@@ -1,4 +1,5 @@
 using Entrepot.Server.Options;
+using Entrepot.Server.Telemetry;
 using Entrepot.Server.ZeroCopy;
 using Entrepot.Storage;
 using Entrepot.Upstream;
@@ -33,6 +34,9 @@ internal sealed record Setup
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
     public Serilog.ILogger Log { get; init; } = Serilog.Core.Logger.None;
+
+    /// <summary>What waits of <see cref="Log"/>.</summary>
+    public LogQueue LogQueue { get; init; } = new();
 
     /// <summary>What output to clients is made of.</summary>
     public SocketCalls Calls { get; init; } = new();

@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using Entrepot.FunctionalTests.Kit;
 
 namespace Entrepot.FunctionalTests.Life;
@@ -10,12 +12,15 @@ namespace Entrepot.FunctionalTests.Life;
 public sealed class DescriptorLimitTests : IAsyncLifetime
 {
     private const int Limit = 256;
+    private const string Started = "\"Registry\"";
     private const int Clients = 400;   // fewer than wait in a listener's queue
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("entrepot-limit-");
     private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(10) };
-    private readonly (int Registry, int Admin) _ports = (FreePort(), FreePort());
+    private readonly ConcurrentQueue<string> _lines = new();
     private Process _process = null!;
+    private Uri _registry = null!;   // as the process has said, like the next
+    private Uri _admin = null!;
 
     public async Task InitializeAsync()
     {
@@ -26,13 +31,17 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["ENTREPOT_LISTEN"] = $"127.0.0.1:{_ports.Registry}";
-        start.Environment["ENTREPOT_ADMIN"] = $"127.0.0.1:{_ports.Admin}";
+        start.Environment["ENTREPOT_LISTEN"] = "127.0.0.1:0";
+        start.Environment["ENTREPOT_ADMIN"] = "127.0.0.1:0";
         start.Environment["ENTREPOT_STORAGE__MINFREE"] = "0B";
         _process = Process.Start(start)!;
+        _process.OutputDataReceived += (_, line) => _lines.Enqueue(line.Data ?? "");
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
-        await Appliance.UntilAsync(() => AnswersAsync("readyz"), () => "it does not start");
+        await Appliance.UntilAsync(() => Task.FromResult(_lines.Any(line => line.Contains(Started, StringComparison.Ordinal))), () => "it does not start");
+        using var started = JsonDocument.Parse(_lines.First(line => line.Contains(Started, StringComparison.Ordinal)));
+        _registry = new Uri(started.RootElement.GetProperty("Registry")[0].GetString()!);
+        _admin = new Uri(started.RootElement.GetProperty("Admin").GetString()!);
     }
 
     public async Task DisposeAsync()
@@ -52,7 +61,7 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
         {
             var client = new Socket(SocketType.Stream, ProtocolType.Tcp);
             clients.Add(client);
-            await client.ConnectAsync(IPAddress.Loopback, _ports.Registry);
+            await client.ConnectAsync(IPAddress.Loopback, _registry.Port);
         }
 
         await Appliance.UntilAsync(() => Task.FromResult(Descriptors() >= Limit - 2), () => $"it has {Descriptors()} descriptors");
@@ -62,10 +71,20 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
 
         clients.ForEach(client => client.Dispose());
         await Appliance.UntilAsync(() => AnswersAsync("healthz"), () => "it does not answer again");
-        Assert.Equal(HttpStatusCode.OK, (await _client.GetAsync($"http://127.0.0.1:{_ports.Registry}/v2/")).StatusCode);
-        var metrics = MetricValues.Parse(await _client.GetStringAsync($"http://127.0.0.1:{_ports.Admin}/metrics"));
+        Assert.Equal(HttpStatusCode.OK, (await _client.GetAsync(new Uri(_registry, "/v2/"))).StatusCode);
+        var metrics = MetricValues.Parse(await _client.GetStringAsync(new Uri(_admin, "/metrics")));
         Assert.True(metrics.Sum("entrepot_storage_faults_total", "reason=\"descriptors\"") > 0);
-        await Appliance.UntilAsync(async () => await _client.GetStringAsync($"http://127.0.0.1:{_ports.Admin}/readyz") == "ready\n", () => "it is not ready again");
+        await Appliance.UntilAsync(async () => await _client.GetStringAsync(new Uri(_admin, "/readyz")) == "ready\n", () => "it is not ready again");
+    }
+
+    [Fact]
+    public async Task Start_LimitIsTooLowForConnections_SaysBothAndWhatToDo()
+    {
+        await Appliance.UntilAsync(() => AnswersAsync("readyz"), () => "it is not ready");
+
+        var warning = Assert.Single(_lines, line => line.Contains("\"Warning\"", StringComparison.Ordinal));
+        Assert.Contains($"limits.connections is 10000, but this process may have only {Limit} descriptors", warning, StringComparison.Ordinal);
+        Assert.Contains("LimitNOFILE", warning, StringComparison.Ordinal);
     }
 
     private int Descriptors() => Directory.GetFileSystemEntries($"/proc/{_process.Id}/fd").Length;
@@ -80,18 +99,11 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
     {
         try
         {
-            return (await _client.GetAsync($"http://127.0.0.1:{_ports.Admin}/{path}")).IsSuccessStatusCode;
+            return (await _client.GetAsync(new Uri(_admin, path))).IsSuccessStatusCode;
         }
         catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
         {
             return false;
         }
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 }

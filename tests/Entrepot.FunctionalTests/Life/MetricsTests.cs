@@ -1,6 +1,8 @@
 using System.Net;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
+using Entrepot.Server.Telemetry;
+using Serilog.Events;
 
 namespace Entrepot.FunctionalTests.Life;
 
@@ -118,6 +120,23 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task Log_NobodyReadsIt_LinesThatAreDroppedAreCounted()
+    {
+        const int Waiting = 10;
+        await using var registry = new TestRegistry();
+        var (queue, output) = (new LogQueue(), new StoppedWriter());
+        await using var log = Logging.Create(LogFormat.Text, LogEventLevel.Debug, Waiting, output, queue);
+        await using var cache = await Appliance.StartAsync(registry, new Setup { Log = log, LogQueue = queue });
+        Assert.Equal(0, (await cache.MetricsAsync()).Sum("entrepot_log_dropped_total"));
+
+        for (var i = 0; i < 3 * Waiting; i++) await cache.GetAsync("/v2/");
+
+        var metrics = await cache.MetricsAsync(metrics => metrics.Sum("entrepot_requests_total") == 3 * Waiting);
+        Assert.InRange(metrics.Sum("entrepot_log_dropped_total"), Waiting, 3 * Waiting);
+        output.Dispose();
+    }
+
+    [Fact]
     public async Task Labels_NeverNameContent()
     {
         await using var registry = new TestRegistry();
@@ -142,5 +161,19 @@ public sealed class MetricsTests
         Assert.Equal(HttpStatusCode.OK, (await cache.AdminAsync("/readyz")).Status);
         Assert.Equal(404, (await cache.GetAsync("/metrics")).Status);
         Assert.Empty(registry.Log.All);
+    }
+
+    // A terminal that has stopped taking lines, until it is disposed.
+    private sealed class StoppedWriter : StringWriter
+    {
+        private readonly ManualResetEventSlim _goesOn = new();
+
+        public override void Write(string? value) => _goesOn.Wait();
+
+        protected override void Dispose(bool disposing)
+        {
+            _goesOn.Set();
+            base.Dispose(disposing);
+        }
     }
 }

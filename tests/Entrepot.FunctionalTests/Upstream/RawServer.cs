@@ -7,12 +7,15 @@ namespace Entrepot.FunctionalTests.Upstream;
 /// <summary>A socket that answers every request with given bytes, right or wrong, and then closes or falls silent.</summary>
 internal sealed class RawServer : IAsyncDisposable
 {
+    private static readonly TimeSpan DripEvery = TimeSpan.FromMilliseconds(20);
+
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _end = new();
     private readonly byte[] _answer;
     private readonly bool _isSilentAfterwards;
     private readonly bool _resets;
     private readonly bool _isHasty;
+    private readonly bool _drips;
     private readonly Task _accepting;
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _requests;
@@ -21,9 +24,10 @@ internal sealed class RawServer : IAsyncDisposable
     /// <param name="isSilentAfterwards">Whether it keeps the connection then.</param>
     /// <param name="resets">Whether it resets the connection rather than closing it.</param>
     /// <param name="isHasty">Whether the first bytes are as good as a request, of whatever protocol.</param>
-    public RawServer(string answer, bool isSilentAfterwards = false, bool resets = false, bool isHasty = false)
+    /// <param name="drips">Whether it sends one byte more after the other then, without end.</param>
+    public RawServer(string answer, bool isSilentAfterwards = false, bool resets = false, bool isHasty = false, bool drips = false)
     {
-        (_answer, _isSilentAfterwards, _resets, _isHasty) = (Encoding.Latin1.GetBytes(answer), isSilentAfterwards, resets, isHasty);
+        (_answer, _isSilentAfterwards, _resets, _isHasty, _drips) = (Encoding.Latin1.GetBytes(answer), isSilentAfterwards, resets, isHasty, drips);
         _listener.Start();
         _accepting = AcceptAsync();
     }
@@ -73,6 +77,7 @@ internal sealed class RawServer : IAsyncDisposable
             Interlocked.Increment(ref _requests);
             _asked.TrySetResult();
             await socket.SendAsync(_answer, _end.Token);
+            if (_drips) await DripAsync(socket);
             if (_isSilentAfterwards) await socket.ReceiveAsync(buffer, _end.Token);
             if (_resets) socket.LingerState = new LingerOption(true, 0);
             else socket.Shutdown(SocketShutdown.Both);
@@ -81,5 +86,11 @@ internal sealed class RawServer : IAsyncDisposable
         {
             // The test is over, or the client has left.
         }
+    }
+
+    private async Task DripAsync(Socket socket)
+    {
+        using var pace = new PeriodicTimer(DripEvery);
+        while (await pace.WaitForNextTickAsync(_end.Token)) await socket.SendAsync("x"u8.ToArray(), _end.Token);
     }
 }

@@ -108,6 +108,15 @@ public sealed class BundleContentsTests
     }
 
     [Fact]
+    public void Read_NameThatIsNotText_IsRefused()
+    {
+        var json = Encoding.Latin1.GetBytes("""{"version":1,"images":[],"blobs":[{"ü":1}],"base":[],"since":[]}""");
+
+        Assert.Null(BundleContents.Read(json, out var problems));
+        Assert.Contains("blobs[0]: has a name that is not text", problems);
+    }
+
+    [Fact]
     public void Read_MoreProblemsThanAnybodyReads_SaysSo()
     {
         var json = $$"""{"version":1,"images":[],"blobs":[{{string.Join(',', Enumerable.Repeat("{}", 100))}}],"base":[],"since":[]}""";

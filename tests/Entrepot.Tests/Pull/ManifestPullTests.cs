@@ -104,6 +104,25 @@ public sealed class ManifestPullTests : IAsyncLifetime
         Assert.Equal(503, (await _kit.ManifestAsync(Tag)).Error!.Status);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Get_TagPointsToWhatTheUpstreamDoesNotHave_IsItsFaultAndAskedAnew(bool isHeadFirst)
+    {
+        Publish(One);
+        var (head, get, lie) = (Upstream.HeadManifest, Upstream.GetManifest, Digest.Of(Two));
+        Upstream.HeadManifest = async (reference, cancel) => (await head(reference, cancel)).Value! with { Digest = lie };
+        Upstream.GetManifest = (reference, cancel) => reference.Target == $"{lie}" ? ScriptedUpstream.Say<ReceivedManifest>(RegistryError.ManifestUnknown) : get(reference, cancel);
+        if (isHeadFirst) await _kit.ManifestAsync(Tag, headOnly: true);
+
+        var pulled = await _kit.ManifestAsync(Tag);
+
+        Assert.Equal((PullSource.Failed, 502), (pulled.Source, pulled.Error!.Status));
+        Assert.Contains($"{lie}", pulled.Error.Detail, StringComparison.Ordinal);
+        Upstream.HeadManifest = head;
+        Assert.Equal(One, (await _kit.ManifestAsync(Tag)).Content!.Bytes.ToArray());
+    }
+
     [Fact]
     public async Task Get_TagIsGoneAndThatCannotBeRecorded_IsMissingAllTheSame()
     {

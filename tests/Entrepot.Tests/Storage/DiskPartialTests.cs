@@ -169,6 +169,38 @@ public sealed class DiskPartialTests : IDisposable
         await AssertStoredAsync();
     }
 
+    [Fact]
+    public async Task Write_SizeIsNotAnnounced_GetsAQuarterOfTheLimitTogetherWithOthers()
+    {
+        await _space.SetLimit(8 * Half, default);
+        var before = _space.Usage.Reserved;
+        var other = await _store.CreateAsync(Digest.Of([]), FillMode.Complete, default);
+        await using (var partial = await _store.CreateAsync(Digest, FillMode.Complete, default))
+        {
+            await other.WriteAsync(_content.AsMemory(0, 4096), 0, default);
+            await partial.WriteAsync(_content.AsMemory(0, Half / 2), 0, default);
+
+            await Assert.ThrowsAsync<UnannouncedException>(() => partial.WriteAsync(_content.AsMemory(Half / 2, Half / 2), Half / 2, default).AsTask());
+        }
+
+        await other.DisposeAsync();
+        Assert.Equal(before, _space.Usage.Reserved);
+    }
+
+    [Fact]
+    public async Task Write_SizeIsAnnouncedLater_TakesNoMoreOfWhatIsForOthers()
+    {
+        await _space.SetLimit(8 * Half, default);
+        await using var other = await _store.CreateAsync(Digest.Of([]), FillMode.Complete, default);
+        await other.WriteAsync(_content.AsMemory(0, Half), 0, default);
+        await using var partial = await _store.CreateAsync(Digest, FillMode.Complete, default);
+        await Assert.ThrowsAsync<UnannouncedException>(() => partial.WriteAsync(_content.AsMemory(0, Half), 0, default).AsTask());
+
+        other.Describe(Half, null);
+
+        await partial.WriteAsync(_content.AsMemory(0, Half), 0, default);
+    }
+
     private async Task RestAsync(int from, int to, FillMode fill = FillMode.Complete)
     {
         await using var partial = await _store.CreateAsync(Digest, fill, default);
