@@ -196,7 +196,7 @@ internal sealed class BundleExporter
             return since.Plan(
                 offers.SelectMany(offer => offer.Images).GroupBy(image => image.Reference).Select(same => (Image: same.First(), Platforms: same.SelectMany(image => image.Platforms))).Select(one => new BundleImage(
                     Reference.TryParse(one.Image.Reference, out var reference) ? reference : throw new FormatException($"{one.Image.Reference} is not a reference"),
-                    Digest.Parse(one.Image.Digest), one.Image.MediaType, one.Image.Size, [.. one.Platforms.Distinct().Order(StringComparer.Ordinal)])),
+                    Digest.Parse(one.Image.Digest), one.Image.MediaType, one.Image.Size, [.. one.Platforms.Distinct().Order(StringComparer.Ordinal)], one.Image.ArtifactType)),
                 blobs.Where(blob => blob.Manifest).Select(blob => Digest.Parse(blob.Digest)).ToHashSet(),
                 blobs.Select(blob => new BundleBlob(Digest.Parse(blob.Digest), blob.Size)));
         }
