@@ -150,6 +150,22 @@ public sealed class WarmTests : SiteTest
         Assert.Equal((int)planned["requests"]!, counted);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Layer_OfSeveralImages_CountsOnce(bool dryRun)
+    {
+        var shared = TestBlob.Random(30_000, seed: 495);
+        TestImage[] images = [.. Enumerable.Range(0, 4).Select(i => Registry.Content.AddImage("org/app", $"s{i}", shared, TestBlob.Random(2000, seed: 496 + i)))];
+        var (ended, last) = await WarmAsync(new JsonObject { ["images"] = new JsonArray([.. images.Select(image => (JsonNode)Image($"org/app:{image.Tag}"))]), ["dryRun"] = dryRun, ["referrers"] = false });
+
+        Assert.Equal(
+            images.Sum(image => image.Manifest.Bytes.Length + image.Config.Size + image.Layers[1].Size) + shared.Size, ended.Sum(one => (long)one["bytes"]!));
+        Assert.All(ended, one => Assert.Equal(dryRun ? "planned" : "fetched", Text(one, "status")));
+        Assert.Equal((long)last["totalBytes"]!, images.Sum(image => image.Config.Size + image.Layers[1].Size) + shared.Size);
+        Assert.Equal(dryRun ? 0 : (long)last["totalBytes"]!, (long)last["bytes"]!);
+    }
+
     [Fact]
     public async Task OneThatFails_DoesNotStopTheOthers_AndSaysWhy()
     {
