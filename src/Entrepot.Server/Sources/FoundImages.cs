@@ -13,6 +13,9 @@ internal sealed class FoundImages(string file)
     private readonly List<string> _problems = [];
     private readonly HashSet<(string, string)> _known = [];
 
+    /// <summary>The file's name, for problems.</summary>
+    public string File => file;
+
     /// <summary>The images, each once.</summary>
     public IReadOnlyList<FoundImage> Images => _images;
 

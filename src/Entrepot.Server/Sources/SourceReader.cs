@@ -60,7 +60,8 @@ internal static class SourceReader
         return found;
     }
 
-    private static string Reason(Exception fault) => fault switch
+    /// <summary>Why a file cannot be read, for people.</summary>
+    public static string Reason(Exception fault) => fault switch
     {
         FileNotFoundException or DirectoryNotFoundException => "there is no such file",
         DecoderFallbackException => "it is not UTF-8 text",

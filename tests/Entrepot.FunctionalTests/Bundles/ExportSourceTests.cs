@@ -64,6 +64,20 @@ public sealed class ExportSourceTests : SiteTest
     }
 
     [Fact]
+    public async Task Export_FromAFileThatNamesNoImages_WritesNothing()
+    {
+        (await ExportAsync("--from", Write("empty.yaml", ""))).IsFailure($"{In("empty.yaml")}: names no images", "nothing was written, since no images are named");
+
+        Assert.Equal(["empty.yaml"], Files);
+    }
+
+    [Theory]
+    [InlineData("--since")]
+    [InlineData("--sign-key")]
+    public async Task Export_FlagOfAFileThatIsNotThere_NamesBoth(string flag) =>
+        (await ExportAsync("org/app:1", flag, In("none"))).IsFailure($"{flag} {In("none")}: cannot be read: there is no such file");
+
+    [Fact]
     public async Task Export_NoImages_IsStatus2()
     {
         var ran = await ExportAsync();

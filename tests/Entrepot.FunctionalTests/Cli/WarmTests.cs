@@ -119,6 +119,16 @@ public sealed class WarmTests : SiteTest
         ran.IsFailure($"{compose}:2: the file '{In("none.yaml")}' cannot be read: there is no such file");
     }
 
+    [Fact]
+    public async Task File_ThatNamesNoImages_IsTold()
+    {
+        var (empty, other) = (Write("empty.yaml", ""), Write("other.yaml", "hello: world"));
+
+        var ran = await WarmAsync("--from", empty, "--from", other);
+
+        Assert.Equal((0, "", $"entrepot: {empty}: names no images\nentrepot: {other}: names no images\n"), (ran.Status, ran.Out, ran.Error));
+    }
+
     [Theory]
     [InlineData("warm", "no image is given: give images, or files that name them with --from")]
     [InlineData("warm a --platform amd64", "--platform 'amd64' is not allowed; allowed: os/architecture or os/architecture/variant, e.g. linux/amd64 or linux/arm/v7")]
