@@ -30,7 +30,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 exec < /dev/null
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1
 
-readonly packages=(docker-registry docker.io containerd runc skopeo podman buildah crun nginx-light curl prometheus iproute2 util-linux)   # prometheus for promtool
+readonly packages=(docker-registry docker.io containerd runc skopeo podman buildah crun nginx-light curl jq openssl prometheus iproute2 util-linux)   # prometheus for promtool
 readonly newer=(containerd docker.io docker-cli docker-buildx crane oras cosign notation)
 readonly clients=(dockerd "docker build" containerd "containerd, CRI" podman buildah skopeo)
 results=$PWD/TestResults/$(date +%Y%m%d-%H%M%S)-$$

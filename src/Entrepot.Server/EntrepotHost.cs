@@ -157,7 +157,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             // Counting a million blobs takes longer than it is worth waiting for: clients are answered already.
             host.Store = host.Measure(root);
             host._housekeeping = Task.Run(() => host._house.RunAsync(host._ending.Token), CancellationToken.None);
-            host._schedules.Replace(options.Warm);
+            _ = host._schedules.Replace(options.Warm);
             return host;
         }
         catch (Exception fault)
@@ -189,7 +189,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             _house.Scrub.Rules = options.Scrub;
             _evicting = Task.WhenAll(_evicting, _space.SetLimit(limit, _ending.Token));
             foreach (var upstream in change.Retired) upstream.Dispose();
-            _schedules.Replace(options.Warm);
+            _ = _schedules.Replace(options.Warm);
 
             Log.Reloaded(_log, limit);
             if (!change.IsNone) Log.UpstreamsReplaced(_log, change.Added, change.Changed, change.Removed);

@@ -35,7 +35,7 @@ public sealed partial class FirstScreenTests : IDisposable
     public async Task Commands_InAFreshCopy_PullThroughDockerAndShowAHit()
     {
         var logs = TestRun.LogFolder(nameof(FirstScreenTests));
-        var blocks = Blocks(RepositoryFile.Read("README.md"));
+        var blocks = RepositoryFile.ReadCommands("README.md");
         var run = blocks.First(block => block.Contains("dotnet run", StringComparison.Ordinal)).Split('\n').First(line => line.StartsWith("dotnet run", StringComparison.Ordinal));
         var pull = blocks.First(block => block.Contains("docker pull alpine", StringComparison.Ordinal));
         var copy = Copy();
@@ -107,11 +107,6 @@ public sealed partial class FirstScreenTests : IDisposable
     private static IEnumerable<FileInfo> Files(DirectoryInfo folder) =>
         folder.EnumerateFiles().Where(file => !Ignored.Contains(file.Name))
             .Concat(folder.EnumerateDirectories().Where(inner => !Ignored.Contains(inner.Name)).SelectMany(Files));
-
-    private static List<string> Blocks(string page) => [.. Block().Matches(page).Select(match => match.Groups["text"].Value)];
-
-    [GeneratedRegex("^```sh\n(?<text>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
-    private static partial Regex Block();
 
     [GeneratedRegex("^entrepot_requests_total\\{kind=\"blob\",upstream=\"docker.io\",source=\"hit\"\\} (?<count>[0-9]+)$", RegexOptions.Multiline)]
     private static partial Regex Counter();

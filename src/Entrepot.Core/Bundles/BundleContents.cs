@@ -61,6 +61,7 @@ public sealed record BundleContents(
             writer.WriteString("mediaType", image.MediaType);
             writer.WriteString("digest", image.Digest.ToString());
             writer.WriteNumber("size", image.Size);
+            if (image.ArtifactType is { } artifactType) writer.WriteString("artifactType", artifactType);
             writer.WriteStartObject("annotations");
             writer.WriteString("org.opencontainers.image.ref.name", image.Reference.ToString());
             writer.WriteEndObject();

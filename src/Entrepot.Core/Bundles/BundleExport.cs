@@ -140,7 +140,7 @@ public sealed class BundleExport
             }
 
             var mediaType = export._index.FindMediaType(root) ?? tag?.MediaType ?? (await ReadAsync(root, cancel))?.MediaType ?? MediaTypes.OciManifest;
-            _images.Add(name, new BundleImage(name, root, mediaType, size, [.. found]));
+            _images.Add(name, new BundleImage(name, root, mediaType, size, [.. found], (await ReadAsync(root, cancel))?.ArtifactType));
             foreach (var (blob, bytes) in taken) Blobs.TryAdd(blob, bytes);
             _manifests.UnionWith(manifests);
             foreach (var manifest in manifests)

@@ -10,7 +10,8 @@ namespace Entrepot.Bundles;
 /// <param name="Platforms">
 /// The platforms of an index that the bundle has, such as <c>linux/amd64</c>, in ordinal order; empty for all else.
 /// </param>
-public sealed record BundleImage(Reference Reference, Digest Digest, string MediaType, long Size, IReadOnlyList<string> Platforms);
+/// <param name="ArtifactType">What it is, if it is no image: <see cref="Manifest.ArtifactType"/>.</param>
+public sealed record BundleImage(Reference Reference, Digest Digest, string MediaType, long Size, IReadOnlyList<string> Platforms, string? ArtifactType = null);
 
 /// <summary>Some bytes that a bundle has or counts on.</summary>
 /// <param name="Digest">Their name.</param>

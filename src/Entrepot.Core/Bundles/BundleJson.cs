@@ -43,6 +43,7 @@ internal static class BundleJson
             writer.WriteStartArray("platforms");
             foreach (var platform in image.Platforms) writer.WriteStringValue(platform);
             writer.WriteEndArray();
+            if (image.ArtifactType is { } artifactType) writer.WriteString("artifactType", artifactType);
             writer.WriteEndObject();
         }
 
@@ -121,7 +122,7 @@ internal static class BundleJson
     {
         if (!reading.IsObject(element, path)) return new BundleImage(default, default, "", 0, []);
         path += '.';
-        reading.OnlyHas(element, path, "reference", "digest", "mediaType", "size", "platforms");
+        reading.OnlyHas(element, path, "reference", "digest", "mediaType", "size", "platforms", "artifactType");
         var text = reading.Text(element, "reference", path, text => Reference.TryParse(text, out _), "a reference in full, such as docker.io/library/alpine:3.20,");
         _ = Reference.TryParse(text, out var reference);
         return new BundleImage(
@@ -129,7 +130,8 @@ internal static class BundleJson
             reading.Name(element, "digest", path),
             reading.Text(element, "mediaType", path, MediaTypes.IsUsable, "a media type"),
             reading.Number(element, "size", path, 0, StrictJson.MaxBlobBytes),
-            reading.List(element, "platforms", path, MaxPlatforms, (platform, at) => Platform(reading, platform, at)));
+            reading.List(element, "platforms", path, MaxPlatforms, (platform, at) => Platform(reading, platform, at)),
+            element.TryGetProperty("artifactType", out _) ? reading.Text(element, "artifactType", path, MediaTypes.IsUsable, "a media type") : null);
     }
 
     private static string Platform(StrictJson reading, JsonElement element, string path)

@@ -26,9 +26,6 @@ public enum LayerPacking
 /// <summary>Reads archives of <c>docker save</c> in their old form, which have no manifests of a registry, and makes those. Pure.</summary>
 public static class DockerSave
 {
-    private const string DockerConfig = "application/vnd.docker.container.image.v1+json";
-    private const string OciConfig = "application/vnd.oci.image.config.v1+json";
-
     /// <summary>Reads <c>manifest.json</c>.</summary>
     /// <returns>Its images; <see langword="null"/> if it is none.</returns>
     public static IReadOnlyList<DockerImage>? TryParse(ReadOnlyMemory<byte> content)
@@ -85,7 +82,7 @@ public static class DockerSave
             writer.WriteNumber("schemaVersion", 2);
             writer.WriteString("mediaType", mediaType);
             writer.WritePropertyName("config");
-            Write(writer, isOci ? OciConfig : DockerConfig, config.Digest, config.Size);
+            Write(writer, isOci ? MediaTypes.OciConfig : MediaTypes.DockerConfig, config.Digest, config.Size);
             writer.WriteStartArray("layers");
             foreach (var (digest, size, packing) in layers) Write(writer, TypeOf(packing, isOci), digest, size);
             writer.WriteEndArray();

@@ -47,6 +47,9 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
     /// <summary>The manifest that it refers to: of a signature, what is signed; <see langword="null"/> if it refers to none.</summary>
     public Digest? Subject { get; private init; }
 
+    /// <summary>What a descriptor of it says that it is, if it is no image: its own artifact type, or its config's media type; <see langword="null"/> for images.</summary>
+    public string? ArtifactType { get; private init; }
+
     /// <summary>Reads a manifest.</summary>
     /// <returns><see langword="null"/> if it is not a JSON object, so that no registry would call it a manifest.</returns>
     public static Manifest? TryParse(ReadOnlyMemory<byte> content)
@@ -87,13 +90,20 @@ public sealed record Manifest(string MediaType, IReadOnlyList<Descriptor> Blobs,
             }
         }
 
-        return new Manifest(mediaType, blobs, manifests) { IsImage = isImage, Subject = SubjectOf(root) };
+        return new Manifest(mediaType, blobs, manifests) { IsImage = isImage, Subject = SubjectOf(root), ArtifactType = ArtifactTypeOf(root, config) };
     }
 
     private static Digest? SubjectOf(JsonElement root) =>
         root.TryGetProperty("subject", out var subject) && subject.ValueKind is JsonValueKind.Object && Digest.TryParse(Text(subject, "digest"), out var digest)
             ? digest
             : null;
+
+    private static string? ArtifactTypeOf(JsonElement root, JsonElement config)
+    {
+        var type = Text(root, "artifactType");
+        if (type.Length == 0 && config.ValueKind is JsonValueKind.Object) type = Text(config, "mediaType");
+        return MediaTypes.IsUsable(type) && type is not (MediaTypes.OciConfig or MediaTypes.DockerConfig) ? type : null;
+    }
 
     private static int CountOf(JsonElement list) => list.ValueKind is JsonValueKind.Array ? list.GetArrayLength() : 0;
 

@@ -17,6 +17,12 @@ public static class MediaTypes
     /// <summary>Docker's image manifest, schema 2.</summary>
     public const string DockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
 
+    /// <summary>The config of an image (OCI image specification).</summary>
+    public const string OciConfig = "application/vnd.oci.image.config.v1+json";
+
+    /// <summary>Docker's config of an image.</summary>
+    public const string DockerConfig = "application/vnd.docker.container.image.v1+json";
+
     /// <summary>What blobs are served as; their true type is in the manifest that names them.</summary>
     public const string Bytes = "application/octet-stream";
 

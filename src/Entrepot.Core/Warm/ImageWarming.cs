@@ -16,7 +16,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
     private static readonly string[] CosignTags = [".sig", ".att", ".sbom"];
 
     private readonly HashSet<Digest> _manifests = [];
-    private readonly Dictionary<Digest, long> _missing = [];
+    private readonly Dictionary<Digest, (long Size, bool Counts)> _missing = [];
     private readonly List<Reference> _pins = [];
     private readonly ManifestReader _reader = new(parts, rules, cancel);
     private IUpstream _upstream = null!;   // set before anything is asked
@@ -24,6 +24,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
     private string? _error;
     private long _size;
     private long _bytes;
+    private bool _isNew;   // whether anything of it was not stored
     private int _artifacts;
 
     /// <summary>Whether what has to be fetched became known.</summary>
@@ -48,7 +49,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
 
         var status = _error is not null ? WarmStatus.Failed
             : rules.DryRun ? WarmStatus.Planned
-            : _bytes > 0 ? WarmStatus.Fetched
+            : _isNew ? WarmStatus.Fetched
             : WarmStatus.Unchanged;
         return new WarmedImage(image.Reference, status) { Digest = _digest, Bytes = _bytes, Size = _size, Requests = _reader.Counted, Error = _error };
     }
@@ -93,8 +94,10 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
             foreach (var (subject, wasStored) in subjects) await FollowReferrersAsync(subject, wasStored, MostReferring);
 
         IsPlanned = true;
-        run.Plan(image.Reference, _missing.Values.Sum());
-        _bytes += rules.DryRun ? _missing.Values.Sum() : 0;
+        var bytes = _missing.Values.Where(blob => blob.Counts).Sum(blob => blob.Size);
+        run.Plan(image.Reference, bytes);
+        _bytes += rules.DryRun ? bytes : 0;
+        _isNew |= _missing.Count > 0;
         return true;
     }
 
@@ -111,7 +114,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
         }
 
         _size += content.Size;
-        if (!content.WasStored) _bytes += content.Size;
+        if (!content.WasStored) (_isNew, _bytes) = (true, _bytes + content.Size);
         subjects?.Add((reference, content.WasStored));
         if (content.Manifest is not { } manifest) return true;   // what is not understood is all there is
 
@@ -135,7 +138,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
         if (_missing.ContainsKey(blob.Digest)) return;
         var known = parts.Index.FindBlob(blob.Digest);
         _size += known?.Size ?? Math.Max(0, blob.Size);
-        if (!parts.Store.Contains(blob.Digest)) _missing.Add(blob.Digest, Math.Max(0, blob.Size));
+        if (!parts.Store.Contains(blob.Digest)) _missing.Add(blob.Digest, (Math.Max(0, blob.Size), run.Claim(blob.Digest)));
     }
 
     // What refers to a manifest, and what refers to that. Cosign's tags and the tag in place of an API are asked for by HEAD.
@@ -184,15 +187,15 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
 
     private async Task FetchAllAsync()
     {
-        var waiting = _missing.Keys.ToList();
-        await Task.WhenAll(waiting.Select(async digest =>
+        await Task.WhenAll(_missing.ToList().Select(async missing =>
         {
+            var (digest, (_, counts)) = missing;
             await places.WaitAsync(cancel);
             try
             {
                 var blob = new BlobWarming(parts, _upstream, image.Reference.At(digest));
-                if (await blob.RunAsync(bytes => run.Arrive(image.Reference, bytes), cancel) is { } error) Fail($"{digest}: {error}");
-                else Interlocked.Add(ref _bytes, blob.Size);
+                if (await blob.RunAsync(bytes => run.Arrive(image.Reference, counts ? bytes : 0), cancel) is { } error) Fail($"{digest}: {error}");
+                else if (counts) Interlocked.Add(ref _bytes, blob.Size);
             }
             finally
             {

@@ -22,6 +22,7 @@ public sealed class WarmRun
     private readonly Lock _gate = new();
     private readonly List<WarmedImage> _ended = [];                          // guarded by _gate, like all below
     private readonly Dictionary<Reference, WarmingImage> _running = [];
+    private readonly HashSet<Digest> _claimed = [];
     private WarmProgress _progress;
 
     internal WarmRun(int images) => _progress = new WarmProgress(0, images, 0, 0, 0);
@@ -39,6 +40,12 @@ public sealed class WarmRun
     public IReadOnlyList<WarmedImage> Done(int after)
     {
         lock (_gate) return _ended[after..];
+    }
+
+    /// <summary>Whether a blob that is missing is so for the first time in this run: what several images share is fetched, and counts, once.</summary>
+    internal bool Claim(Digest blob)
+    {
+        lock (_gate) return _claimed.Add(blob);
     }
 
     internal void Begin(Reference image)

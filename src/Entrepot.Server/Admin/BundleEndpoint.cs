@@ -54,7 +54,7 @@ internal sealed class BundleEndpoint(BundleExport export, Images images, Func<Up
 
         var stock = await export.FindAsync(patterns, platforms, withReferrers: query["referrers"].FirstOrDefault() != "false", cancel);
         var offer = new BundleOffer(
-            [.. stock.Images.Select(image => new OfferedImage(image.Reference.ToString(), image.Digest.ToString(), image.MediaType, image.Size, image.Platforms))],
+            [.. stock.Images.Select(image => new OfferedImage(image.Reference.ToString(), image.Digest.ToString(), image.MediaType, image.Size, image.Platforms, image.ArtifactType))],
             [.. stock.Blobs.Select(blob => new OfferedBlob(blob.Digest.ToString(), blob.Size, stock.Manifests.Contains(blob.Digest)))],
             [.. stock.Missing.Select(lack => new MissingImage(lack.Reference, lack.What, lack.IsOffline))],
             [.. stock.Unasked.Select(name => name.ToString())]);

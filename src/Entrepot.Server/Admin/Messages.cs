@@ -129,7 +129,8 @@ internal sealed record BundleOffer(
 /// <param name="MediaType">That manifest's media type.</param>
 /// <param name="Size">Bytes of that manifest.</param>
 /// <param name="Platforms">Of an index, the platforms that are in it.</param>
-internal sealed record OfferedImage(string Reference, string Digest, string MediaType, long Size, IReadOnlyList<string> Platforms);
+/// <param name="ArtifactType">What it is, if it is no image.</param>
+internal sealed record OfferedImage(string Reference, string Digest, string MediaType, long Size, IReadOnlyList<string> Platforms, string? ArtifactType);
 
 /// <summary>A blob that a bundle can have.</summary>
 /// <param name="Digest">Its name, by which <c>GET /api/v1/bundles?blob=</c> gives its bytes.</param>

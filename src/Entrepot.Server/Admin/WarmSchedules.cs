@@ -33,11 +33,12 @@ internal sealed class WarmSchedules(Warmup warmup, Func<UpstreamRoutes> routes, 
     public IReadOnlyList<string> Problems => [.. _problems.Values.Order(StringComparer.Ordinal)];
 
     /// <summary>From now on these are done, and no others. Does nothing once the end has begun.</summary>
-    public void Replace(IReadOnlyList<WarmSchedule> schedules)
+    /// <returns>Ends when those that are gone have ended; nobody has to wait for it.</returns>
+    public Task Replace(IReadOnlyList<WarmSchedule> schedules)
     {
         lock (_gate)
         {
-            if (_isEnding) return;
+            if (_isEnding) return Task.CompletedTask;
             foreach (var gone in _running.Keys.Except(schedules).ToList()) EndLocked(gone);
             _ending.RemoveAll(run => run.IsCompleted);
             foreach (var schedule in schedules.Except(_running.Keys).ToList())
@@ -45,6 +46,8 @@ internal sealed class WarmSchedules(Warmup warmup, Func<UpstreamRoutes> routes, 
                 var stop = new CancellationTokenSource();
                 _running.Add(schedule, (Task.Run(() => RunAsync(schedule, stop.Token), CancellationToken.None), stop));
             }
+
+            return Task.WhenAll(_ending);
         }
     }
 
@@ -109,10 +112,10 @@ internal sealed class WarmSchedules(Warmup warmup, Func<UpstreamRoutes> routes, 
 
         var ended = run.Done(0);
         problems.AddRange(ended.Where(image => image.Status is WarmStatus.Failed).Select(image => $"{image.Reference}: {image.Error}"));
-        foreach (var problem in problems) Log.NotWarmed(log, schedule.From, problem);
-        Log.Warmed(log, schedule.From, ended.Count, ended.Count(image => image.Status is WarmStatus.Fetched), problems.Count, ended.Sum(image => image.Bytes));
         if (problems.Count == 0) _problems.TryRemove(schedule, out _);
         else _problems[schedule] = $"Warming from {schedule.From} went wrong at {clock.GetUtcNow():yyyy-MM-dd HH:mm:ss}Z: {problems[0]}{(problems.Count > 1 ? $"; and {problems.Count - 1} more, see the log" : "")}";
+        foreach (var problem in problems) Log.NotWarmed(log, schedule.From, problem);
+        Log.Warmed(log, schedule.From, ended.Count, ended.Count(image => image.Status is WarmStatus.Fetched), problems.Count, ended.Sum(image => image.Bytes));
     }
 
     private static List<Platform> PlatformsOf(WarmSchedule schedule, FoundImage image)

@@ -3,6 +3,7 @@ using Entrepot.Bundles;
 using Entrepot.Oci;
 using Entrepot.Server.Admin;
 using Entrepot.Server.Options;
+using Entrepot.Server.Sources;
 
 namespace Entrepot.Server.Cli;
 
@@ -38,6 +39,12 @@ internal sealed class BundleExporter
         if (_request.Problems.Count > 0)
         {
             await _session.ComplainAsync("nothing was written, since not all that names images is understood");
+            return ExitStatus.Failed;
+        }
+
+        if (_request.Images.Count == 0)
+        {
+            await _session.ComplainAsync("nothing was written, since no images are named");
             return ExitStatus.Failed;
         }
 
@@ -132,7 +139,7 @@ internal sealed class BundleExporter
         var isRight = true;
         foreach (var file in _request.Since)
         {
-            foreach (var problem in since.Add(await File.ReadAllBytesAsync(file, _session.Stop)))
+            foreach (var problem in since.Add(await ReadAsync("--since", file)))
             {
                 await _session.ComplainAsync($"--since {file}: {Words.Line(problem)}");
                 isRight = false;
@@ -160,10 +167,23 @@ internal sealed class BundleExporter
     private async Task<BundleKey?> ReadKeyAsync()
     {
         if (_request.SignKey is not { } file) return null;
-        if (new FileInfo(file).Length > BundleKey.MaxLength) throw new AdminException($"--sign-key {file}: is too large for a key");
-        if (BundleKey.ReadPrivate(await File.ReadAllTextAsync(file, _session.Stop), out var key) is { } problem)
+        var text = await ReadAsync("--sign-key", file);
+        if (text.Length > BundleKey.MaxLength) throw new AdminException($"--sign-key {file}: is too large for a key");
+        if (BundleKey.ReadPrivate(System.Text.Encoding.UTF8.GetString(text), out var key) is { } problem)
             await _session.ComplainAsync($"--sign-key {file}: {Words.Line(problem)}");
         return key;
+    }
+
+    private async Task<byte[]> ReadAsync(string flag, string file)
+    {
+        try
+        {
+            return await File.ReadAllBytesAsync(file, _session.Stop);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw new AdminException($"{flag} {file}: cannot be read: {SourceReader.Reason(fault)}");
+        }
     }
 
     private async Task<IReadOnlyList<BundleOffer>> OffersAsync(IReadOnlyList<string> images, IReadOnlyList<string> platforms)
@@ -196,7 +216,7 @@ internal sealed class BundleExporter
             return since.Plan(
                 offers.SelectMany(offer => offer.Images).GroupBy(image => image.Reference).Select(same => (Image: same.First(), Platforms: same.SelectMany(image => image.Platforms))).Select(one => new BundleImage(
                     Reference.TryParse(one.Image.Reference, out var reference) ? reference : throw new FormatException($"{one.Image.Reference} is not a reference"),
-                    Digest.Parse(one.Image.Digest), one.Image.MediaType, one.Image.Size, [.. one.Platforms.Distinct().Order(StringComparer.Ordinal)])),
+                    Digest.Parse(one.Image.Digest), one.Image.MediaType, one.Image.Size, [.. one.Platforms.Distinct().Order(StringComparer.Ordinal)], one.Image.ArtifactType)),
                 blobs.Where(blob => blob.Manifest).Select(blob => Digest.Parse(blob.Digest)).ToHashSet(),
                 blobs.Select(blob => new BundleBlob(Digest.Parse(blob.Digest), blob.Size)));
         }

@@ -50,6 +50,7 @@ internal sealed class SourceFlags
         {
             var found = await SourceReader.ReadAsync(path, kind, session.Around.In, session.Around.Environment, session.Stop);
             problems.AddRange(found.Problems);
+            if (found.Images.Count + found.Problems.Count == 0) await session.ComplainAsync($"{Words.Line(found.File)}: names no images");
             images.AddRange(found.Images.Select(image => new WarmRequestImage(image.Reference, platforms.Count > 0 || image.Platforms.Count == 0 ? null : image.Platforms)));
         }
 

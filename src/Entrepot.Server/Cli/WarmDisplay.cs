@@ -43,11 +43,7 @@ internal sealed class WarmDisplay(Surroundings around, bool isDryRun)
     public async Task EndAsync(IReadOnlyList<WarmEntry> images)
     {
         await ClearAsync();
-        if (images.Count == 0)
-        {
-            await around.Out.WriteLineAsync("no images are named");
-            return;
-        }
+        if (images.Count == 0) return;   // what is wrong with the files has been said
 
         var (bytes, requests) = (images.Sum(image => image.Bytes), images.Sum(image => image.Requests));
         var counts = images.GroupBy(image => image.Status).OrderBy(group => group.Key, StringComparer.Ordinal).Select(group => $"{Words.Number(group.Count())} {Words.Line(group.Key)}");

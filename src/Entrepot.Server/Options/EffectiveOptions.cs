@@ -30,19 +30,20 @@ internal sealed partial class ConfigJson : JsonSerializerContext;
 internal static class EffectiveOptions
 {
     private const string Hidden = "(set)";
+    private const string Upstreams = "upstreams";
 
     /// <summary>Every option, in the order of the reference; each upstream's at their place.</summary>
     /// <param name="read">Options without problems.</param>
     public static IReadOnlyList<EffectiveOption> Of(OptionsResult read) =>
     [
-        .. OptionTable.All.Where(spec => spec.Entry.Count == 0).Select(spec => One(spec, read.Values, "")),
+        .. Entry(OptionTable.All.Where(spec => spec.Path != Upstreams), read.Values, ""),
         .. read.Options.Upstreams.SelectMany(upstream => Upstream(upstream, read.Values)),
     ];
 
     private static IEnumerable<EffectiveOption> Upstream(UpstreamOptions upstream, RawMap values)
     {
-        var prefix = $"upstreams[{upstream.Name}].";
-        var given = (values.Find("upstreams") as RawList)?.Items.OfType<RawMap>().FirstOrDefault(map => IsOf(map, upstream.Name));
+        var prefix = $"{Upstreams}[{upstream.Name}].";
+        var given = (values.Find(Upstreams) as RawList)?.Items.OfType<RawMap>().FirstOrDefault(map => IsOf(map, upstream.Name));
         foreach (var option in Entry(OptionTable.Upstream, given ?? new RawMap(EffectiveOption.Default, []), prefix))
         {
             // The defaults of these two differ from upstream to upstream.

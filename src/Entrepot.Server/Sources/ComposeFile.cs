@@ -3,59 +3,134 @@ using Entrepot.Server.Options;
 
 namespace Entrepot.Server.Sources;
 
-/// <summary>Finds the images of a compose file's services, whatever their profiles. Pure.</summary>
-internal static class ComposeFile
+/// <summary>Gives the text of a file that another one leads to; or <see langword="null"/>, with why it cannot be had.</summary>
+internal delegate string? OpenFile(string path, out string problem);
+
+/// <summary>Finds the images of a compose file's services, whatever their profiles, and of the files that it extends and includes. For one file, by one caller.</summary>
+internal sealed class ComposeFile
 {
     private const int MostExtends = 16;
+    private const int MostFiles = 100;
+
+    private readonly Variables _variables;
+    private readonly OpenFile _open;
+    private readonly FoundImages _found;
+    private readonly Dictionary<string, IReadOnlyList<YamlMap>?> _files = new(StringComparer.Ordinal);   // null for what cannot be read
+    private readonly HashSet<string> _included = new(StringComparer.Ordinal);
+
+    private ComposeFile(Func<string, string?> variables, OpenFile open, FoundImages found) =>
+        (_variables, _open, _found) = (new Variables(variables, hasDollars: true), open, found);
 
     /// <summary>Reads a whole file.</summary>
+    /// <param name="path">Where it is: what it leads to is relative to its folder.</param>
     /// <param name="text">What is in it.</param>
     /// <param name="variables">The value of a variable; <see langword="null"/> if it is not set.</param>
+    /// <param name="open">Reads other files.</param>
     /// <param name="found">Gets the images.</param>
-    public static void Read(string text, Func<string, string?> variables, FoundImages found)
+    public static void Read(string path, string text, Func<string, string?> variables, OpenFile open, FoundImages found)
     {
-        foreach (var document in YamlDocuments.Read(text, found.Refuse))
+        var file = new ComposeFile(variables, open, found);
+        file._included.Add(Normal(path));
+        file.Read(path, file.Documents(path, text));
+    }
+
+    private void Read(string path, IReadOnlyList<YamlMap> documents)
+    {
+        foreach (var top in documents)
         {
-            if (document is not YamlMap top || top.Find("services") is not YamlMap services) continue;
-            foreach (var service in services.Entries.Values.OfType<YamlMap>()) Read(service, services, new Variables(variables, hasDollars: true), found);
+            if (top.Find("services") is YamlMap services)
+                foreach (var service in services.Entries.Values.OfType<YamlMap>()) Read(new Service(path, services, service));
+            foreach (var other in IncludedBy(top))
+                if (Resolve(path, other, isNeeded: true) is { } there && _included.Add(there) && Open(path, other.Line, there) is { } included) Read(there, included);
         }
     }
 
-    private static void Read(YamlMap service, YamlMap services, Variables variables, FoundImages found)
+    private void Read(Service service)
     {
         // One that is built has an image only if it says so.
-        if (Find(service, "image", services) is not { } image) return;
-        if (variables.Fill(image.Text!, out var reference) is { } problem)
+        if (Find(service, "image", isNeeded: true) is not var (image, path)) return;
+        if (_variables.Fill(image.Text!, out var reference) is { } problem)
         {
-            found.Refuse(image.Line, $"the image {Problem.Quote(image.Text!)} cannot be resolved: {problem}");
+            _found.Refuse(path, image.Line, $"the image {Problem.Quote(image.Text!)} cannot be resolved: {problem}");
             return;
         }
 
         if (reference.Length == 0)
         {
-            found.Refuse(image.Line, $"the image {Problem.Quote(image.Text!)} is empty");
+            _found.Refuse(path, image.Line, $"the image {Problem.Quote(image.Text!)} is empty");
             return;
         }
 
-        var platform = Find(service, "platform", services) is { } given && variables.Fill(given.Text!, out var filled) is null && Platform.TryParse(filled, out _) ? filled : null;
-        found.Add(reference, platform is null ? [] : [platform]);
+        var platform = Find(service, "platform", isNeeded: false) is var (given, _) && _variables.Fill(given.Text!, out var filled) is null && Platform.TryParse(filled, out _) ? filled : null;
+        _found.Add(reference, platform is null ? [] : [platform]);
     }
 
-    private static YamlText? Find(YamlMap service, string key, YamlMap services)
+    // What is not needed is no reason to read another file, or to complain.
+    private (YamlText Text, string Path)? Find(Service service, string key, bool isNeeded)
     {
         for (var i = 0; i < MostExtends; i++)
         {
-            if (service.FindText(key) is { } text) return text;
-            var parent = service.Find("extends") switch
-            {
-                YamlText { Text: { } name } => name,
-                YamlMap of when of.FindText("file") is null => of.FindText("service")?.Text,
-                _ => null,
-            };
-            if (parent is null || services.Find(parent) is not YamlMap extended) return null;
-            service = extended;
+            if (service.Own.FindText(key) is { } text) return (text, service.Path);
+            if (ParentOf(service, isNeeded) is not { } parent) return null;
+            service = parent;
         }
 
         return null;
     }
+
+    private Service? ParentOf(Service service, bool isNeeded)
+    {
+        var extends = service.Own.Find("extends");
+        if ((extends is YamlMap map ? map.FindText("service") : extends as YamlText) is not { Text: { } name } at) return null;
+        var (path, places) = (service.Path, (IEnumerable<YamlMap>)[service.Siblings]);
+        if ((extends as YamlMap)?.FindText("file") is { } file)
+        {
+            if (Resolve(path, file, isNeeded) is not { } there || (isNeeded ? Open(path, file.Line, there) : _files.GetValueOrDefault(there)) is not { } documents) return null;
+            (path, places) = (there, documents.Select(top => top.Find("services")).OfType<YamlMap>());
+        }
+
+        foreach (var services in places)
+            if (services.Find(name) is YamlMap parent) return new Service(path, services, parent);
+        if (isNeeded) _found.Refuse(service.Path, at.Line, $"a service extends {Problem.Quote(name)}, which {path} does not have");
+        return null;
+    }
+
+    // A file, or several that are merged.
+    private static IEnumerable<YamlText> IncludedBy(YamlMap top) => ((top.Find("include") as YamlList)?.Items ?? []).SelectMany(one => one switch
+    {
+        YamlMap map when map.Find("path") is YamlList several => several.Items.OfType<YamlText>(),
+        YamlMap map when map.FindText("path") is { } path => [path],
+        YamlText { Text.Length: > 0 } path => [path],
+        _ => [],
+    });
+
+    private string? Resolve(string from, YamlText file, bool isNeeded)
+    {
+        var problem = _variables.Fill(file.Text!, out var filled);
+        if (problem is null && !filled.Contains('\0', StringComparison.Ordinal)) return Normal(Path.Combine(Path.GetDirectoryName(from) ?? "", filled));
+        if (isNeeded) _found.Refuse(from, file.Line, $"the file {Problem.Quote(file.Text!)} cannot be resolved: {problem ?? "it is no path"}");
+        return null;
+    }
+
+    // What leads back to a file has its name then.
+    private static string Normal(string path) => Path.IsPathRooted(path) ? Path.GetFullPath(path) : Path.GetRelativePath(".", path);
+
+    private IReadOnlyList<YamlMap>? Open(string from, long line, string path)
+    {
+        if (_files.TryGetValue(path, out var known)) return known;
+        var problem = $"more than {MostFiles} files lead to each other";
+        if (_files.Count < MostFiles && _open(path, out problem) is { } text) return Documents(path, text);
+        _found.Refuse(from, line, $"the file {Problem.Quote(path)} cannot be read: {problem}");
+        return _files[path] = null;
+    }
+
+    private IReadOnlyList<YamlMap> Documents(string path, string text)
+    {
+        IReadOnlyList<YamlMap> documents = [.. YamlDocuments.Read(text, (line, what) => _found.Refuse(path, line, what)).OfType<YamlMap>()];
+        _files[path] = documents;
+        return documents;
+    }
+
+    // A service, where it stands, and those beside it, of which it may extend one.
+    private readonly record struct Service(string Path, YamlMap Siblings, YamlMap Own);
 }

@@ -13,6 +13,9 @@ internal sealed class FoundImages(string file)
     private readonly List<string> _problems = [];
     private readonly HashSet<(string, string)> _known = [];
 
+    /// <summary>The file's name, for problems.</summary>
+    public string File => file;
+
     /// <summary>The images, each once.</summary>
     public IReadOnlyList<FoundImage> Images => _images;
 
@@ -26,5 +29,8 @@ internal sealed class FoundImages(string file)
     }
 
     /// <summary>Something is wrong at a line; 0 if no line says it.</summary>
-    public void Refuse(long line, string what) => _problems.Add(line > 0 ? $"{file}:{line}: {what}" : $"{file}: {what}");
+    public void Refuse(long line, string what) => Refuse(file, line, what);
+
+    /// <summary>As the other, of another file that this one leads to.</summary>
+    public void Refuse(string other, long line, string what) => _problems.Add(line > 0 ? $"{other}:{line}: {what}" : $"{other}: {what}");
 }

@@ -18,7 +18,7 @@ internal enum ImageFileKind
     Dockerfile,
 }
 
-/// <summary>Finds the images that somebody's own file names. Pure.</summary>
+/// <summary>Finds the images that somebody's own file names. Pure, but for the files that a compose file leads to.</summary>
 internal static partial class ImageFile
 {
     /// <summary>Most characters of a file.</summary>
@@ -29,14 +29,15 @@ internal static partial class ImageFile
     /// <param name="text">What is in it.</param>
     /// <param name="kind">What it is; <see langword="null"/> to find out.</param>
     /// <param name="variables">The value of a variable that compose files may use; <see langword="null"/> if it is not set.</param>
-    public static FoundImages Read(string name, string text, ImageFileKind? kind, Func<string, string?> variables)
+    /// <param name="open">Reads the files that a compose file leads to.</param>
+    public static FoundImages Read(string name, string text, ImageFileKind? kind, Func<string, string?> variables, OpenFile open)
     {
         var found = new FoundImages(name);
         text = text.TrimStart('\uFEFF');
         switch (kind ?? KindOf(name, text))
         {
             case ImageFileKind.Compose:
-                ComposeFile.Read(text, variables, found);
+                ComposeFile.Read(name, text, variables, open, found);
                 break;
             case ImageFileKind.Kubernetes:
                 KubernetesFile.Read(text, found);

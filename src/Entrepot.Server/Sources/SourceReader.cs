@@ -8,6 +8,8 @@ internal static class SourceReader
     /// <summary>What stands for standard input.</summary>
     public const string StandardInput = "-";
 
+    private const string TooLarge = "it is larger than 64 MiB";
+
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>Reads a file.</summary>
@@ -23,16 +25,33 @@ internal static class SourceReader
         try
         {
             var text = path == StandardInput ? await input.ReadToEndAsync(cancel) : await File.ReadAllTextAsync(path, StrictUtf8, cancel);
-            if (text.Length > ImageFile.MostChars) return Refused(name, "cannot be a file that names images: it is larger than 64 MiB");
+            if (text.Length > ImageFile.MostChars) return Refused(name, $"cannot be a file that names images: {TooLarge}");
             var beside = path == StandardInput ? "" : Path.Combine(Path.GetDirectoryName(path) ?? "", ".env");
             var variables = beside.Length > 0 && File.Exists(beside) ? DotEnv.Read(await File.ReadAllTextAsync(beside, cancel)) : new Dictionary<string, string>();
-            return ImageFile.Read(name, text, kind, variable => environment.TryGetValue(variable, out var set) ? set : variables.GetValueOrDefault(variable));
+            return ImageFile.Read(name, text, kind, variable => environment.TryGetValue(variable, out var set) ? set : variables.GetValueOrDefault(variable), Open);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        catch (Exception fault) when (IsOfTheFile(fault))
         {
             return Refused(name, $"cannot be read: {Reason(fault)}");
         }
     }
+
+    private static string? Open(string path, out string problem)
+    {
+        try
+        {
+            var text = File.ReadAllText(path, StrictUtf8);
+            problem = TooLarge;
+            return text.Length > ImageFile.MostChars ? null : text;
+        }
+        catch (Exception fault) when (IsOfTheFile(fault))
+        {
+            problem = Reason(fault);
+            return null;
+        }
+    }
+
+    private static bool IsOfTheFile(Exception fault) => fault is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException;
 
     private static FoundImages Refused(string name, string why)
     {
@@ -41,7 +60,8 @@ internal static class SourceReader
         return found;
     }
 
-    private static string Reason(Exception fault) => fault switch
+    /// <summary>Why a file cannot be read, for people.</summary>
+    public static string Reason(Exception fault) => fault switch
     {
         FileNotFoundException or DirectoryNotFoundException => "there is no such file",
         DecoderFallbackException => "it is not UTF-8 text",

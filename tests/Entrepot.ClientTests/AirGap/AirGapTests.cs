@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Entrepot.ClientTests.Engines;
 using Entrepot.ClientTests.Images;
 using Entrepot.ClientTests.Kit;
@@ -91,6 +92,64 @@ public sealed class AirGapTests
         await far.ImportAsync(far.File("site.tar"));
 
         await signer.VerifyAsync(far.Entrepot.Host, image);
+    }
+
+    [ProgramTheory]
+    [ProgramData("oras")]
+    public async Task AttachedArtifact_Carried_IsDiscoveredAndPulledThere(string name)
+    {
+        var (oras, image) = (ClientProgram.Named(name).File, SampleImages.Named("library/multi"));
+        await using var near = await Scene.StartAsync("0s", [image], name);
+        await using var far = await FarSite.StartAsync(nameof(AttachedArtifact_Carried_IsDiscoveredAndPulledThere));
+        await File.WriteAllTextAsync(far.File("sbom.json"), """{"spdxVersion":"SPDX-2.3"}""");
+        await OrasAsync("attach", "--artifact-type", "application/spdx+json", $"{near.Registry.Address.Authority}/{image}", "sbom.json:application/json");
+        var attached = await DiscoverAsync($"{near.Registry.Address.Authority}/{image}");
+        await near.Entrepot.RunAsync("bundle", "export", "-o", far.File("site.tar"), $"docker.io/{image}");
+
+        await far.ImportAsync(far.File("site.tar"));
+
+        Assert.Equal(("application/spdx+json", attached.Digest), await DiscoverAsync($"{far.Entrepot.Host}/docker.io/{image}"));
+        File.Delete(far.File("sbom.json"));
+        await OrasAsync("pull", $"{far.Entrepot.Host}/docker.io/{image.Repository}@{attached.Digest}");
+        Assert.Equal("""{"spdxVersion":"SPDX-2.3"}""", await File.ReadAllTextAsync(far.File("sbom.json")));
+
+        Task<string> OrasAsync(string command, params string[] arguments) => Tool.ReadAsync(
+            "env", ["--chdir", Path.GetDirectoryName(far.File("x"))!, oras, command, "--plain-http", .. arguments], null, ("DOCKER_CONFIG", "/nonexistent"));
+
+        async Task<(string Type, string Digest)> DiscoverAsync(string reference)
+        {
+            var found = JsonNode.Parse(await OrasAsync("discover", "--format", "json", reference))!["referrers"]!.AsArray().Single()!;
+            return ((string)found["artifactType"]!, (string)found["digest"]!);
+        }
+    }
+
+    [ClientFact]
+    public async Task Delta_OneSmallLayerOfTenImagesChanged_IsUnderTwoHundredthsOfTheFullOne()
+    {
+        var shared = Layer.Gzip(100, 3 << 20);
+        TestImage[] images = [.. Enumerable.Range(0, 10).Select(i => Image(i, i + 300))];
+        var changed = Image(7, 999);
+        await using var near = await Scene.StartAsync("0s", images);
+        await using var far = await FarSite.StartAsync(nameof(Delta_OneSmallLayerOfTenImagesChanged_IsUnderTwoHundredthsOfTheFullOne));
+        string[] names = [.. images.Select(image => $"docker.io/{image}")];
+        await near.Entrepot.RunAsync(["bundle", "export", "-o", far.File("full.tar"), .. names]);
+        await far.ImportAsync(far.File("full.tar"), "--set", "site");
+        await File.WriteAllTextAsync(far.File("there.json"), await far.Entrepot.RunAsync("list", "--output", "json"));
+        await near.Registry.PushAsync(changed);
+        await near.Entrepot.RunAsync("warm", names[7]);
+
+        await near.Entrepot.RunAsync(["bundle", "export", "-o", far.File("delta.tar"), "--since", far.File("full.receipt.json"), .. names]);
+        await near.Entrepot.RunAsync(["bundle", "export", "-o", far.File("same.tar"), "--since", far.File("there.json"), .. names]);
+
+        Assert.InRange(Length("delta.tar"), changed.Native.Layers[^1].Blob.Bytes.Length, Length("full.tar") / 50);
+        Assert.InRange(Length("same.tar"), changed.Native.Layers[^1].Blob.Bytes.Length, Length("full.tar") / 50);
+        await far.ImportAsync(far.File("delta.tar"), "--set", "site");
+        foreach (var image in images.Where(image => image.Repository != changed.Repository).Append(changed)) await far.Skopeo.CopyAsync(image);
+
+        long Length(string file) => new FileInfo(far.File(file)).Length;
+
+        TestImage Image(int number, int seed) => ImageBuilder.Single(
+            $"library/app{number}", ImageBuilder.Platform(ImageFormat.Oci, TestImage.NativeArchitecture, shared, Layer.Gzip(number + 200, 2 << 20), Layer.Gzip(seed, 60_000)));
     }
 
     private static TestImage Image(string name, int seed) =>

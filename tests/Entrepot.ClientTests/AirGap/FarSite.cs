@@ -19,11 +19,11 @@ internal sealed class FarSite : IAsyncDisposable
     /// <summary>The appliance.</summary>
     public PublishedEntrepot Entrepot { get; private set; } = null!;   // set by StartAsync
 
-    public static async Task<FarSite> StartAsync(string test, string quota = "80%", string? store = null)
+    public static async Task<FarSite> StartAsync(string test, string quota = "80%", string? store = null, string address = "127.0.0.1")
     {
         var site = new FarSite(test);
         site.Entrepot = await PublishedEntrepot.StartAsync(
-            store ?? site.Folder("entrepot"), Path.Combine(site._logs, "entrepot.log"), Nowhere, "0s", quota, new Dictionary<string, string> { ["ENTREPOT_OFFLINE"] = "true" });
+            store ?? site.Folder("entrepot"), Path.Combine(site._logs, "entrepot.log"), Nowhere, "0s", quota, new Dictionary<string, string> { ["ENTREPOT_OFFLINE"] = "true" }, address);
         site._running.Push(site.Entrepot);
         return site;
     }
@@ -54,6 +54,25 @@ internal sealed class FarSite : IAsyncDisposable
         await Skopeo.CopyAsync(image, registry);
         await Containerd!.PullAsync(image, registry, null);
     }
+
+    /// <summary>A dockerd there that has nothing but this <c>daemon.json</c>.</summary>
+    public async Task<Dockerd> StartDockerdAsync(string daemonJson)
+    {
+        var dockerd = await Dockerd.StartWithAsync(Folder("dockerd"), Log("dockerd"), daemonJson, DockerPrograms.System);
+        _running.Push(dockerd);
+        return dockerd;
+    }
+
+    /// <summary>A containerd there that has nothing but this <c>hosts.toml</c>, for all registries.</summary>
+    public async Task<Containerd> StartContainerdAsync(string hostsToml)
+    {
+        var containerd = await Containerd.StartAsync(Folder("containerd"), Log("containerd"), new Dictionary<string, string> { ["_default"] = hostsToml });
+        _running.Push(containerd);
+        return containerd;
+    }
+
+    /// <summary>skopeo with nothing but this <c>registries.conf</c>.</summary>
+    public Skopeo SkopeoWith(string registriesConf) => new(Folder("skopeo"), Log("skopeo"), Entrepot.Host, registriesConf);
 
     /// <summary>skopeo there.</summary>
     public Skopeo Skopeo => new(Folder("skopeo"), Log("skopeo"), Entrepot.Host);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Entrepot.ClientTests.Engines;
 using Entrepot.ClientTests.Images;
 using Entrepot.ClientTests.Kit;
 
@@ -67,6 +68,37 @@ public sealed class ForeignArchiveTests
         await far.PullAsync(await ConvertedAsync(far, image));
     }
 
+    [ProgramTheory]
+    [ProgramData("dockerd, containerd image store", true)]
+    [ProgramData("dockerd, containerd image store", false)]
+    public async Task DockerSave_SinceDocker25_IsPulledByTheNamesItHas(string engine, bool keepsContent)
+    {
+        Assert.NotNull(engine);
+        var (image, multi) = (SampleImages.Named("library/five"), SampleImages.Named("library/multi"));
+        await using var near = await Scene.StartAsync("0s", [image, multi], $"{keepsContent}");
+        await using var far = await FarSite.StartAsync(Path.Combine(nameof(DockerSave_SinceDocker25_IsPulledByTheNamesItHas), $"{keepsContent}"));
+        var dockerd = await near.StartDockerdAsync(keepsContent ? DockerPrograms.Newer(TestRun.NewerRoot!) : DockerPrograms.NewerWithGraphDriver(TestRun.NewerRoot!));
+        await dockerd.PullAsync(image);
+        await dockerd.PullAsync(multi);
+        await dockerd.RunAsync("tag", image.ToString(), "quay.io/org/five:v1");
+        await dockerd.RunAsync("image", "save", "--output", far.File("site.tar"), image.ToString(), multi.ToString(), "quay.io/org/five:v1");
+
+        await far.ImportAsync(far.File("site.tar"));
+
+        using var other = await Http.Client.GetAsync(new Uri(far.Entrepot.Address, "v2/quay.io/org/five/manifests/v1"));
+        Assert.True(other.IsSuccessStatusCode);
+        if (keepsContent)
+        {
+            await far.PullAsync(image);
+            await far.Skopeo.PullAsync(multi, TestImage.NativeArchitecture);   // of the index, what the engine had pulled
+        }
+        else
+        {
+            await far.PullAsync(await ConvertedAsync(far, image));
+            await far.Skopeo.PullAsync(await ConvertedAsync(far, multi), TestImage.NativeArchitecture);
+        }
+    }
+
     // What the image has become: the same config, with the layers as they are in the archive.
     private static async Task<TestImage> ConvertedAsync(FarSite far, TestImage image)
     {
@@ -75,7 +107,7 @@ public sealed class ForeignArchiveTests
         var layers = new List<Layer>();
         foreach (var layer in image.Native.Layers)
             layers.Add(new Layer(new Content("", await Http.Client.GetByteArrayAsync(new Uri(repository, $"blobs/{layer.DiffId}"))), layer.DiffId));
-        return image with { Platforms = [image.Native with { Manifest = new Content("", manifest), Layers = layers }] };
+        return image with { Index = null, Platforms = [image.Native with { Manifest = new Content("", manifest), Layers = layers }] };
     }
 
     private static async Task SaveAsync(Scene near, TestImage image, string to) => await Tool.RunAsync(

@@ -69,7 +69,7 @@ public sealed class ImportCrashTests(ITestOutputHelper output)
         try
         {
             await using var far = await FarSite.StartAsync(nameof(FullDisk_IsRefusedFirstAndLeavesNothing), "1GiB", disk.FullName);
-            var (small, large) = (Image("small", 1, 1 << 20), Image("large", 2, 30 << 20));
+            var (small, large) = (Image("small", 1, 14 << 20), Image("large", 2, 30 << 20));   // the small one would not fit twice
             await LayoutFolder.WriteAsync(far.File("both"), [small, large]);
             await LayoutFolder.WriteAsync(far.File("small"), [small]);
 

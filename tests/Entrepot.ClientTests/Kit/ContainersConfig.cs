@@ -8,12 +8,13 @@ internal sealed class ContainersConfig
     /// <summary>Writes the files.</summary>
     /// <param name="folder">Where they and the storage lie.</param>
     /// <param name="mirror">The mirror, <c>address:port</c>, spoken to in plain HTTP.</param>
-    public ContainersConfig(string folder, string mirror)
+    /// <param name="registries">Another registries.conf; <see langword="null"/> for the example's.</param>
+    public ContainersConfig(string folder, string mirror, string? registries = null)
     {
         _folder = Directory.CreateDirectory(folder).FullName;
         File.WriteAllText(Policy, """{"default":[{"type":"insecureAcceptAnything"}]}""");
         File.WriteAllText(Accounts, "{}");
-        File.WriteAllText(Registries, $"""
+        File.WriteAllText(Registries, registries ?? $"""
             {RepositoryFile.ReadExample("deploy/registries.conf", mirror)}
             [[registry]]
             location = "{mirror}"

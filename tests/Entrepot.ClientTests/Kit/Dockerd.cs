@@ -22,12 +22,15 @@ internal sealed class Dockerd : IEngine
     /// <param name="logFile">Where its output is appended.</param>
     /// <param name="mirror">Its only registry mirror, <c>address:port</c>.</param>
     /// <param name="programs">Which engine; the system's if <see langword="null"/>.</param>
-    public static async Task<Dockerd> StartAsync(string folder, string logFile, string mirror, DockerPrograms? programs = null)
+    public static Task<Dockerd> StartAsync(string folder, string logFile, string mirror, DockerPrograms? programs = null) =>
+        StartWithAsync(folder, logFile, RepositoryFile.ReadExample("daemon.json.example", mirror), programs ?? DockerPrograms.System);
+
+    /// <summary>As the other, with any <c>daemon.json</c>.</summary>
+    public static async Task<Dockerd> StartWithAsync(string folder, string logFile, string daemonJson, DockerPrograms programs)
     {
-        programs ??= DockerPrograms.System;
         Directory.CreateDirectory(Path.Combine(folder, "cli", "cli-plugins"));
         if (programs.BuildPlugin is { } plugin) File.CreateSymbolicLink(Path.Combine(folder, "cli", "cli-plugins", "docker-buildx"), plugin);
-        await File.WriteAllTextAsync(Path.Combine(folder, "daemon.json"), RepositoryFile.ReadExample("daemon.json.example", mirror));
+        await File.WriteAllTextAsync(Path.Combine(folder, "daemon.json"), daemonJson);
         try
         {
             return await StartAsync(folder, logFile, programs, programs.StorageDrivers[0]);
@@ -156,6 +159,11 @@ internal sealed record DockerPrograms(
     /// <remarks>One attempt at a blob instead of six, between which it waits for more than a minute.</remarks>
     public static DockerPrograms System { get; } = new(
         "dockerd", "/usr/bin/docker", "", ["overlay2", "vfs"], ["--max-download-attempts=1"], null, TestRun.SystemHasBuildKit, false);
+
+    /// <summary>A newer one with a graph driver, as it is unless it is told otherwise.</summary>
+    /// <param name="root">Where it lies.</param>
+    public static DockerPrograms NewerWithGraphDriver(string root) =>
+        Newer(root) with { StorageDrivers = System.StorageDrivers, Flags = System.Flags, KeepsContent = false };
 
     /// <summary>A newer one, with the containerd image store.</summary>
     /// <param name="root">Where it lies.</param>

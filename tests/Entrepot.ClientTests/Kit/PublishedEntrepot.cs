@@ -10,17 +10,18 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     private readonly IReadOnlyDictionary<string, string> _environment;
     private readonly int _port = Ports.Next();
     private readonly int _adminPort = Ports.Next();
+    private readonly string _address;
     private readonly string _upstream;
     private readonly string _tagTtl;
     private Daemon? _daemon;
     private IReadOnlyList<string> _linesAtEnd = [];
 
     private PublishedEntrepot(
-        string folder, string logFile, Uri upstream, string tagTtl, IReadOnlyDictionary<string, string> environment) =>
-        (_folder, _logFile, _upstream, _tagTtl, _environment) = (folder, logFile, upstream.GetLeftPart(UriPartial.Authority), tagTtl, environment);
+        string folder, string logFile, Uri upstream, string tagTtl, IReadOnlyDictionary<string, string> environment, string address) =>
+        (_folder, _logFile, _upstream, _tagTtl, _environment, _address) = (folder, logFile, upstream.GetLeftPart(UriPartial.Authority), tagTtl, environment, address);
 
     /// <summary>Where clients find it: <c>address:port</c>.</summary>
-    public string Host => $"127.0.0.1:{_port}";
+    public string Host => $"{_address}:{_port}";
 
     /// <summary>The root of its registry API.</summary>
     public Uri Address => new($"http://{Host}/");
@@ -47,10 +48,11 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
     /// <param name="tagTtl">How long a tag stays fresh, as the options spell it.</param>
     /// <param name="quota">Most bytes of everything under its root.</param>
     /// <param name="environment">Variables that it is given beside those of this process.</param>
+    /// <param name="address">Where its registry API listens.</param>
     public static async Task<PublishedEntrepot> StartAsync(
-        string folder, string logFile, Uri upstream, string tagTtl, string quota, IReadOnlyDictionary<string, string>? environment = null)
+        string folder, string logFile, Uri upstream, string tagTtl, string quota, IReadOnlyDictionary<string, string>? environment = null, string address = "127.0.0.1")
     {
-        var entrepot = new PublishedEntrepot(Directory.CreateDirectory(folder).FullName, logFile, upstream, tagTtl, environment ?? new Dictionary<string, string>());
+        var entrepot = new PublishedEntrepot(Directory.CreateDirectory(folder).FullName, logFile, upstream, tagTtl, environment ?? new Dictionary<string, string>(), address);
         await entrepot.WriteOptionsAsync(quota);
         await entrepot.StartAsync();
         return entrepot;

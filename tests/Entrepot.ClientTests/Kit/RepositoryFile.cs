@@ -1,7 +1,9 @@
+using System.Text.RegularExpressions;
+
 namespace Entrepot.ClientTests.Kit;
 
 /// <summary>Files of the repository that users copy, so that the tests use these and no copies of them.</summary>
-internal static class RepositoryFile
+internal static partial class RepositoryFile
 {
     // What stands in them for the appliance.
     private const string Example = "127.0.0.1:5000";
@@ -23,6 +25,10 @@ internal static class RepositoryFile
         return text.Replace(Example, host, StringComparison.Ordinal);
     }
 
+    /// <summary>The commands that a page tells its readers to run, block by block.</summary>
+    /// <param name="path">From the root.</param>
+    public static IReadOnlyList<string> ReadCommands(string path) => [.. Block().Matches(Read(path)).Select(match => match.Groups["text"].Value)];
+
     private static string FindRoot()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
@@ -30,4 +36,7 @@ internal static class RepositoryFile
             folder = folder.Parent ?? throw new DirectoryNotFoundException($"no Cache.sln above {AppContext.BaseDirectory}");
         return folder.FullName;
     }
+
+    [GeneratedRegex("^```sh\n(?<text>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Block();
 }

@@ -4,9 +4,9 @@ using Entrepot.ClientTests.Images;
 namespace Entrepot.ClientTests.Kit;
 
 /// <summary>skopeo, which keeps nothing between two copies. These are removed at once.</summary>
-internal sealed class Skopeo(string folder, string logFile, string mirror) : IEngine
+internal sealed class Skopeo(string folder, string logFile, string mirror, string? registries = null) : IEngine
 {
-    private readonly ContainersConfig _config = new(folder, mirror);
+    private readonly ContainersConfig _config = new(folder, mirror, registries);
     private int _copies;
 
     public Task PullAsync(TestImage image, string? architecture = null) =>

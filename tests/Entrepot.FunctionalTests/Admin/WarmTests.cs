@@ -2,26 +2,17 @@ using System.Text.Json.Nodes;
 using Entrepot.FunctionalTests.Cli;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
-using Entrepot.Oci;
 
 namespace Entrepot.FunctionalTests.Admin;
 
 /// <summary>Images are in the store before anybody pulls them, and no more is asked of the upstream for it than is needed.</summary>
-public sealed class WarmTests : IAsyncLifetime
+public sealed class WarmTests : SiteTest
 {
-    private readonly TestRegistry _registry = new();
     private readonly ShiftedClock _clock = new();
-    private Appliance _cache = null!;
 
-    public async Task InitializeAsync() => _cache = await Appliance.StartAsync(_registry, new Setup { Clock = _clock });
+    private protected override Setup Setup => new() { Clock = _clock };
 
-    public async Task DisposeAsync()
-    {
-        await _cache.DisposeAsync();
-        await _registry.DisposeAsync();
-    }
-
-    private int Asked => _registry.Log.All.Count;
+    private int Asked => Registry.Log.All.Count;
 
     [Fact]
     public async Task Image_ByTag_IsAHitWhileTheUpstreamIsAway()
@@ -33,17 +24,17 @@ public sealed class WarmTests : IAsyncLifetime
         Assert.Equal(("docker.io/org/app:1", "fetched", image.Manifest.Digest.ToString()), (Text(warmed, "reference"), Text(warmed, "status"), Text(warmed, "digest")));
         Assert.Equal(image.Manifest.Bytes.Length + image.Config.Size + image.Layers.Sum(layer => layer.Size), (long)warmed["bytes"]!);
         Assert.Equal(1, (int)warmed["requests"]!);
-        await _registry.DisposeAsync();
-        await _cache.PullAsync(image);
-        Assert.Equal("Entrepot; hit", (await _cache.GetManifestAsync("1")).CacheStatus);
+        await Registry.DisposeAsync();
+        await Cache.PullAsync(image);
+        Assert.Equal("Entrepot; hit", (await Cache.GetManifestAsync("1")).CacheStatus);
     }
 
     [Fact]
     public async Task Image_Unchanged_CostsHeadsOnly()
     {
         var image = AddImage("1", 410);
-        var index = _registry.Content.AddIndex("org/app", "multi", image.Manifest, AddImage("2", 420).Manifest);
-        _registry.Content.AddReferrer("org/app", index, "application/spdx+json");
+        var index = Registry.Content.AddIndex("org/app", "multi", image.Manifest, AddImage("2", 420).Manifest);
+        Registry.Content.AddReferrer("org/app", index, "application/spdx+json");
         await WarmAsync("org/app:multi");
         var before = Asked;
         _clock.Advance(TimeSpan.FromHours(1));
@@ -51,32 +42,32 @@ public sealed class WarmTests : IAsyncLifetime
         var warmed = Assert.Single((await WarmAsync("org/app:multi")).Ended);
 
         Assert.Equal(("unchanged", 0L, 0), (Text(warmed, "status"), (long)warmed["bytes"]!, (int)warmed["requests"]!));
-        Assert.NotEmpty(_registry.Log.All.Skip(before));
-        Assert.All(_registry.Log.All.Skip(before), request => Assert.Equal("HEAD", request.Method));
+        Assert.NotEmpty(Registry.Log.All.Skip(before));
+        Assert.All(Registry.Log.All.Skip(before), request => Assert.Equal("HEAD", request.Method));
     }
 
     [Fact]
     public async Task Platforms_OfAnIndex_AreAllThatIsFetched()
     {
         var (amd, arm) = (AddImage("amd", 430), AddImage("arm", 440));
-        var index = AddIndex("multi", (amd.Manifest, "linux", "amd64"), (arm.Manifest, "linux", "arm64"));
+        var index = AddIndex("multi", (amd, "linux/amd64"), (arm, "linux/arm64"));
 
         var (ended, _) = await WarmAsync(Body("org/app:multi", "platforms", new JsonArray("linux/amd64")));
 
         Assert.Equal("fetched", Text(Assert.Single(ended), "status"));
         Assert.Equal(index.Digest.ToString(), Text(ended[0], "digest"));
-        Assert.True(_cache.Store.Has(amd.Layers[0].Digest));
-        Assert.DoesNotContain(_registry.Log.All, request => request.Path.Contains(arm.Manifest.Digest.ToString(), StringComparison.Ordinal) && request.Method == "GET");
-        Assert.DoesNotContain(_registry.Log.All, request => arm.Layers.Any(layer => request.Path.Contains(layer.Digest.ToString(), StringComparison.Ordinal)));
-        var listed = (await _cache.AdminAsync("/api/v1/images?ref=org/app:multi")).Text;
+        Assert.True(Cache.Store.Has(amd.Layers[0].Digest));
+        Assert.DoesNotContain(Registry.Log.All, request => request.Path.Contains(arm.Manifest.Digest.ToString(), StringComparison.Ordinal) && request.Method == "GET");
+        Assert.DoesNotContain(Registry.Log.All, request => arm.Layers.Any(layer => request.Path.Contains(layer.Digest.ToString(), StringComparison.Ordinal)));
+        var listed = (await Cache.AdminAsync("/api/v1/images?ref=org/app:multi")).Text;
         Assert.True((bool)JsonNode.Parse(listed)!["images"]![0]!["complete"]!);
     }
 
     [Fact]
     public async Task Platforms_ThatAnImageDoesNotHave_AreNamed()
     {
-        AddIndex("multi", (AddImage("amd", 450).Manifest, "linux", "amd64"), (AddImage("s390x", 451).Manifest, "linux", "s390x"));
-        AddIndex("single", (AddImage("only", 452).Manifest, "linux", "amd64"));
+        AddIndex("multi", (AddImage("amd", 450), "linux/amd64"), (AddImage("s390x", 451), "linux/s390x"));
+        AddIndex("single", (AddImage("only", 452), "linux/amd64"));
 
         var (ended, _) = await WarmAsync(Body("org/app:multi", "platforms", new JsonArray("linux/riscv64")));
         var (single, _) = await WarmAsync(Body("org/app:single", "platforms", new JsonArray("linux/riscv64")));
@@ -91,72 +82,88 @@ public sealed class WarmTests : IAsyncLifetime
     public async Task Referrers_AndCosignTags_ComeAlongAndAreListedOffline(bool api)
     {
         var image = AddImage("1", 460);
-        var sbom = _registry.Content.AddReferrer("org/app", image.Manifest, "application/spdx+json");
-        var ofSbom = _registry.Content.AddReferrer("org/app", sbom, "application/vnd.dev.sigstore.bundle");
+        var sbom = Registry.Content.AddReferrer("org/app", image.Manifest, "application/spdx+json");
+        var ofSbom = Registry.Content.AddReferrer("org/app", sbom, "application/vnd.dev.sigstore.bundle");
         var name = image.Manifest.Digest.ToString().Replace(':', '-');
-        var signature = _registry.Content.AddImage("org/app", $"{name}.sig", TestBlob.Random(500, seed: 461));
-        _registry.HasReferrers = api;
+        var signature = Registry.Content.AddImage("org/app", $"{name}.sig", TestBlob.Random(500, seed: 461));
+        Registry.HasReferrers = api;
         if (!api)
         {
-            _registry.Content.AddIndex("org/app", name, sbom);
-            _registry.Content.AddIndex("org/app", sbom.Digest.ToString().Replace(':', '-'), ofSbom);
+            Registry.Content.AddIndex("org/app", name, sbom);
+            Registry.Content.AddIndex("org/app", sbom.Digest.ToString().Replace(':', '-'), ofSbom);
         }
 
         Assert.Equal("fetched", Text(Assert.Single((await WarmAsync("org/app:1")).Ended), "status"));
-        await _cache.RestartAsync(options => options with { Offline = true });
+        await Cache.RestartAsync(options => options with { Offline = true });
 
-        await _cache.PullAsync(signature);
-        foreach (var one in (TestManifest[])[sbom, ofSbom]) (await _cache.GetManifestAsync(one.Digest.ToString())).Is(one.Bytes);
-        var all = await _cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}");
-        var other = await _cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}?artifactType=text/plain");
-        var own = await _cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}?artifactType=application/spdx%2Bjson");
+        await Cache.PullAsync(signature);
+        foreach (var one in (TestManifest[])[sbom, ofSbom]) (await Cache.GetManifestAsync(one.Digest.ToString())).Is(one.Bytes);
+        var all = await Cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}");
+        var other = await Cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}?artifactType=text/plain");
+        var own = await Cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}?artifactType=application/spdx%2Bjson");
         Assert.Equal((200, "Entrepot; fwd=stale; detail=offline"), (all.Status, all.CacheStatus));
         Assert.Equal([sbom.Digest.ToString()], Digests(all));
         Assert.Equal([sbom.Digest.ToString()], Digests(own));
         Assert.Empty(Digests(other));
         Assert.Equal("artifactType", other.Header("OCI-Filters-Applied"));
-        Assert.Equal([ofSbom.Digest.ToString()], Digests(await _cache.GetAsync($"/v2/org/app/referrers/{sbom.Digest}")));
+        Assert.Equal([ofSbom.Digest.ToString()], Digests(await Cache.GetAsync($"/v2/org/app/referrers/{sbom.Digest}")));
     }
 
     [Fact]
     public async Task Referrers_NotWanted_AreNotAskedFor()
     {
         var image = AddImage("1", 470);
-        _registry.Content.AddReferrer("org/app", image.Manifest, "application/spdx+json");
+        Registry.Content.AddReferrer("org/app", image.Manifest, "application/spdx+json");
 
         await WarmAsync(Body("org/app:1", "referrers", false));
 
-        Assert.DoesNotContain(_registry.Log.All, request => request.Path.Contains("referrers", StringComparison.Ordinal) || request.Path.Contains("sha256-", StringComparison.Ordinal));
+        Assert.DoesNotContain(Registry.Log.All, request => request.Path.Contains("referrers", StringComparison.Ordinal) || request.Path.Contains("sha256-", StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task Probes_OfWhatIsNotThere_AreHeads()
     {
         AddImage("1", 480);
-        _registry.HasReferrers = false;
+        Registry.HasReferrers = false;
 
         await WarmAsync("org/app:1");
 
-        Assert.DoesNotContain(_registry.Log.All, request => request is { Method: "GET", Status: 404 } && request.Path.Contains("/manifests/", StringComparison.Ordinal));
+        Assert.DoesNotContain(Registry.Log.All, request => request is { Method: "GET", Status: 404 } && request.Path.Contains("/manifests/", StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task DryRun_FetchesNoBlob_AndTellsWhatARealOneTakes()
     {
         var (amd, arm) = (AddImage("amd", 490), AddImage("arm", 491));
-        var index = AddIndex("multi", (amd.Manifest, "linux", "amd64"), (arm.Manifest, "linux", "arm64"));
-        _registry.Content.AddReferrer("org/app", index, "application/spdx+json");
+        var index = AddIndex("multi", (amd, "linux/amd64"), (arm, "linux/arm64"));
+        Registry.Content.AddReferrer("org/app", index, "application/spdx+json");
 
         var planned = Assert.Single((await WarmAsync(Body("org/app:multi", "dryRun", true))).Ended);
 
         Assert.Equal("planned", Text(planned, "status"));
-        Assert.Equal(0, _registry.BlobGets);
-        Assert.Contains("\"images\":[]", (await _cache.AdminAsync("/api/v1/images")).Text, StringComparison.Ordinal);
+        Assert.Equal(0, Registry.BlobGets);
+        Assert.Contains("\"images\":[]", (await Cache.AdminAsync("/api/v1/images")).Text, StringComparison.Ordinal);
         var before = Asked;
         var real = Assert.Single((await WarmAsync("org/app:multi")).Ended);
-        var counted = _registry.Log.All.Skip(before).Count(request => request.Method == "GET" && request.Path.Contains("/manifests/", StringComparison.Ordinal));
+        var counted = Registry.Log.All.Skip(before).Count(request => request.Method == "GET" && request.Path.Contains("/manifests/", StringComparison.Ordinal));
         Assert.Equal(((long)planned["bytes"]!, (int)planned["requests"]!), ((long)real["bytes"]!, (int)real["requests"]!));
         Assert.Equal((int)planned["requests"]!, counted);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Layer_OfSeveralImages_CountsOnce(bool dryRun)
+    {
+        var shared = TestBlob.Random(30_000, seed: 495);
+        TestImage[] images = [.. Enumerable.Range(0, 4).Select(i => Registry.Content.AddImage("org/app", $"s{i}", shared, TestBlob.Random(2000, seed: 496 + i)))];
+        var (ended, last) = await WarmAsync(new JsonObject { ["images"] = new JsonArray([.. images.Select(image => (JsonNode)Image($"org/app:{image.Tag}"))]), ["dryRun"] = dryRun, ["referrers"] = false });
+
+        Assert.Equal(
+            images.Sum(image => image.Manifest.Bytes.Length + image.Config.Size + image.Layers[1].Size) + shared.Size, ended.Sum(one => (long)one["bytes"]!));
+        Assert.All(ended, one => Assert.Equal(dryRun ? "planned" : "fetched", Text(one, "status")));
+        Assert.Equal((long)last["totalBytes"]!, images.Sum(image => image.Config.Size + image.Layers[1].Size) + shared.Size);
+        Assert.Equal(dryRun ? 0 : (long)last["totalBytes"]!, (long)last["bytes"]!);
     }
 
     [Fact]
@@ -185,7 +192,7 @@ public sealed class WarmTests : IAsyncLifetime
     public async Task Body_ThatIsWrong_IsRefused(string body, string expected)
     {
         using var content = new StringContent(body);
-        using var response = await _cache.Client.PostAsync(new Uri(_cache.Admin, "/api/v1/warm"), content);
+        using var response = await Cache.Client.PostAsync(new Uri(Cache.Admin, "/api/v1/warm"), content);
 
         Assert.Equal(400, (int)response.StatusCode);
         Assert.Contains(expected, (string)JsonNode.Parse(await response.Content.ReadAsStringAsync())!["error"]!, StringComparison.Ordinal);
@@ -195,11 +202,11 @@ public sealed class WarmTests : IAsyncLifetime
     public async Task Pin_KeepsTheImageAndWhatBelongsToIt()
     {
         var image = AddImage("1", 510);
-        var sbom = _registry.Content.AddReferrer("org/app", image.Manifest, "application/spdx+json");
+        var sbom = Registry.Content.AddReferrer("org/app", image.Manifest, "application/spdx+json");
 
         Assert.Equal("fetched", Text((await WarmAsync(Body("org/app:1", "pin", true))).Ended[0], "status"));
 
-        var images = JsonNode.Parse((await _cache.AdminAsync("/api/v1/images")).Text)!["images"]!.AsArray();
+        var images = JsonNode.Parse((await Cache.AdminAsync("/api/v1/images")).Text)!["images"]!.AsArray();
         Assert.Equal([sbom.Digest.ToString(), image.Manifest.Digest.ToString()], images.Select(one => Text(one!, "digest")));   // without a tag first
         Assert.All(images, one => Assert.True((bool)one!["pinned"]!));
     }
@@ -207,32 +214,32 @@ public sealed class WarmTests : IAsyncLifetime
     [Fact]
     public async Task Client_ThatLeaves_EndsWhatRanForItAlone_AndTheNextGoesOn()
     {
-        var big = _registry.Content.AddImage("org/app", "big", TestBlob.Random(4 << 20, seed: 520));
-        _registry.BytesPerSecond = 1 << 20;
+        var big = Registry.Content.AddImage("org/app", "big", TestBlob.Random(4 << 20, seed: 520));
+        Registry.BytesPerSecond = 1 << 20;
         using var leaving = new CancellationTokenSource();
         var warming = WarmAsync(Body("org/app:big", "referrers", false), leaving.Token);
-        await _cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetch_arrived_bytes") > 1 << 18);   // of the layer, so that something of it is kept
+        await Cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetch_arrived_bytes") > 1 << 18);   // of the layer, so that something of it is kept
 
         await leaving.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => warming);
-        await _cache.IdleAsync();
-        Assert.False(_cache.Store.Has(big.Layers[0].Digest));
-        _registry.BytesPerSecond = null;
+        await Cache.IdleAsync();
+        Assert.False(Cache.Store.Has(big.Layers[0].Digest));
+        Registry.BytesPerSecond = null;
         Assert.Equal("fetched", Text((await WarmAsync("org/app:big")).Ended[0], "status"));
-        Assert.True(_registry.Log.All.Last(request => request.IsBlob && request.Path.Contains(big.Layers[0].Digest.ToString(), StringComparison.Ordinal)).Header("Range") is not null);
+        Assert.True(Registry.Log.All.Last(request => request.IsBlob && request.Path.Contains(big.Layers[0].Digest.ToString(), StringComparison.Ordinal)).Header("Range") is not null);
     }
 
     [Fact]
     public async Task Client_ThatLeaves_DoesNotEndWhatOthersFollow()
     {
-        var big = _registry.Content.AddImage("org/app", "big", TestBlob.Random(2 << 20, seed: 530));
-        _registry.BytesPerSecond = 1 << 20;
+        var big = Registry.Content.AddImage("org/app", "big", TestBlob.Random(2 << 20, seed: 530));
+        Registry.BytesPerSecond = 1 << 20;
         using var leaving = new CancellationTokenSource();
         var warming = WarmAsync(Body("org/app:big", "referrers", false), leaving.Token);
-        await Appliance.UntilAsync(() => Task.FromResult(_registry.Log.All.Any(request => request.IsBlob && request.Path.Contains(big.Layers[0].Digest.ToString(), StringComparison.Ordinal))), () => "no layer is asked for");
-        var pull = _cache.GetBlobAsync(big.Layers[0]);
-        await _cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetches_running") > 0);
+        await Appliance.UntilAsync(() => Task.FromResult(Registry.Log.All.Any(request => request.IsBlob && request.Path.Contains(big.Layers[0].Digest.ToString(), StringComparison.Ordinal))), () => "no layer is asked for");
+        var pull = Cache.GetBlobAsync(big.Layers[0]);
+        await Cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetches_running") > 0);
 
         await leaving.CancelAsync();
 
@@ -241,15 +248,7 @@ public sealed class WarmTests : IAsyncLifetime
     }
 
     private TestImage AddImage(string tag, int seed) =>
-        _registry.Content.AddImage("org/app", tag, TestBlob.Random(20_000, seed), TestBlob.Random(3000, seed + 1000));
-
-    private TestManifest AddIndex(string tag, params (TestManifest Manifest, string Os, string Architecture)[] children)
-    {
-        var index = Content.IndexOf(children.Select(child => child.Manifest));
-        foreach (var (entry, child) in index["manifests"]!.AsArray().Zip(children))
-            entry!["platform"] = new JsonObject { ["os"] = child.Os, ["architecture"] = child.Architecture };
-        return _registry.Content.AddManifest("org/app", tag, index, MediaTypes.OciIndex);
-    }
+        Registry.Content.AddImage("org/app", tag, TestBlob.Random(20_000, seed), TestBlob.Random(3000, seed + 1000));
 
     private static JsonObject Image(string reference) => new() { ["reference"] = reference };
 
@@ -260,8 +259,8 @@ public sealed class WarmTests : IAsyncLifetime
     private async Task<(IReadOnlyList<JsonNode> Ended, JsonNode Last)> WarmAsync(JsonObject body, CancellationToken cancel = default)
     {
         using var content = new StringContent(body.ToJsonString());
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_cache.Admin, "/api/v1/warm")) { Content = content };
-        using var response = await _cache.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel);
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Cache.Admin, "/api/v1/warm")) { Content = content };
+        using var response = await Cache.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel);
         var text = await response.Content.ReadAsStringAsync(cancel);
         Assert.True(response.IsSuccessStatusCode, text);
         var lines = new List<JsonNode>();

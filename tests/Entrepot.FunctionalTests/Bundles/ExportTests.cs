@@ -10,30 +10,20 @@ using Entrepot.Oci;
 namespace Entrepot.FunctionalTests.Bundles;
 
 /// <summary><c>bundle export</c> against a running server.</summary>
-public sealed class ExportTests : IAsyncLifetime
+public sealed class ExportTests : SiteTest
 {
     private const string App = "docker.io/org/app:1";
 
-    private readonly TestRegistry _registry = new();
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("entrepot-export-");
-    private Appliance _cache = null!;
     private TestImage _app = null!;
     private TestImage _other = null!;
 
-    public async Task InitializeAsync()
+    public override async Task InitializeAsync()
     {
-        _cache = await Appliance.StartAsync(_registry);
-        _app = _registry.Content.AddImage("org/app", "1", TestBlob.Random(3_000_000, seed: 800), TestBlob.Random(2_000, seed: 801));
-        _other = _registry.Content.AddImage("org/other", "1", _app.Layers[0], TestBlob.Random(1_000, seed: 802));
-        await _cache.PullAsync(_app);
-        await _cache.PullAsync(_other);
-    }
-
-    public async Task DisposeAsync()
-    {
-        await _cache.DisposeAsync();
-        await _registry.DisposeAsync();
-        _folder.Delete(recursive: true);
+        await base.InitializeAsync();
+        _app = Registry.Content.AddImage("org/app", "1", TestBlob.Random(3_000_000, seed: 800), TestBlob.Random(2_000, seed: 801));
+        _other = Registry.Content.AddImage("org/other", "1", _app.Layers[0], TestBlob.Random(1_000, seed: 802));
+        await Cache.PullAsync(_app);
+        await Cache.PullAsync(_other);
     }
 
     [Fact]
@@ -50,13 +40,13 @@ public sealed class ExportTests : IAsyncLifetime
         var receipt = BundleReceipt.Read(await File.ReadAllBytesAsync(In("site.receipt.json")), out _)!;
         Assert.True(receipt.IsOf(BundleContents.Read(members["entrepot.json"], out _)!));
         Assert.Equal([new BundleFile("site.tar", new FileInfo(In("site.tar")).Length, DigestOf("site.tar"))], receipt.Parts);
-        Assert.Equal(["site.receipt.json", "site.tar"], _folder.GetFiles().Select(file => file.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(["site.receipt.json", "site.tar"], Files);
     }
 
     [Fact]
     public async Task Export_OtherOrderPatternAndAppliance_GivesTheSameBytes()
     {
-        await using var second = await Appliance.StartAsync(_registry);
+        await using var second = await Appliance.StartAsync(Registry);
         await second.PullAsync(_other);
         await second.PullAsync(_app);
 
@@ -108,7 +98,7 @@ public sealed class ExportTests : IAsyncLifetime
     {
         (await RunAsync("-o", In("site.tar"), "--max-size", "1MB", App)).IsFine();
 
-        var files = _folder.GetFiles("site.*.tar").OrderBy(file => file.Name, StringComparer.Ordinal).ToList();
+        var files = Files.Where(name => name.EndsWith(".tar", StringComparison.Ordinal)).Select(name => new FileInfo(In(name))).ToList();
         Assert.Equal(["site.001.tar", "site.002.tar", "site.003.tar", "site.004.tar"], files.Select(file => file.Name));
         Assert.All(files, file => Assert.InRange(file.Length, 1, 1_000_000));
         var pieces = files.SelectMany(file => Read(file.FullName)).Where(member => member.Key.StartsWith(BundleNames.Member(_app.Layers[0].Digest), StringComparison.Ordinal));
@@ -153,17 +143,19 @@ public sealed class ExportTests : IAsyncLifetime
     [Fact]
     public async Task Export_ReferrersAndCosignTags_ComeAlongUnlessRefused()
     {
-        var sbom = _registry.Content.AddReferrer("org/app", _app.Manifest, "application/spdx+json");
+        var sbom = Registry.Content.AddReferrer("org/app", _app.Manifest, "application/spdx+json");
         var tag = $"sha256-{_app.Manifest.Digest.Hex}.sig";
-        var signature = _registry.Content.AddImage("org/app", tag, TestBlob.Random(200, seed: 803));
-        (await _cache.GetManifestAsync(sbom.Digest.ToString())).Is(sbom.Bytes);
-        (await _cache.GetBlobAsync(new TestBlob(Digest.Of("{}"u8), "{}"u8.ToArray()))).Is("{}"u8.ToArray());
-        await _cache.PullAsync(signature);
+        var signature = Registry.Content.AddImage("org/app", tag, TestBlob.Random(200, seed: 803));
+        (await Cache.GetManifestAsync(sbom.Digest.ToString())).Is(sbom.Bytes);
+        (await Cache.GetBlobAsync(new TestBlob(Digest.Of("{}"u8), "{}"u8.ToArray()))).Is("{}"u8.ToArray());
+        await Cache.PullAsync(signature);
 
         (await RunAsync("-o", In("with.tar"), App)).IsFine();
         (await RunAsync("-o", In("without.tar"), "--no-referrers", App)).IsFine();
 
         Assert.Equal([App, $"docker.io/org/app:{tag}", $"docker.io/org/app@{sbom.Digest}"], Names("with.tar"));
+        var index = JsonNode.Parse(Read(In("with.tar"))["index.json"])!["manifests"]!.AsArray();
+        Assert.Equal([null, null, "application/spdx+json"], index.Select(one => (string?)one!["artifactType"]));
         Assert.Equal([App], Names("without.tar"));
     }
 
@@ -181,19 +173,19 @@ public sealed class ExportTests : IAsyncLifetime
         Assert.Equal(2, (await RunAsync(App)).Status);
         Assert.Equal(1, (await RunAsync("-o", In("site.tar"), "--max-size", "100", App)).Status);
 
-        Assert.Equal(["bad.json"], _folder.GetFiles().Select(file => file.Name));
+        Assert.Equal(["bad.json"], Files);
     }
 
     [Fact]
     public async Task Export_NotStored_IsFetchedOnceAndWhatIsStoredIsNot()
     {
-        var image = _registry.Content.AddImage("org/new", "1", _app.Layers[0], TestBlob.Random(5_000, seed: 804));
+        var image = Registry.Content.AddImage("org/new", "1", _app.Layers[0], TestBlob.Random(5_000, seed: 804));
         (await RunAsync("-o", In("site.tar"), "org/new:1", App)).IsFine();
-        var asked = _registry.Log.All.Count;
+        var asked = Registry.Log.All.Count;
         (await RunAsync("-o", In("again.tar"), "org/new:1", App)).IsFine();
 
         Assert.Equal(image.Layers[1].Bytes, Read(In("site.tar"))[BundleNames.Member(image.Layers[1].Digest)]);
-        Assert.Equal(asked, _registry.Log.All.Count);
+        Assert.Equal(asked, Registry.Log.All.Count);
         Assert.Equal(DigestOf("site.tar"), DigestOf("again.tar"));
     }
 
@@ -205,7 +197,11 @@ public sealed class ExportTests : IAsyncLifetime
         await Schemas.CheckAsync("export", Assert.Single(ran.Lines));
         await Schemas.CheckAsync("bundle-receipt", await File.ReadAllTextAsync(In("site.receipt.json")));
         await Schemas.CheckAsync("bundle-contents", System.Text.Encoding.UTF8.GetString(Read(In("site.tar"))["entrepot.json"]));
-        await Schemas.CheckAsync("bundle-offer", await _cache.Client.GetStringAsync(new Uri(_cache.Admin, "/api/v1/bundles?ref=org/app:1&ref=org/none:1")));
+        Registry.Content.AddReferrer("org/app", _app.Manifest, "application/spdx+json");
+        (await RunAsync("-o", In("more.tar"), App)).IsFine();
+        await Schemas.CheckAsync("bundle-receipt", await File.ReadAllTextAsync(In("more.receipt.json")));
+        await Schemas.CheckAsync("bundle-contents", System.Text.Encoding.UTF8.GetString(Read(In("more.tar"))["entrepot.json"]));
+        await Schemas.CheckAsync("bundle-offer", await Cache.Client.GetStringAsync(new Uri(Cache.Admin, "/api/v1/bundles?ref=org/app:1&ref=org/none:1")));
     }
 
     [Fact]
@@ -213,7 +209,7 @@ public sealed class ExportTests : IAsyncLifetime
     {
         (await RunAsync("-o", In("site.tar"), "org/other:1")).IsFine();
         var before = DigestOf("site.tar");
-        var path = _cache.Store.PathOf(_app.Layers[1].Digest);
+        var path = Cache.Store.PathOf(_app.Layers[1].Digest);
         var (bytes, time) = (await File.ReadAllBytesAsync(path), File.GetLastWriteTimeUtc(path));
         bytes[7] ^= 1;
         File.Delete(path);
@@ -227,9 +223,7 @@ public sealed class ExportTests : IAsyncLifetime
         Assert.Equal(before, DigestOf("site.tar"));
     }
 
-    private string In(string name) => Path.Combine(_folder.FullName, name);
-
-    private Task<Ran> RunAsync(params string[] arguments) => CommandLine.RunAsync(_cache.Admin, ["bundle", "export", .. arguments]);
+    private Task<Ran> RunAsync(params string[] arguments) => CommandAsync(["bundle", "export", .. arguments]);
 
     private IEnumerable<string> Names(string archive) => BundleContents.Read(Read(In(archive))["entrepot.json"], out _)!.Images.Select(image => image.Reference.ToString());
 

@@ -103,6 +103,8 @@ public sealed class ImportRefusalTests : ImportTest
     public async Task SomethingElse_IsNamed()
     {
         (await ImportAsync("/nonexistent.tar")).IsFailure("'/nonexistent.tar' is not there");
+        await File.WriteAllTextAsync(Files.PathOf("x"), "short");
+        (await ImportAsync(Files.PathOf("x"))).IsFailure($"'{Files.PathOf("x")}' is no tar archive");
         await File.WriteAllTextAsync(Files.PathOf("x"), new string('x', 2000));
         Assert.StartsWith($"entrepot: '{Files.PathOf("x")}' is no tar archive, or damaged: ", (await ImportAsync(Files.PathOf("x"))).Error, StringComparison.Ordinal);
         var other = Files.Tar("other.tar", ImageArchive.Member("readme.txt", "hello"));

@@ -35,6 +35,9 @@ internal sealed class CommandLine : IDisposable
     /// <summary>The environment variables.</summary>
     public Dictionary<string, string> Environment { get; } = [];
 
+    /// <summary>Standard input.</summary>
+    public string Input { get; init; } = "";
+
     /// <summary>How long a server is waited for that has its answer at hand.</summary>
     public TimeSpan ServerPatience { get; init; } = TimeSpan.FromSeconds(20);
 
@@ -63,6 +66,7 @@ internal sealed class CommandLine : IDisposable
         {
             Out = output,
             Error = error,
+            In = new StringReader(Input),
             Environment = Environment,
             Stop = _stop.Token,
             IsTerminal = IsTerminal,

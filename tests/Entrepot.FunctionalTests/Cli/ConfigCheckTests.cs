@@ -43,6 +43,21 @@ public sealed class ConfigCheckTests : IDisposable
     }
 
     [Fact]
+    public async Task RunAsync_WarmSchedules_AreListedEachWithItsOptions()
+    {
+        var file = Write("warm:\n  - { from: images.txt, every: 6h, platforms: [linux/amd64, linux/arm64] }\n  - from: compose.yaml\n    every: 90m\n    pin: true\n");
+
+        var ran = (await _line.RunAsync("config", "check", "--config", file)).IsFine();
+
+        Row(ran, "warm[0].from", "images.txt", $"{file}:2");
+        Row(ran, "warm[0].every", "6h", $"{file}:2");
+        Assert.Contains(ran.Lines, line => line.StartsWith("warm[0].platforms ", StringComparison.Ordinal) && line.Contains(" linux/amd64, linux/arm64 ", StringComparison.Ordinal));
+        Row(ran, "warm[0].pin", "false", "default");
+        Row(ran, "warm[1].pin", "true", $"{file}:5");
+        Row((await _line.RunAsync("config", "check")).IsFine(), "warm", "-", "default");
+    }
+
+    [Fact]
     public async Task RunAsync_LogFlagsOfServe_AreAllowedAndCheckedButIgnored()
     {
         var plain = (await _line.RunAsync("config", "check")).IsFine();

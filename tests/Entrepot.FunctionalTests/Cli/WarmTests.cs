@@ -5,21 +5,8 @@ using Entrepot.FunctionalTests.Registry;
 namespace Entrepot.FunctionalTests.Cli;
 
 /// <summary><c>entrepot warm</c>: images from the command line and from files, told to people and to programs.</summary>
-public sealed class WarmTests : IAsyncLifetime
+public sealed class WarmTests : SiteTest
 {
-    private readonly TestRegistry _registry = new();
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("entrepot-warm-");
-    private Appliance _cache = null!;
-
-    public async Task InitializeAsync() => _cache = await Appliance.StartAsync(_registry);
-
-    public async Task DisposeAsync()
-    {
-        await _cache.DisposeAsync();
-        await _registry.DisposeAsync();
-        _folder.Delete(recursive: true);
-    }
-
     [Fact]
     public async Task Images_OfArgumentsAndFiles_AreFetchedOnce()
     {
@@ -43,14 +30,14 @@ public sealed class WarmTests : IAsyncLifetime
         AddImage("a");
         var dockerfile = Write("Dockerfile", "ARG X\nFROM org/app:$X\nFROM org/app:a");
 
-        var ran = await WarmAsync("org/app:none", "--from", dockerfile, "--from", Path.Combine(_folder.FullName, "none.txt"));
+        var ran = await WarmAsync("org/app:none", "--from", dockerfile, "--from", In("none.txt"));
 
         Assert.Equal(1, ran.Status);
         Assert.Contains(ran.Lines, line => line.StartsWith("failed    docker.io/org/app:none: MANIFEST_UNKNOWN", StringComparison.Ordinal));
         Assert.Contains(ran.Lines, line => line.StartsWith("fetched   docker.io/org/app:a", StringComparison.Ordinal));
         ran.IsFailure(
             $"{dockerfile}:2: the image 'org/app:$X' cannot be resolved: the variable X is not set and has no default",
-            $"{Path.Combine(_folder.FullName, "none.txt")}: cannot be read: there is no such file",
+            $"{In("none.txt")}: cannot be read: there is no such file",
             "1 of 2 images failed");
     }
 
@@ -67,7 +54,79 @@ public sealed class WarmTests : IAsyncLifetime
         Assert.True((bool)document["dryRun"]!);
         var planned = document["images"]!.AsArray().Single(one => (string?)one!["status"] == "planned")!;
         Assert.Equal(("docker.io/org/app:a", image.Manifest.Digest.ToString()), ((string?)planned["reference"], (string?)planned["digest"]));
-        Assert.Equal(0, _registry.BlobGets);
+        Assert.Equal(0, Registry.BlobGets);
+    }
+
+    [Fact]
+    public async Task Json_OfFetchedImages_SaysWhatEachIsAndTook()
+    {
+        var (one, two) = (AddImage("a"), AddImage("b"));
+
+        var ran = (await WarmAsync("org/app:a", $"docker.io/org/app@{two.Manifest.Digest}", "--output", "json")).IsFine();
+
+        await Schemas.CheckLinesAsync("warm", ran);
+        var document = JsonNode.Parse(Assert.Single(ran.Lines))!;
+        Assert.Equal(
+            new[] { ("docker.io/org/app:a", one), ($"docker.io/org/app@{two.Manifest.Digest}", two) }.Select(pair => (pair.Item1, pair.Item2.Manifest.Digest.ToString(), "fetched", SizeOf(pair.Item2))).Order(),
+            document["images"]!.AsArray().Select(image => ((string)image!["reference"]!, (string)image["digest"]!, (string)image["status"]!, (long)image["bytes"]!)).Order());
+        Assert.Equal((SizeOf(one) + SizeOf(two), 2, false), ((long)document["bytes"]!, (int)document["requests"]!, (bool)document["dryRun"]!));
+
+        static long SizeOf(TestImage image) => image.Manifest.Bytes.Length + image.Config.Size + image.Layers.Sum(layer => (long)layer.Size);
+    }
+
+    [Theory]
+    [InlineData("apiVersion: v1\nkind: Pod\nspec: {containers: [{image: 'org/app:a'}]}\n", null)]
+    [InlineData("FROM org/app:a\n", "dockerfile")]
+    [InlineData("services: {x: {image: 'org/app:a'}}\n", "compose")]
+    [InlineData("spec: {containers: [{image: 'org/app:a'}]}\n", "kubernetes")]
+    [InlineData("org/app:a", "list")]
+    public async Task StandardInput_OfAnyKind_IsRead(string text, string? kind)
+    {
+        AddImage("a");
+        using var line = new CommandLine { Input = text };
+
+        var ran = (await line.RunAsync(["warm", "--from", "-", .. kind is null ? [] : (string[])["--kind", kind], "--server", Cache.Admin.GetLeftPart(UriPartial.Authority)])).IsFine();
+
+        Assert.StartsWith("fetched   docker.io/org/app:a: ", ran.Lines[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Kind_OfAFileThatIsSomethingElse_IsAsItIsSaid()
+    {
+        AddImage("a");
+        var file = Write("images.txt", "FROM org/app:a");
+
+        (await WarmAsync("--from", file, "--kind", "dockerfile")).IsFine();
+
+        var ran = await WarmAsync("--from", file);
+        Assert.Equal(1, ran.Status);
+        Assert.StartsWith($"entrepot: {file}:1: 'org/app:a' is not a platform", ran.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Compose_OfSeveralFiles_IsReadFromTheirPlaces()
+    {
+        foreach (var tag in (string[])["a", "b"]) AddImage(tag);
+        Directory.CreateDirectory(In("common"));
+        Write("common/base.yaml", "services: {base: {image: 'org/app:${TAG}'}}");
+        Write("common/more.yaml", "services: {more: {image: 'org/app:b'}}");
+        Write(".env", "TAG=a");
+        var compose = Write("compose.yaml", "include: [common/more.yaml]\nservices: {x: {extends: {file: common/base.yaml, service: base}}, y: {extends: {file: none.yaml, service: y}}}");
+
+        var ran = await WarmAsync("--from", compose);
+
+        Assert.Equal(2, ran.Lines.Count(line => line.StartsWith("fetched ", StringComparison.Ordinal)));
+        ran.IsFailure($"{compose}:2: the file '{In("none.yaml")}' cannot be read: there is no such file");
+    }
+
+    [Fact]
+    public async Task File_ThatNamesNoImages_IsTold()
+    {
+        var (empty, other) = (Write("empty.yaml", ""), Write("other.yaml", "hello: world"));
+
+        var ran = await WarmAsync("--from", empty, "--from", other);
+
+        Assert.Equal((0, "", $"entrepot: {empty}: names no images\nentrepot: {other}: names no images\n"), (ran.Status, ran.Out, ran.Error));
     }
 
     [Theory]
@@ -87,27 +146,20 @@ public sealed class WarmTests : IAsyncLifetime
     [Fact]
     public async Task Server_ThatGoesAway_EndsTheCommandWithAMessage()
     {
-        _registry.Content.AddImage("org/app", "big", TestBlob.Random(4 << 20, seed: 602));
-        _registry.BytesPerSecond = 1 << 18;
+        Registry.Content.AddImage("org/app", "big", TestBlob.Random(4 << 20, seed: 602));
+        Registry.BytesPerSecond = 1 << 18;
         var warming = WarmAsync("org/app:big", "--no-referrers");
-        await Appliance.UntilAsync(() => Task.FromResult(_registry.BlobGets > 0), () => "no blob is asked for");
+        await Appliance.UntilAsync(() => Task.FromResult(Registry.BlobGets > 0), () => "no blob is asked for");
 
-        await _cache.StopAsync();
+        await Cache.StopAsync();
 
         var ran = await warming;
         Assert.Equal(1, ran.Status);
         Assert.NotEmpty(ran.Error);
-        await _cache.StartAgainAsync();
+        await Cache.StartAgainAsync();
     }
 
-    private TestImage AddImage(string tag) => _registry.Content.AddImage("org/app", tag, TestBlob.Random(2000, seed: 600 + tag[0]));
+    private TestImage AddImage(string tag) => Registry.Content.AddImage("org/app", tag, TestBlob.Random(2000, seed: 600 + tag[0]));
 
-    private Task<Ran> WarmAsync(params string[] arguments) => CommandLine.RunAsync(_cache.Admin, ["warm", .. arguments]);
-
-    private string Write(string name, string text)
-    {
-        var path = Path.Combine(_folder.FullName, name);
-        File.WriteAllText(path, text);
-        return path;
-    }
+    private Task<Ran> WarmAsync(params string[] arguments) => CommandAsync(["warm", .. arguments]);
 }

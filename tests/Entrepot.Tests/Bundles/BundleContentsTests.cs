@@ -52,6 +52,19 @@ public sealed class BundleContentsTests
         Assert.Equal(500, manifests[0].GetProperty("size").GetInt64());
     }
 
+    [Fact]
+    public void ArtifactType_OfWhatIsNoImage_StandsInBothLists()
+    {
+        var image = SampleBundle.Image("docker.io/library/alpine:3.20", "a") with { ArtifactType = "application/spdx+json" };
+        var contents = new BundleContents([image], [SampleBundle.Blob("a", 500)], [], []);
+
+        Assert.Equal("application/spdx+json", Assert.Single(Read(contents.ToJson())!.Images).ArtifactType);
+        using var index = JsonDocument.Parse(contents.ToIndex());
+        Assert.Equal("application/spdx+json", index.RootElement.GetProperty("manifests")[0].GetProperty("artifactType").GetString());
+        Assert.Null(BundleContents.Read((contents with { Images = [image with { ArtifactType = "" }] }).ToJson(), out var problems));
+        Assert.Equal(["images[0].artifactType: a media type is missing"], problems);
+    }
+
     [Theory]
     [InlineData("", "not JSON")]
     [InlineData("[]", "not a JSON object")]

@@ -45,6 +45,37 @@ public sealed class SincePlanTests
         Assert.Equal(Plan(forth).ToJson(), Plan(back).ToJson());
     }
 
+    // As images of a site are: 0.5 GB each, of which a fifth is a layer that two share.
+    [Fact]
+    public void Plan_OneSmallLayerOfTenImagesChanged_IsUnderATwentiethOfAPercent()
+    {
+        var (full, delta) = (new SincePlan(), new SincePlan());
+        var before = PlanOf(full, changed: false);
+        Assert.Empty(delta.Add(BundleReceipt.Of(before, [new("site.tar", 1, SampleBundle.Name("site"))]).ToJson()));
+
+        var after = PlanOf(delta, changed: true);
+
+        Assert.Equal(3, after.Blobs.Count);   // the layer, the config and the manifest
+        Assert.InRange(BundleLayout.Of(before, long.MaxValue)!.Size, 4_500_000_000, 5_500_000_000);
+        Assert.InRange(BundleLayout.Of(after, long.MaxValue)!.Size, 200_000, BundleLayout.Of(before, long.MaxValue)!.Size / 2000);
+
+        static BundleContents PlanOf(SincePlan since, bool changed)
+        {
+            var (images, manifests, blobs) = (new List<BundleImage>(), new HashSet<Digest>(), new List<BundleBlob>());
+            for (var i = 0; i < 10; i++)
+            {
+                var which = i == 7 && changed ? $"{i} again" : $"{i}";
+                images.Add(SampleBundle.Image($"docker.io/org/app{i}:1", $"manifest {which}"));
+                manifests.Add(images[^1].Digest);
+                blobs.AddRange([SampleBundle.Blob($"manifest {which}", 500), SampleBundle.Blob($"config {which}", 8_000), SampleBundle.Blob($"base {i / 2}", 100_000_000)]);
+                blobs.AddRange(Enumerable.Range(0, 6).Select(layer => SampleBundle.Blob($"{i}/{layer}", 75_000_000)));
+                blobs.Add(SampleBundle.Blob($"small {which}", 200_000));
+            }
+
+            return since.Plan(images, manifests, blobs);
+        }
+    }
+
     [Theory]
     [InlineData("{}", "is neither the receipt of a bundle nor")]
     [InlineData("nonsense", "not JSON")]

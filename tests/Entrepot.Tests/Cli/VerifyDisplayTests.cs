@@ -1,14 +1,12 @@
 using Entrepot.Server.Cli;
-using Microsoft.Extensions.Time.Testing;
 
 namespace Entrepot.Tests.Cli;
 
 public sealed class VerifyDisplayTests : IDisposable
 {
-    private readonly FakeTimeProvider _clock = new();
-    private readonly StringWriter _out = new();
+    private readonly Screen _screen = new();
 
-    public void Dispose() => _out.Dispose();
+    public void Dispose() => _screen.Dispose();
 
     [Fact]
     public async Task ShowAsync_NoTerminal_IsALineEveryFewSeconds()
@@ -16,7 +14,7 @@ public sealed class VerifyDisplayTests : IDisposable
         var display = Display(isTerminal: false);
         for (var second = 1; second <= 11; second++)
         {
-            _clock.Advance(TimeSpan.FromSeconds(1));
+            _screen.Pass(1);
             await display.ShowAsync(new(second, 20, second * 1024, 20_480, 0, [], Done: false));
         }
 
@@ -24,7 +22,7 @@ public sealed class VerifyDisplayTests : IDisposable
             25 %: 5 KiB of 20 KiB, 1 KiB/s, 15 s left
             50 %: 10 KiB of 20 KiB, 1 KiB/s, 10 s left
 
-            """, _out.ToString());
+            """, _screen.Text);
     }
 
     [Fact]
@@ -33,14 +31,14 @@ public sealed class VerifyDisplayTests : IDisposable
         var display = Display(isTerminal: true);
 
         await display.ShowAsync(new(0, 2, 0, 2048, 0, [], Done: false));
-        _clock.Advance(TimeSpan.FromSeconds(1));
+        _screen.Pass(1);
         await display.ShowAsync(new(1, 2, 1024, 2048, 0, [], Done: false));
         await display.ShowAsync(new(2, 2, 2048, 2048, 0, [], Done: true));
 
         Assert.Equal(
             "\r\e[K0 %: 0 B of 2 KiB, 0 B/s"
             + "\r\e[K50 %: 1 KiB of 2 KiB, 1 KiB/s, 1 s left"
-            + "\r\e[K2 blobs, 2 KiB verified in 1 s: nothing is wrong\n", _out.ToString());
+            + "\r\e[K2 blobs, 2 KiB verified in 1 s: nothing is wrong\n", _screen.Text);
     }
 
     [Fact]
@@ -56,7 +54,7 @@ public sealed class VerifyDisplayTests : IDisposable
             wrong, and removed: sha256:b
             2 blobs, 2 KiB verified in 0 s: 2 wrong, and removed
 
-            """, _out.ToString());
+            """, _screen.Text);
     }
 
     [Theory]
@@ -66,16 +64,8 @@ public sealed class VerifyDisplayTests : IDisposable
     {
         await Display(isTerminal: false).ShowAsync(new(3, 3, 2048, 4096, unreadable, wrong, Done: true));
 
-        Assert.EndsWith($"3 blobs, 2 KiB verified in 0 s: {expected}\n", _out.ToString(), StringComparison.Ordinal);
+        Assert.EndsWith($"3 blobs, 2 KiB verified in 0 s: {expected}\n", _screen.Text, StringComparison.Ordinal);
     }
 
-    private VerifyDisplay Display(bool isTerminal) => new(new Surroundings
-    {
-        Out = _out,
-        Error = TextWriter.Null,
-        Environment = new Dictionary<string, string>(),
-        Stop = CancellationToken.None,
-        IsTerminal = isTerminal,
-        Clock = _clock,
-    });
+    private VerifyDisplay Display(bool isTerminal) => new(_screen.Around(isTerminal));
 }

@@ -38,6 +38,17 @@ public sealed class ManifestTests
         Assert.Empty(Parse($$"""{"schemaVersion":1,"fsLayers":[{"blobSum":"{{Layer}}"}]}""")!.Blobs);
     }
 
+    [Theory]
+    [InlineData("""{"artifactType":"application/spdx+json","config":{"mediaType":"application/vnd.oci.empty.v1+json"}}""", "application/spdx+json")]
+    [InlineData("""{"artifactType":"","config":{"mediaType":"application/vnd.cncf.helm.config.v1+json"}}""", "application/vnd.cncf.helm.config.v1+json")]
+    [InlineData("""{"artifactType":"application/x","manifests":[]}""", "application/x")]
+    [InlineData("""{"config":{"mediaType":"application/vnd.oci.image.config.v1+json"}}""", null)]
+    [InlineData("""{"config":{"mediaType":"application/vnd.docker.container.image.v1+json"}}""", null)]
+    [InlineData("""{"artifactType":"a\nb"}""", null)]
+    [InlineData("""{"config":"x"}""", null)]
+    [InlineData("""{"manifests":[]}""", null)]
+    public void ArtifactType_OfWhatIsNoImage_IsItsOwnOrItsConfigs(string json, string? type) => Assert.Equal(type, Parse(json)!.ArtifactType);
+
     [Fact]
     public void TryParse_LayerWithAddresses_IsNotOfARegistry() =>
         Assert.Empty(Parse($$"""{"layers":[{"digest":"{{Layer}}","size":5,"urls":["https://example.com/layer"]}]}""")!.Blobs);

@@ -232,14 +232,14 @@ public sealed class ImageFileTests
     {
         string[] pieces =
         [
-            "FROM ", "ARG ", "COPY --from=", "RUN <<EOF", "\\\n", "\n", " ", "services:\n", "image: ", "apiVersion: v1\n", "kind: Pod\n", "---\n", "- ", "{", "}", "[", "]", "&a ", "*a", "<<: ",
+            "FROM ", "ARG ", "COPY --from=", "RUN <<EOF", "\\\n", "\n", " ", "services:\n", "include: ", "extends: ", "file: ", "image: ", "apiVersion: v1\n", "kind: Pod\n", "---\n", "- ", "{", "}", "[", "]", "&a ", "*a", "<<: ",
             "containers:", "${", "}", "$", ":-", "\"", "'", "#", "\t", "a:1", "\0", "\uFEFF", "|\n", "? ", ": ", "!t ", "%YAML 1.1\n",
         ];
         string[] names = ["Dockerfile", "compose.yaml", "x.yaml", "x.txt", "-"];
         Gen.Select(Gen.Int[0, pieces.Length - 1].Array[0, 40], Gen.Int[0, names.Length - 1]).Sample((parts, which) =>
         {
             var (text, name) = (string.Concat(parts.Select(part => pieces[part])), names[which]);
-            var found = ImageFile.Read(name, text, null, _ => null);
+            var found = ImageFile.Read(name, text, null, _ => null, NoFile);
             Assert.All(found.Images, image => Assert.NotEqual("", image.Reference));
             Assert.All(found.Problems, problem => Assert.StartsWith(name, problem, StringComparison.Ordinal));
         });
@@ -247,7 +247,7 @@ public sealed class ImageFileTests
 
     [Fact]
     public void Read_AnyTextOfAnyKind_EndsWithImagesOrNamedProblems() =>
-        Gen.Select(Gen.String, Gen.Int[0, 3]).Sample((text, kind) => Assert.NotNull(ImageFile.Read("x", text, (ImageFileKind)kind, _ => null)));
+        Gen.Select(Gen.String, Gen.Int[0, 3]).Sample((text, kind) => Assert.NotNull(ImageFile.Read("x", text, (ImageFileKind)kind, _ => null, NoFile)));
 
     [Fact]
     public void Read_ManyAliasesInEachOther_EndsSoon()
@@ -257,8 +257,14 @@ public sealed class ImageFileTests
         Assert.Empty(Read("bomb.yaml", text).Images);
     }
 
+    private static string? NoFile(string path, out string problem)
+    {
+        problem = "there is no such file";
+        return null;
+    }
+
     private static FoundImages Read(string name, string text, params (string Name, string Value)[] variables) =>
-        ImageFile.Read(name, text, null, variable => Array.Find(variables, one => one.Name == variable).Value);
+        ImageFile.Read(name, text, null, variable => Array.Find(variables, one => one.Name == variable).Value, NoFile);
 
     private static IEnumerable<string> Shown(FoundImages found) =>
         found.Images.Select(image => image.Platforms.Count == 0 ? image.Reference : $"{image.Reference} {string.Join('+', image.Platforms)}");

@@ -44,7 +44,11 @@ internal sealed class Archive
         {
             throw new ArchiveException($"'{path}' is not there");
         }
-        catch (Exception fault) when (fault is EndOfStreamException)
+        catch (EndOfStreamException fault) when (archive._members.Count + archive._links.Count == 0)
+        {
+            throw new ArchiveException($"'{path}' is no tar archive", fault);
+        }
+        catch (EndOfStreamException fault)
         {
             throw new ArchiveException($"'{path}' ends too early: it was not copied whole; copy it again", fault);
         }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Entrepot.Bundles;
 using Entrepot.Pull;
 using Entrepot.Server.Options;
+using Entrepot.Server.Sources;
 
 namespace Entrepot.Server.Cli.Bundles;
 
@@ -60,7 +61,7 @@ internal static class ImportCommand
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            await session.ComplainAsync($"--key '{file}' cannot be read: {Words.Line(fault.Message)}");
+            await session.ComplainAsync($"--key '{file}' cannot be read: {SourceReader.Reason(fault)}");
         }
 
         return null;

@@ -24,7 +24,7 @@ internal sealed record MirrorHints(string Registry, string DaemonJson, string Ho
         var others = registries.Where(registry => registry != DockerHub).ToList();
 
         var insecure = others.Count > 0 ? $",\n  \"insecure-registries\": [\"{place}\"]" : "";
-        var conf = string.Join("\n", registries.Select(registry => $"[[registry]]\nlocation = \"{registry}\"\n[[registry.mirror]]\nlocation = \"{place}/{registry}\"\ninsecure = true\n"));
+        var conf = string.Concat(registries.Select(registry => $"[[registry]]\nlocation = \"{registry}\"\n[[registry.mirror]]\nlocation = \"{place}/{registry}\"\ninsecure = true\n"));
         return new MirrorHints(
             url,
             $"{{\n  \"registry-mirrors\": [\"{url}\"]{insecure}\n}}\n",
