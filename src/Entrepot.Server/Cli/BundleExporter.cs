@@ -99,7 +99,7 @@ internal sealed class BundleExporter
         var display = new ExportDisplay(_session.Around, isSilent: _session.IsJson);
         await display.SayAsync($"exporting {Words.Count(contents.Images.Count, "image")}: {Words.Count(contents.Blobs.Count, "blob")}, {Quantity.Show(contents.Blobs.Sum(blob => blob.Size))}"
             + (contents.Base.Count == 0 ? "" : $"; {Words.Count(contents.Base.Count, "blob")}, {Quantity.Show(contents.Base.Sum(blob => blob.Size))} left out, which the far side has"));
-        using var writer = new BundleWriter(_session, layout, _request.Archive, display);
+        await using var writer = new BundleWriter(_session, layout, _request.Archive, display);
         IReadOnlyList<BundleFile> files;
         try
         {

@@ -9,14 +9,13 @@ namespace Entrepot.Server.Cli;
 /// <summary>Writes the files of a bundle, or goes on where an export before it ended. Used by one task.</summary>
 /// <remarks>
 /// Files have another name until all of them are whole: <c>site.tar.partial</c>. What is there under that name is read, and kept as far as it is what this bundle has
-/// there: its lists byte for byte, its blobs by their digests. So a file that a crash has torn is mended like any other. While one piece is hashed and written
-/// the next one arrives; each byte is hashed twice, once for its file and once for its blob, since nobody would carry a bundle whose blobs are rotten.
+/// there: its lists byte for byte, its blobs by their digests. So a file that a crash has torn is mended like any other. Each byte is hashed twice, once for its file and once for its blob, since nobody would carry a bundle whose blobs are rotten.
 /// </remarks>
 /// <param name="session">The server, and who wants it.</param>
 /// <param name="layout">Where everything stands.</param>
 /// <param name="archive">The archive's file, absolute.</param>
 /// <param name="display">Told how far it is.</param>
-internal sealed class BundleWriter(Session session, BundleLayout layout, string archive, ExportDisplay display) : IDisposable
+internal sealed class BundleWriter(Session session, BundleLayout layout, string archive, ExportDisplay display) : IAsyncDisposable
 {
     private const string Partial = ".partial";
     private const int NoSpace = 28;   // ENOSPC
@@ -53,10 +52,10 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
+        await _pieces.DisposeAsync();
         _blob?.Dispose();
-        _pieces.Dispose();
     }
 
     // All that is there of a blob, in whatever files: it cannot be told which of its bytes are wrong.
@@ -84,7 +83,7 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
             try
             {
                 if (!await WriteAsync(layout.Files[i])) return null;
-                files.Add(new BundleFile(Path.GetFileName(path), layout.Files[i].Size, _pieces.End(layout.Files[i].Size)));
+                files.Add(new BundleFile(Path.GetFileName(path), layout.Files[i].Size, await _pieces.EndAsync(layout.Files[i].Size)));
             }
             catch (IOException fault) when (fault.HResult == NoSpace)
             {
@@ -93,7 +92,8 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
             }
             finally
             {
-                await _pieces.SettleAsync();
+                // Nothing may be at the file when it is closed.
+                await _pieces.SettleAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
 
@@ -143,7 +143,7 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
         if (found < member.Size) await FetchAsync(member, found);
         if (!member.IsLast) return true;
 
-        await _pieces.SettleAsync();
+        await _pieces.HashedAsync();
         if (Digest.FromHash(_blob!.GetHashAndReset()) == member.Blob.Digest) return true;
         _wrong = member.Blob.Digest;
         return _blobFound > 0
@@ -157,10 +157,10 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
         try
         {
             await session.Server.ReadAsync(
-                $"/api/v1/bundles?blob={member.Blob.Digest}", from, member.From + member.Size, _pieces.Next,
+                $"/api/v1/bundles?blob={member.Blob.Digest}", from, member.From + member.Size, () => _pieces.Room,
                 async piece =>
                 {
-                    await _pieces.WriteAsync(piece, _blob!);
+                    await _pieces.WriteAsync(piece.Length, _blob!);
                     fetched += piece.Length;
                     await display.ShowAsync(_found, _done + fetched, layout.Size);
                 },

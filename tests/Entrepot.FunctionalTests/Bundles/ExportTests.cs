@@ -54,6 +54,16 @@ public sealed class ExportTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Export_Blobs_GoToTheSocketWithoutBeingRead()
+    {
+        var before = _cache.Host.FileBytes.Sent;
+
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+
+        Assert.InRange(_cache.Host.FileBytes.Sent - before, _app.Layers[0].Size / 2, long.MaxValue);   // the rest where the socket was full
+    }
+
+    [Fact]
     public async Task Export_OtherOrderPatternAndAppliance_GivesTheSameBytes()
     {
         await using var second = await Appliance.StartAsync(_registry);
