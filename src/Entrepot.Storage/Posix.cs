@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Entrepot.Storage;
 
 /// <summary>The calls that .NET does not have. Safe for concurrent use.</summary>
-internal static partial class Posix
+public static partial class Posix
 {
     private const uint BeginWrite = 2;                             // SYNC_FILE_RANGE_WRITE
     private const int OpenReadOnlyDirectory = 0x10000 | 0x80000;   // O_DIRECTORY | O_CLOEXEC on Linux

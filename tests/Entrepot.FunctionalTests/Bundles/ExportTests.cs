@@ -135,6 +135,34 @@ public sealed class ExportTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Export_OtherOptionsThanBefore_LeavesNothingOfThat()
+    {
+        foreach (var name in new[] { "site.001.tar", "site.007.tar", "site.receipt.json.sig", "site.receipt.json" })
+            await File.WriteAllTextAsync(In(name + ".partial"), "of a run that was broken off");
+        await File.WriteAllTextAsync(In("site2.001.tar.partial"), "somebody else's");
+
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+        Assert.Equal(["site.receipt.json", "site.tar", "site2.001.tar.partial"], FileNames());
+
+        (await RunAsync("-o", In("site.tar"), "--max-size", "2MB", App)).IsFine();
+        Assert.Equal(["site.001.tar", "site.002.tar", "site.receipt.json", "site2.001.tar.partial"], FileNames());
+
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+        Assert.Equal(["site.receipt.json", "site.tar", "site2.001.tar.partial"], FileNames());
+    }
+
+    [Fact]
+    public async Task Export_IntoTheSameFileTwiceAtOnce_IsRefused()
+    {
+        using var other = File.Open(In("site.tar.partial"), FileMode.Create, FileAccess.ReadWrite, FileShare.None);
+
+        var ran = await RunAsync("-o", In("site.tar"), "--max-size", "2MB", App);
+
+        Assert.Equal(1, ran.Status);
+        Assert.StartsWith($"entrepot: {In("site.tar.partial")} is in use, by another export", ran.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Export_Since_LeavesOutWhatTheFarSideHas()
     {
         (await RunAsync("-o", In("site.tar"), App)).IsFine();
@@ -238,6 +266,8 @@ public sealed class ExportTests : IAsyncLifetime
     }
 
     private string In(string name) => Path.Combine(_folder.FullName, name);
+
+    private IEnumerable<string> FileNames() => _folder.GetFiles().Select(file => file.Name).Order(StringComparer.Ordinal);
 
     private Task<Ran> RunAsync(params string[] arguments) => CommandLine.RunAsync(_cache.Admin, ["bundle", "export", .. arguments]);
 
