@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
-# bench/bundles.sh [-s MIB] [PROGRAM]
+# bench/bundles.sh [-s MIB] [-r ROUNDS] [-d] [PROGRAM]
 #
-# How fast bundle export writes, against what the disk and SHA-256 do in the same run, and how much memory it takes.
-# Publishes src/Entrepot.Server unless PROGRAM names an executable. Prints a table in Markdown.
+# How fast bundle export writes and bundle import takes in, against what the disk and SHA-256 do in the same rounds, and how much
+# processor time and memory the command and its server take. Publishes src/Entrepot.Server unless PROGRAM names an executable.
+# Prints a page in Markdown: bench/results/bundles.md is one.
 #
-#   -s MIB   bytes of the image that is exported, in MiB (default 1024)
+#   -s MIB      bytes of the image that is carried, in MiB (default 5120)
+#   -r ROUNDS   rounds, of which medians are taken (default 5)
+#   -d          dry: 64 MiB and one round, which finds out that it works, and measures nothing
 #
-# Needs Linux, bash, python3, openssl and GNU time's /usr/bin/time or the shell's own; everything is on the disk of TMPDIR.
+# Needs Linux, bash, python3 and openssl, and five times the bytes on the disk of TMPDIR, which is the one that is measured.
 set -euo pipefail
 
-mib=1024
-while getopts s:h option; do
+mib=5120 rounds=5
+while getopts s:r:dh option; do
   case $option in
     s) mib=$OPTARG ;;
-    h) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    r) rounds=$OPTARG ;;
+    d) mib=64 rounds=1 ;;
+    h) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) exit 2 ;;
   esac
 done
@@ -23,7 +28,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 work=$(mktemp -d "${TMPDIR:-/tmp}/entrepot-bundles.XXXXXX")
 running=()
 clean_up() {
-  for process in "${running[@]}"; do kill -KILL "$process" 2> /dev/null || true; done
+  for process in "${running[@]}"; do kill -KILL "$process" 2> /dev/null && wait "$process" 2> /dev/null || true; done
   rm -rf "$work"
 }
 trap clean_up EXIT
@@ -34,23 +39,28 @@ if [ -z "$program" ]; then
   program=$work/program/entrepot
 fi
 
-# An image of one layer as a layout, and a registry that has nothing else.
+# ---- what is measured with --------------------------------------------------------------------------------------------
+
+# A registry that has one image, whose layers lie in one file.
 cat > "$work/registry.py" << 'PY'
 import hashlib, http.server, json, os, sys
 work, mib = sys.argv[1], int(sys.argv[2])
-layer = os.path.join(work, "layer")
-whole = hashlib.sha256()
-with open(layer, "wb") as file:
+layers, at = {}, 0
+with open(os.path.join(work, "layers"), "wb") as file:
     piece = os.urandom(1 << 20)
-    for number in range(mib):
-        piece = number.to_bytes(8, "big") + piece[8:]
-        file.write(piece)
-        whole.update(piece)
+    while at < mib:
+        count, whole = min(max(1, mib // 5), mib - at), hashlib.sha256()
+        for number in range(at, at + count):
+            piece = number.to_bytes(8, "big") + piece[8:]
+            file.write(piece)
+            whole.update(piece)
+        layers[whole.hexdigest()] = (at << 20, count << 20)
+        at += count
 config = b'{"architecture":"amd64","os":"linux"}'
 def describe(kind, digest, size): return {"mediaType": "application/vnd.oci.image." + kind, "digest": "sha256:" + digest, "size": size}
 manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
     "config": describe("config.v1+json", hashlib.sha256(config).hexdigest(), len(config)),
-    "layers": [describe("layer.v1.tar", whole.hexdigest(), mib << 20)]}).encode()
+    "layers": [describe("layer.v1.tar", digest, size) for digest, (_, size) in layers.items()]}).encode()
 name = "sha256:" + hashlib.sha256(manifest).hexdigest()
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -59,75 +69,143 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self): self.answer(True)
     def answer(self, body):
         path = self.path.split("?")[0]
+        kind, content, layer = "application/octet-stream", None, layers.get(path[-64:])
         if path in ("/v2/big/image/manifests/1", "/v2/big/image/manifests/" + name): kind, content = "application/vnd.oci.image.manifest.v1+json", manifest
-        elif path.endswith(hashlib.sha256(config).hexdigest()): kind, content = "application/octet-stream", config
-        elif path.endswith(whole.hexdigest()): kind, content = "application/octet-stream", None
-        else:
+        elif path.endswith(hashlib.sha256(config).hexdigest()): content = config
+        elif layer is None:
             self.send_response(404); self.send_header("Content-Length", "0"); self.end_headers(); return
         self.send_response(200)
         self.send_header("Content-Type", kind)
-        self.send_header("Docker-Content-Digest", name if content is manifest else "")
-        self.send_header("Content-Length", str(mib << 20 if content is None else len(content)))
+        if content is manifest: self.send_header("Docker-Content-Digest", name)
+        self.send_header("Content-Length", str(layer[1] if content is None else len(content)))
         self.end_headers()
         if not body: return
-        if content is not None: self.wfile.write(content)
-        else:
-            with open(layer, "rb") as file:
-                while piece := file.read(1 << 20): self.wfile.write(piece)
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if content is not None: self.wfile.write(content); return
+        with open(os.path.join(work, "layers"), "rb") as file:
+            file.seek(layer[0])
+            for _ in range(layer[1] >> 20): self.wfile.write(file.read(1 << 20))
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_): pass   # who asks for a part leaves in the middle of the whole
+server = Server(("127.0.0.1", 0), Handler)
 print(server.server_port, flush=True)
 server.serve_forever()
 PY
+
+# Runs a command; prints the seconds that it takes, those of processors, and the most memory that it had, in MiB.
+cat > "$work/took.py" << 'PY'
+import os, sys, time
+began = time.monotonic()
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
+_, status, used = os.wait4(child, 0)
+print(f"{time.monotonic() - began:.3f} {used.ru_utime + used.ru_stime:.2f} {used.ru_maxrss // 1024}")
+sys.exit(os.waitstatus_to_exitcode(status))
+PY
+took() { python3 "$work/took.py" "$@"; }
+
+# forget FILE...: has the page cache forget them, as if they had come on a disk just now.
+forget() {
+  sync
+  python3 - "$@" << 'PY'
+import os, sys
+for path in sys.argv[1:]:
+    file = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(file)
+PY
+}
+
+# note SERIES VALUE...: adds a round's values.
+note() { local series=$1; shift; echo "$*" >> "$work/series.$series"; }
+
+# with_server SERIES SERVER COMMAND...: runs it, and notes what it and the server took.
+with_server() {
+  local series=$1 server=$2 before peak
+  shift 2
+  before=$(used "$server")
+  echo 5 > "/proc/$server/clear_refs" 2> /dev/null || true   # its peak begins anew
+  note "$series" "$(took "$@")"
+  peak=$(awk '$1 == "VmHWM:" { print int($2 / 1024) }' "/proc/$server/status")
+  note "$series.server" "$(used "$server") $before $peak"
+}
+used() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print ($12 + $13) / 100 }'; }
+
+# serve NAME LINE...: starts a server with these options besides; leaves its process in $process and its address in $admin.
+serve() {
+  local name=$1
+  shift
+  admin=127.0.0.1:$((20000 + RANDOM % 10000))
+  printf '%s\n' 'listen: ["127.0.0.1:0"]' "admin: \"$admin\"" "storage: { root: $work/$name, quota: 90%, minFree: 0B }" "$@" > "$work/$name.yaml"
+  admin=http://$admin
+  "$program" serve --config "$work/$name.yaml" > "$work/$name.log" 2>&1 &
+  process=$!
+  running+=("$process")
+  until "$program" status --server "$admin" > /dev/null 2>&1; do kill -0 "$process"; sleep 0.2; done
+}
+
+# ---- the rounds -------------------------------------------------------------------------------------------------------
+
 python3 "$work/registry.py" "$work" "$mib" > "$work/port" &
-running+=($!)
-until [ -s "$work/port" ]; do sleep 0.2; done
+registry=$!
+running+=("$registry")
+until [ -s "$work/port" ]; do kill -0 "$registry"; sleep 0.2; done
 
-cat > "$work/entrepot.yaml" << YAML
-listen: ["127.0.0.1:0"]
-admin: "127.0.0.1:$((20000 + RANDOM % 10000))"
-storage: { root: $work/store, minFree: 0B }
-upstreams: [{ name: docker.io, urls: ["http://127.0.0.1:$(cat "$work/port")"] }]
-YAML
-admin=http://$(sed -n 's/^admin: "\(.*\)"/\1/p' "$work/entrepot.yaml")
-"$program" serve --config "$work/entrepot.yaml" > "$work/server.log" 2>&1 &
-running+=($!)
-server=$!
-until "$program" status --server "$admin" > /dev/null 2>&1; do kill -0 "$server"; sleep 0.2; done
-"$program" bundle export -o "$work/warm.tar" --no-referrers big/image:1 --server "$admin" > "$work/warm.log"   # fetches it
-rm "$work"/warm.*
+serve near "upstreams: [{ name: docker.io, urls: [\"http://127.0.0.1:$(cat "$work/port")\"] }]"
+near=$process near_admin=$admin
+serve far "offline: true"
+far=$process far_admin=$admin
+"$program" warm --no-referrers big/image:1 --server "$near_admin" > "$work/warm.log"
+kill "$registry"
 
-# took COMMAND...: prints the seconds that it takes.
-took() { local began=${EPOCHREALTIME/./}; "$@" > /dev/null 2>> "$work/errors"; awk -v us=$((${EPOCHREALTIME/./} - began)) 'BEGIN { printf "%.3f", us / 1e6 }'; }
-export_it() { rm -f "$work"/site.*; "$program" bundle export -o "$work/site.tar" --no-referrers --output json big/image:1 --server "$admin" & local process=$!
-  local peak=0 now
-  while kill -0 $process 2> /dev/null; do
-    now=$(awk '$1 == "VmHWM:" { print $2 }' /proc/$process/status 2> /dev/null) && [ "${now:-0}" -gt "$peak" ] && peak=$now
-    sleep 0.05
-  done
-  wait $process; echo $((peak / 1024)) >> "$work/peak"; }
-copy() { rm -f "$work/copy"; dd if="$work/layer" of="$work/copy" bs=1M conv=fsync 2> /dev/null; rm -f "$work/copy"; }
+load=$(cut -d' ' -f1 /proc/loadavg)
+for ((round = 0; round < rounds; round++)); do
+  cat "$work/layers" > /dev/null
+  sync
+  note write "$(took dd "if=$work/layers" "of=$work/copy" bs=1M conv=fdatasync status=none)"
+  note sha "$(took openssl dgst -sha256 "$work/layers")"
+  rm "$work/copy"
+  forget "$work/layers"
+  note read "$(took dd "if=$work/layers" of=/dev/null bs=1M status=none)"
 
-for round in 1 2 3; do
-  took copy >> "$work/disk"; echo >> "$work/disk"
-  took openssl dgst -sha256 "$work/layer" >> "$work/sha"; echo >> "$work/sha"
-  took export_it >> "$work/export"; echo >> "$work/export"
+  rm -f "$work"/site.*
+  # shellcheck disable=SC2046 # no blanks in the names of blobs
+  forget $(find "$work/near/blobs" -type f)
+  with_server export "$near" "$program" bundle export -o "$work/site.tar" --no-referrers big/image:1 --server "$near_admin"
+  [ "$round" = 0 ] || "$program" remove --set site --server "$far_admin" > /dev/null
+  forget "$work/site.tar"
+  with_server import "$far" "$program" bundle import "$work/site.tar" --set site --server "$far_admin"
 done
-
-median() { sort -n "$1" | sed -n 2p; }
-rate() { awk -v mib="$mib" -v s="$(median "$1")" 'BEGIN { printf "%.0f", mib / s }'; }
 [ "$(sha256sum < "$work/site.tar" | cut -c1-64)" = "$(sed 's/.*"parts":.*"digest":"sha256:\([0-9a-f]*\)".*/\1/' "$work/site.receipt.json")" ] || { echo "the receipt is wrong" >&2; exit 1; }
-disk=$(rate "$work/disk") sha=$(rate "$work/sha") done=$(rate "$work/export")
-least=$((disk < sha ? disk : sha))
-cat << TABLE
+
+# ---- the page ---------------------------------------------------------------------------------------------------------
+
+# summary FORMAT: prints "median (least to most)" of the numbers that come in.
+summary() {
+  sort -g | awk -v format="$1" '{ value[NR] = $1 }
+    END { median = NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2; printf format " (" format " to " format ")", median, value[1], value[NR] }'
+}
+rates() { awk -v mib="$mib" '{ print mib / $1 }' "$work/series.$1"; }
+ratios() { paste <(rates "$1") <(rates write) <(rates read) <(rates sha) | awk '{ least = $2 < $3 ? $2 : $3; if ($4 < least) least = $4; print $1 / least }'; }
+used_by() { awk -v mib="$mib" '{ print $2 / mib * 1024 }' "$work/series.$1" | summary %.2f; }
+used_by_server() { awk -v mib="$mib" '{ print ($1 - $2) / mib * 1024 }' "$work/series.$1.server" | summary %.2f; }
+most() { awk '$3 > most { most = $3 } END { print most " MiB" }' "$work/series.$1"; }
+row() { echo "| \`bundle $1\` | $(ratios "$1" | summary %.2f) | $(rates "$1" | summary %.0f) | $(used_by "$1") | $(used_by_server "$1") | $(most "$1") | $(most "$1.server") |"; }
+cat << PAGE
 # Bundles
 
-Medians of three rounds, $mib MiB in one layer; bench/bundles.sh, $(nproc) processors, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), load $(cut -d' ' -f1 /proc/loadavg), commit $(git rev-parse --short HEAD).
+\`bench/bundles.sh -s $mib -r $rounds\` wrote this page: an image of $mib MiB in five layers, $rounds round$([ "$rounds" = 1 ] || echo s), commit $(git rev-parse --short HEAD), $(date -u +%F).
+$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors, $(awk '$1 == "MemTotal:" { print int($2 / 1048576) }' /proc/meminfo) GiB memory, $(df --output=fstype "$work" | tail -n 1); load $load at the start, $(cut -d' ' -f1 /proc/loadavg) at the end.
 
-| what | MiB/s |
-| --- | ---: |
-| \`dd bs=1M conv=fsync\`, file to file | $disk |
-| \`openssl dgst -sha256\` | $sha |
-| \`entrepot bundle export\`, flushed | $done |
+Each round asks the disk and SHA-256 first. The page cache has nothing of the blobs that are exported, nor of the archive that is imported; both are written and flushed.
+\`ratio\` is to the slowest of the three in the same round; at least 0.7 is wanted, and at most 150 MiB of memory. Cells have the median, then least and most.
 
-Export is at $(awk -v a="$done" -v b="$least" 'BEGIN { printf "%.2f", a / b }') of the slower of the two. Peak memory of the command: $(sort -n "$work/peak" | tail -n 1) MiB.
-TABLE
+| | MiB/s |
+| --- | --- |
+| disk, written: \`dd bs=1M conv=fdatasync\` from the page cache | $(rates write | summary %.0f) |
+| disk, read: \`dd bs=1M\`, not in the page cache | $(rates read | summary %.0f) |
+| \`openssl dgst -sha256\`, from the page cache | $(rates sha | summary %.0f) |
+
+| | ratio | MiB/s | processor seconds a GiB | of its server | peak memory | of its server |
+| --- | --- | --- | --- | --- | --- | --- |
+$(row export)
+$(row import)
+PAGE

@@ -82,8 +82,8 @@ public sealed class EntrepotHost : IAsyncDisposable
         _output = new ZeroCopyOutput(options.MinRate, parts.Clock, parts.Calls);
         _connections = new ConnectionLimits(options.Connections, options.ClientConnections, ConnectionRefused, parts.Clock);
         _registryWeb = Listeners.OfRegistry(options, parts, _connections, _output, OutOfDescriptors);
-        _adminWeb = Listeners.OfAdmin(options.Admin, options, parts, OutOfDescriptors);
-        _metricsWeb = options.Metrics is { } address ? Listeners.OfAdmin(address, options, parts, OutOfDescriptors) : null;
+        _adminWeb = Listeners.OfAdmin(options.Admin, options, parts, _output, OutOfDescriptors);
+        _metricsWeb = options.Metrics is { } address ? Listeners.OfAdmin(address, options, parts, _output, OutOfDescriptors) : null;
         _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
         _space = new DiskSpace(root, _index, EvictionPolicies[options.Eviction](), options.Quota.Resolve(root.TotalBytes()), options.MinFreeBytes)

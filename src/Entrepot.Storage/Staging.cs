@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Microsoft.Win32.SafeHandles;
@@ -15,11 +13,7 @@ namespace Entrepot.Storage;
 /// </remarks>
 public sealed class Staging : IAsyncDisposable
 {
-    private const int BufferBytes = 1 << 20;
     private const int ReadableBytes = 64 << 20;
-
-    // The disk is busy while more arrives, and not only at the end.
-    private const long FlushStep = 64 << 20;
 
     // Flushes under way: more would only hold more files open.
     private const int MostFlushes = 8;
@@ -149,48 +143,28 @@ public sealed class Staging : IAsyncDisposable
         _flushes.Dispose();
     }
 
+    // Hashed and written while the next bytes arrive.
     private async Task<bool> CopyAsync(Digest digest, long size, Stream from, SafeFileHandle to, Counter written, CancellationToken cancel)
     {
         using var hash = digest.NewHash();
-        var most = (int)Math.Min(BufferBytes, size);
-        var (filling, other) = (ArrayPool<byte>.Shared.Rent(most), ArrayPool<byte>.Shared.Rent(most));
-        var (writing, flushing, unflushed) = (Task.CompletedTask, Task.CompletedTask, 0L);
-        try
+        await using var blocks = new BlockWriter(_root.Files, count =>
         {
-            for (var offset = 0L; offset < size;)
-            {
-                var wanted = (int)Math.Min(most, size - offset);
-                var count = await from.ReadAtLeastAsync(filling.AsMemory(0, wanted), wanted, throwOnEndOfStream: false, cancel);
-                if (count == 0) throw new EndOfStreamException($"{digest} should have {size} bytes, and came with {offset}");
-                await writing;   // hashed and written while the next bytes arrive
-                writing = Put(hash, filling, count, to, offset, written);
-                (filling, other) = (other, filling);
-                (offset, unflushed) = (offset + count, unflushed + count);
-                if (unflushed < FlushStep || !flushing.IsCompleted) continue;
-                await flushing;
-                (flushing, unflushed) = (Task.Run(() => _root.Files.Flush(to), CancellationToken.None), 0);
-            }
+            written.Bytes += count;
+            _space.Wrote(count);
+        });
+        blocks.Begin(to);
+        while (blocks.Position < size)
+        {
+            var room = blocks.Room;
+            if (room.Length > size - blocks.Position) room = room[..(int)(size - blocks.Position)];
+            var count = await from.ReadAtLeastAsync(room, room.Length, throwOnEndOfStream: false, cancel);
+            if (count == 0) throw new EndOfStreamException($"{digest} should have {size} bytes, and came with {blocks.Position}");
+            await blocks.AddAsync(count, isThere: false, hash);
+        }
 
-            await writing;
-            return Digest.FromHash(hash.GetHashAndReset()) == digest;
-        }
-        finally
-        {
-            // Nothing may be at the file when it is closed.
-            await writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await flushing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            ArrayPool<byte>.Shared.Return(filling);
-            ArrayPool<byte>.Shared.Return(other);
-        }
+        await blocks.EndAsync();
+        return Digest.FromHash(hash.GetHashAndReset()) == digest;
     }
-
-    private Task Put(IncrementalHash hash, byte[] bytes, int count, SafeFileHandle to, long offset, Counter written) => Task.Run(() =>
-    {
-        hash.AppendData(bytes, 0, count);
-        _root.Files.Write(to, bytes.AsSpan(0, count), offset);
-        written.Bytes += count;
-        _space.Wrote(count);
-    });
 
     // Durable first, then under the name that the next start believes to be whole.
     private void Settle(string path, Digest digest, SafeFileHandle handle, TaskCompletionSource durable)

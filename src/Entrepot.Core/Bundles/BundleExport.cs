@@ -5,7 +5,7 @@ using Entrepot.Warm;
 namespace Entrepot.Bundles;
 
 /// <summary>Finds out what of stored images goes into a bundle, and gives its bytes. Asks no upstream. Safe for concurrent use.</summary>
-/// <remarks>What it finds counts as just used, so that other blobs leave first while a bundle is written; one that leaves all the same is missed by who asks for its bytes.</remarks>
+/// <remarks>What it finds counts as just used, so that other blobs leave first before it is held.</remarks>
 public sealed class BundleExport
 {
     // What cosign calls what belongs to a manifest, and the list of referrers where a registry has no other (OCI distribution specification 1.1, "Referrers Tag Schema").
@@ -48,6 +48,14 @@ public sealed class BundleExport
         if (withReferrers) await AddReferrersAsync(finding, cancel);
         foreach (var blob in finding.Blobs.Keys) _store.Touch(blob, _clock.GetUtcNow());
         return finding.Result() with { Unasked = [.. unasked.Select(image => image.Reference).Where(name => !IsOfAnother(name.Tag))] };
+    }
+
+    /// <summary>Keeps blobs from being evicted until the result is disposed: a bundle takes longer to write than others take to fill a small store.</summary>
+    /// <returns>That, and those of them that are not stored.</returns>
+    public (IDisposable Hold, IReadOnlyList<Digest> Missing) Hold(IReadOnlyCollection<Digest> blobs)
+    {
+        var hold = _images.Sets.Hold(blobs);
+        return (hold, [.. blobs.Where(blob => !_store.Contains(blob))]);
     }
 
     /// <summary>Opens a blob, which counts as used; the caller disposes it.</summary>

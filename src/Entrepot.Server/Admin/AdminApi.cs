@@ -137,7 +137,7 @@ internal sealed class AdminApi(
         "/api/v1/bundles" => new()
         {
             ["GET"] = bundles.GetAsync,
-            ["POST"] = (context, reply, cancel) => imports.PostAsync(context, reply, cancel, _works.Stop),
+            ["POST"] = (context, reply, cancel) => context.Request.Query.ContainsKey("hold") ? bundles.HoldAsync(context, reply, cancel) : imports.PostAsync(context, reply, cancel, _works.Stop),
             ["DELETE"] = imports.DropAsync,
         },
         _ => [],

@@ -1,24 +1,65 @@
+using System.Text.Json;
 using Entrepot.Bundles;
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Server.Edge;
 using Entrepot.Server.Telemetry;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Entrepot.Server.Admin;
 
-/// <summary><c>/api/v1/bundles</c>: what a bundle of stored images has, and its bytes. Safe for concurrent use.</summary>
+/// <summary><c>/api/v1/bundles</c>: what a bundle of stored images has, and its bytes, which stay while it is written. Safe for concurrent use.</summary>
 /// <param name="export">What goes into bundles.</param>
 /// <param name="images">What is cached.</param>
 /// <param name="routes">The configured upstreams, as they are now.</param>
 /// <param name="log">Where faults go.</param>
 internal sealed class BundleEndpoint(BundleExport export, Images images, Func<UpstreamRoutes> routes, ILogger log)
 {
+    // 400,000 blobs.
+    private const long MaxHold = 32 << 20;
+
+    private const string NoBlobs = "what is to be held has to be {\"blobs\":[digest, ...]}";
+
     private const string NoRef =
         "the parameter ref is missing: an image such as docker.io/library/alpine:3.20, or a pattern such as docker.io/library/*; or blob, a digest whose bytes are wanted";
 
     /// <summary>Tells what a bundle would have, with <c>ref</c>, or gives the bytes of a blob, with <c>blob</c>.</summary>
     public Task GetAsync(HttpContext context, AdminReply reply, CancellationToken cancel) =>
         context.Request.Query["blob"].FirstOrDefault() is { } blob ? SendAsync(blob, context, reply, cancel) : OfferAsync(context.Request.Query, reply, cancel);
+
+    /// <summary>Keeps blobs from being evicted for as long as the client listens to the answer.</summary>
+    public Task HoldAsync(HttpContext context, AdminReply reply, CancellationToken cancel)
+    {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = MaxHold;
+        return reply.WriteLinesAsync(async () =>
+        {
+            if (await ReadAsync(context.Request.Body, cancel) is not { } blobs)
+            {
+                await reply.RefuseAsync(StatusCodes.Status400BadRequest, NoBlobs);
+                return;
+            }
+
+            var (hold, missing) = export.Hold(blobs);
+            using (hold)
+            {
+                await reply.WriteLineAsync(new HoldBegun(blobs.Count, [.. missing.Select(blob => blob.ToString())]), AdminJson.Default.HoldBegun);
+                await new TaskCompletionSource().Task.WaitAsync(cancel);
+            }
+        });
+    }
+
+    private static async Task<HashSet<Digest>?> ReadAsync(Stream body, CancellationToken cancel)
+    {
+        try
+        {
+            var asked = await JsonSerializer.DeserializeAsync(body, AdminJson.Default.HoldRequest, cancel);
+            return asked?.Blobs is null || asked.Blobs.Any(text => !Digest.TryParse(text, out _)) ? null : [.. asked.Blobs.Select(Digest.Parse)];
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
 
     private async Task OfferAsync(IQueryCollection query, AdminReply reply, CancellationToken cancel)
     {

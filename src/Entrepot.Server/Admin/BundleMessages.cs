@@ -1,5 +1,14 @@
 namespace Entrepot.Server.Admin;
 
+/// <summary><c>POST /api/v1/bundles?hold=</c>: blobs that are to be read for a bundle.</summary>
+/// <param name="Blobs">Their digests.</param>
+internal sealed record HoldRequest(IReadOnlyList<string> Blobs);
+
+/// <summary>They are not evicted while this answer is open.</summary>
+/// <param name="Held">How many.</param>
+/// <param name="Missing">Those that are not stored, or not any more.</param>
+internal sealed record HoldBegun(int Held, IReadOnlyList<string> Missing);
+
 /// <summary><c>POST /api/v1/bundles?set=</c>: what is to be imported.</summary>
 /// <param name="Images">All images, each reference once.</param>
 /// <param name="Blobs">What can be sent.</param>

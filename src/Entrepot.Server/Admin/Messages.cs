@@ -179,6 +179,8 @@ internal sealed record AdminError(string Error);
 [JsonSerializable(typeof(ImportStaged))]
 [JsonSerializable(typeof(ImportDone))]
 [JsonSerializable(typeof(BundleOffer))]
+[JsonSerializable(typeof(HoldRequest))]
+[JsonSerializable(typeof(HoldBegun))]
 [JsonSerializable(typeof(ExportReport))]
 [JsonSerializable(typeof(AdminError))]
 [JsonSerializable(typeof(WarmRequest))]

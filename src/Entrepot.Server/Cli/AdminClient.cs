@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
@@ -163,6 +164,7 @@ internal sealed class AdminClient : IDisposable
                 HttpRequestError.SecureConnectionError => new AdminException($"{Address} does not speak TLS as it should: {why}"),
                 HttpRequestError.ResponseEnded => Gone(),
                 _ when content is not null => Gone(),   // it broke while something was sent
+                _ when fault.InnerException is IOException { InnerException: SocketException } => Gone(),   // before its answer, as when it is killed
                 _ => Foreign("does not speak HTTP"),
             };
         }

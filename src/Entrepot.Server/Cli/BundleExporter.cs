@@ -13,6 +13,9 @@ internal sealed class BundleExporter
     // Well within what a server takes as a request's first line.
     private const int MaxQuery = 6_000;
 
+    // What leaves between its being found and its being held is fetched again.
+    private const int MostTries = 3;
+
     private readonly Session _session;
     private readonly ExportRequest _request;
 
@@ -58,15 +61,22 @@ internal sealed class BundleExporter
             return ExitStatus.Failed;
         }
 
-        if (await CompleteAsync() is not { } offers) return ExitStatus.Failed;
-        var contents = Plan(since, offers);
-        if (BundleLayout.Of(contents, _request.MaxSize) is not { } layout)
+        for (var left = MostTries; ; left--)
         {
-            await _session.ComplainAsync($"--max-size {_request.MaxSize} bytes is too small for this bundle; at least {BundleLayout.LeastSize(contents)} bytes are needed");
+            if (await CompleteAsync() is not { } offers) return ExitStatus.Failed;
+            var contents = Plan(since, offers);
+            if (BundleLayout.Of(contents, _request.MaxSize) is not { } layout)
+            {
+                await _session.ComplainAsync($"--max-size {_request.MaxSize} bytes is too small for this bundle; at least {BundleLayout.LeastSize(contents)} bytes are needed");
+                return ExitStatus.Failed;
+            }
+
+            await using var hold = await BundleHold.BeginAsync(_session, contents.Blobs.Select(blob => blob.Digest));
+            if (hold.Missing.Count == 0) return await WriteAsync(contents, layout, key);
+            if (left > 1) continue;
+            foreach (var blob in hold.Missing) await _session.ComplainAsync($"{Words.Line(blob)} has left the server again: other blobs have taken its room; pin the images, or raise storage.quota");
             return ExitStatus.Failed;
         }
-
-        return await WriteAsync(contents, layout, key);
     }
 
     // What there is, after what is not stored was asked for; null if it did not come, which has been said then.
@@ -106,23 +116,20 @@ internal sealed class BundleExporter
         var display = new ExportDisplay(_session.Around, isSilent: _session.IsJson);
         await display.SayAsync($"exporting {Words.Count(contents.Images.Count, "image")}: {Words.Count(contents.Blobs.Count, "blob")}, {Quantity.Show(contents.Blobs.Sum(blob => blob.Size))}"
             + (contents.Base.Count == 0 ? "" : $"; {Words.Count(contents.Base.Count, "blob")}, {Quantity.Show(contents.Base.Sum(blob => blob.Size))} left out, which the far side has"));
-        using var writer = new BundleWriter(_session, layout, _request.Archive, display);
+        await using var writer = new BundleWriter(_session, layout, _request.Archive, display);
+        var receiptFile = BundleNames.ReceiptFile(_request.Archive);
+        var signatureFile = key is null ? null : BundleNames.SignatureFile(receiptFile);
         IReadOnlyList<BundleFile> files;
         try
         {
             files = await writer.WriteAsync();
+            var receipt = BundleReceipt.Of(contents, files).ToJson();
+            await writer.NameAsync(receiptFile, receipt, key is null ? null : System.Text.Encoding.ASCII.GetBytes(key.Sign(receipt)));
         }
         finally
         {
             await display.ClearAsync();
         }
-
-        var receipt = BundleReceipt.Of(contents, files).ToJson();
-        var receiptFile = BundleNames.ReceiptFile(_request.Archive);
-        var signatureFile = key is null ? null : BundleNames.SignatureFile(receiptFile);
-        await BundleWriter.ReplaceAsync(receiptFile, receipt, _session.Stop);
-        if (key is not null) await BundleWriter.ReplaceAsync(signatureFile!, System.Text.Encoding.ASCII.GetBytes(key.Sign(receipt)), _session.Stop);
-        else File.Delete(BundleNames.SignatureFile(receiptFile));   // of an earlier one, which this is not
 
         var directory = Path.GetDirectoryName(_request.Archive)!;
         var report = new ExportReport(

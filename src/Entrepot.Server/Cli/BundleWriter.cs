@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Entrepot.Bundles;
 using Entrepot.Oci;
 using Entrepot.Server.Options;
+using Entrepot.Storage;
 using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Server.Cli;
@@ -9,14 +10,13 @@ namespace Entrepot.Server.Cli;
 /// <summary>Writes the files of a bundle, or goes on where an export before it ended. Used by one task.</summary>
 /// <remarks>
 /// Files have another name until all of them are whole: <c>site.tar.partial</c>. What is there under that name is read, and kept as far as it is what this bundle has
-/// there: its lists byte for byte, its blobs by their digests. So a file that a crash has torn is mended like any other. While one piece is hashed and written
-/// the next one arrives; each byte is hashed twice, once for its file and once for its blob, since nobody would carry a bundle whose blobs are rotten.
+/// there: its lists byte for byte, its blobs by their digests. So a file that a crash has torn is mended like any other. Each byte is hashed twice, once for its file and once for its blob, since nobody would carry a bundle whose blobs are rotten.
 /// </remarks>
 /// <param name="session">The server, and who wants it.</param>
 /// <param name="layout">Where everything stands.</param>
 /// <param name="archive">The archive's file, absolute.</param>
 /// <param name="display">Told how far it is.</param>
-internal sealed class BundleWriter(Session session, BundleLayout layout, string archive, ExportDisplay display) : IDisposable
+internal sealed class BundleWriter(Session session, BundleLayout layout, string archive, ExportDisplay display) : IAsyncDisposable
 {
     private const string Partial = ".partial";
     private const int NoSpace = 28;   // ENOSPC
@@ -28,35 +28,84 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
     private long _found;              // bytes of all blobs that an earlier export had written
     private long _done;
 
-    /// <summary>Writes all files, flushes them, and gives them their names.</summary>
-    /// <exception cref="AdminException">The server went away, or has wrong bytes; what is written stays for another run.</exception>
+    /// <summary>Writes all files and flushes them. They have no names yet.</summary>
+    /// <exception cref="AdminException">The server went away, or has wrong bytes, or the disk is full; what is written stays for another run.</exception>
     /// <exception cref="IOException">The disk refuses.</exception>
     public async Task<IReadOnlyList<BundleFile>> WriteAsync()
     {
+        RemoveLeftovers();
         IReadOnlyList<BundleFile>? files;
         while ((files = await TryWriteAsync()) is null) DropFound(_wrong);   // at most once for each blob: then nothing of it is found any more
-
-        for (var i = 0; i < files.Count; i++) File.Move(PathOf(i) + Partial, PathOf(i), overwrite: true);
         return files;
     }
 
-    /// <summary>Writes a small file that is whole or as it was before.</summary>
-    public static async Task ReplaceAsync(string path, byte[] content, CancellationToken cancel)
+    /// <summary>Writes the receipt, and gives all files their names, which are durable then.</summary>
+    /// <param name="receiptFile">Its file.</param>
+    /// <param name="receipt">Its bytes.</param>
+    /// <param name="signature">What is to lie beside it; nothing does if this is <see langword="null"/>.</param>
+    /// <exception cref="AdminException">The disk is full; what is written stays for another run.</exception>
+    public async Task NameAsync(string receiptFile, byte[] receipt, byte[]? signature)
     {
-        await using (var file = new FileStream(path + Partial, FileMode.Create, FileAccess.Write, FileShare.None))
-        {
-            await file.WriteAsync(content, cancel);
-            file.Flush(flushToDisk: true);
-        }
+        var signatureFile = BundleNames.SignatureFile(receiptFile);
+        await PrepareAsync(receiptFile, receipt);
+        if (signature is not null) await PrepareAsync(signatureFile, signature);
 
-        File.Move(path + Partial, path, overwrite: true);
+        var superseded = Superseded(receiptFile);
+
+        // No receipt is beside files that it is not of, whenever this ends: the earlier one goes first, and the new one comes last.
+        File.Delete(receiptFile);
+        File.Delete(signatureFile);
+        var directory = Path.GetDirectoryName(receiptFile)!;
+        Posix.FlushDirectory(directory);
+        for (var i = 0; i < layout.Files.Count; i++) File.Move(PathOf(i) + Partial, PathOf(i), overwrite: true);
+        if (signature is not null) File.Move(signatureFile + Partial, signatureFile, overwrite: true);
+        File.Move(receiptFile + Partial, receiptFile, overwrite: true);
+        foreach (var path in superseded) File.Delete(path);
+        Posix.FlushDirectory(directory);
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
+        await _pieces.DisposeAsync();
         _blob?.Dispose();
-        _pieces.Dispose();
+    }
+
+    private static async Task PrepareAsync(string path, byte[] content)
+    {
+        try
+        {
+            await using var file = new FileStream(path + Partial, FileMode.Create, FileAccess.Write, FileShare.None);
+            await file.WriteAsync(content, CancellationToken.None);
+            file.Flush(flushToDisk: true);
+        }
+        catch (IOException fault) when (fault.HResult == NoSpace)
+        {
+            throw new AdminException($"the disk of {path} is full: the archive is written, and its receipt is not; the same command goes on with what is there");
+        }
+    }
+
+    // All names that files of this bundle could have, by whatever options.
+    private HashSet<string> NamesOfAll() =>
+        [.. Enumerable.Range(1, BundleNames.MaxParts).Select(number => BundleNames.PartFile(archive, number)), archive];
+
+    // Of runs that were broken off and had other options, which takes room on the disk.
+    private void RemoveLeftovers()
+    {
+        var others = NamesOfAll().Except(Enumerable.Range(0, layout.Files.Count).Select(PathOf)).Append(BundleNames.SignatureFile(BundleNames.ReceiptFile(archive)));
+        foreach (var path in others.Select(path => path + Partial).Where(File.Exists))
+        {
+            Open(path).Dispose();   // unless it is in use
+            File.Delete(path);
+        }
+    }
+
+    // Parts that the receipt lists which is replaced now, and that this bundle does not have.
+    private IReadOnlyList<string> Superseded(string receiptFile)
+    {
+        if (!File.Exists(receiptFile) || BundleReceipt.Read(File.ReadAllBytes(receiptFile), out _) is not { } before) return [];
+        var directory = Path.GetDirectoryName(receiptFile)!;
+        return [.. before.Parts.Select(part => Path.Combine(directory, part.Name)).Intersect(NamesOfAll()).Except(Enumerable.Range(0, layout.Files.Count).Select(PathOf))];
     }
 
     // All that is there of a blob, in whatever files: it cannot be told which of its bytes are wrong.
@@ -84,7 +133,7 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
             try
             {
                 if (!await WriteAsync(layout.Files[i])) return null;
-                files.Add(new BundleFile(Path.GetFileName(path), layout.Files[i].Size, _pieces.End(layout.Files[i].Size)));
+                files.Add(new BundleFile(Path.GetFileName(path), layout.Files[i].Size, await _pieces.EndAsync(layout.Files[i].Size)));
             }
             catch (IOException fault) when (fault.HResult == NoSpace)
             {
@@ -93,7 +142,8 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
             }
             finally
             {
-                await _pieces.SettleAsync();
+                // Nothing may be at the file when it is closed.
+                await _pieces.SettleAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
 
@@ -143,7 +193,7 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
         if (found < member.Size) await FetchAsync(member, found);
         if (!member.IsLast) return true;
 
-        await _pieces.SettleAsync();
+        await _pieces.HashedAsync();
         if (Digest.FromHash(_blob!.GetHashAndReset()) == member.Blob.Digest) return true;
         _wrong = member.Blob.Digest;
         return _blobFound > 0
@@ -157,10 +207,10 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
         try
         {
             await session.Server.ReadAsync(
-                $"/api/v1/bundles?blob={member.Blob.Digest}", from, member.From + member.Size, _pieces.Next,
+                $"/api/v1/bundles?blob={member.Blob.Digest}", from, member.From + member.Size, () => _pieces.Room,
                 async piece =>
                 {
-                    await _pieces.WriteAsync(piece, _blob!);
+                    await _pieces.WriteAsync(piece.Length, _blob!);
                     fetched += piece.Length;
                     await display.ShowAsync(_found, _done + fetched, layout.Size);
                 },

@@ -1,69 +1,63 @@
 using System.Security.Cryptography;
 using Entrepot.Oci;
+using Entrepot.Storage;
 using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Server.Cli;
 
-/// <summary>Writes one file after the other in pieces, and hashes them, while the next piece arrives. Used by one task.</summary>
-/// <remarks>Two buffers take turns: what was given to be written must not be touched before the piece after it has been given, too.</remarks>
-internal sealed class PieceWriter : IDisposable
+/// <summary>Writes one file of a bundle after the other, keeps what is found in them and right, and hashes both while the next bytes arrive. Used by one task.</summary>
+internal sealed class PieceWriter : IAsyncDisposable
 {
-    // Few system calls for a gigabyte, and small enough for what lies in the processor's caches.
-    private const int PieceBytes = 1 << 20;
-
-    private readonly byte[][] _buffers = [new byte[PieceBytes], new byte[PieceBytes]];
+    private readonly BlockWriter _blocks = new(new FileCalls(), _ => { });
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private SafeFileHandle? _file;
-    private Task _writing = Task.CompletedTask;
-    private int _next;
 
     /// <summary>Bytes of the file that were there and have not turned out to be wrong.</summary>
     public long Found { get; private set; }
 
-    /// <summary>Where the next piece goes.</summary>
-    public long Position { get; private set; }
+    /// <summary>Where the next bytes go.</summary>
+    public long Position => _blocks.Position;
+
+    /// <summary>Where they may be put together, until they are written.</summary>
+    public Memory<byte> Room => _blocks.Room;
 
     /// <summary>Begins a file. It stays the caller's.</summary>
     /// <param name="file">The file, open for reading and writing.</param>
     /// <param name="length">Its bytes.</param>
     public void Begin(SafeFileHandle file, long length)
     {
-        (_file, Found, Position) = (file, length, 0);
+        (_file, Found) = (file, length);
+        _blocks.Begin(file);
         _hash.GetHashAndReset();
     }
 
     /// <summary>Ends the file, which is durable then.</summary>
     /// <returns>The digest of all of it.</returns>
-    public Digest End(long size)
+    public async Task<Digest> EndAsync(long size)
     {
+        await _blocks.EndAsync();
         RandomAccess.SetLength(_file!, size);
         RandomAccess.FlushToDisk(_file!);
         return Digest.FromHash(_hash.GetHashAndReset());
     }
 
-    /// <summary>Where the next piece may be put together, until it is written.</summary>
-    public Memory<byte> Next() => _buffers[_next ^= 1];
-
     /// <summary>Writes bytes that are known: what is found in their place and differs ends what counts as found.</summary>
-    public async Task WriteKnownAsync(byte[] bytes)
+    public async Task WriteKnownAsync(ReadOnlyMemory<byte> bytes)
     {
-        if (bytes.Length == 0) return;
-        await SettleAsync();
-        if (Found >= Position + bytes.Length)
+        while (bytes.Length > 0)
         {
-            var found = new byte[bytes.Length];
-            if (await ReadAsync(found, Position) == found.Length && found.AsSpan().SequenceEqual(bytes))
+            var room = Room;
+            var count = Math.Min(room.Length, bytes.Length);
+            var isThere = Found >= Position + count && await ReadAsync(room[..count]) && room.Span[..count].SequenceEqual(bytes.Span[..count]);
+            if (!isThere)
             {
-                _hash.AppendData(bytes);
-                Position += bytes.Length;
-                return;
+                Forget();
+                bytes[..count].CopyTo(room);
             }
-        }
 
-        Forget(Position);
-        _hash.AppendData(bytes);
-        await RandomAccess.WriteAsync(_file!, bytes, Position, CancellationToken.None);
-        Position += bytes.Length;
+            await _blocks.AddAsync(count, isThere, _hash);
+            bytes = bytes[count..];
+        }
     }
 
     /// <summary>Takes bytes that were found as they are.</summary>
@@ -76,54 +70,48 @@ internal sealed class PieceWriter : IDisposable
         for (var done = 0L; done < count;)
         {
             cancel.ThrowIfCancellationRequested();
-            var piece = Next();
-            piece = piece[..(int)Math.Min(piece.Length, count - done)];
-            if (await ReadAsync(piece, Position) != piece.Length) throw new IOException("the file of an earlier export became shorter while it was read");
-            await SettleAsync();
-            _writing = HashAsync(piece, hash);
-            Position += piece.Length;
-            done += piece.Length;
+            var room = Room;
+            if (room.Length > count - done) room = room[..(int)(count - done)];
+            if (!await ReadAsync(room)) throw new IOException("the file of an earlier export became shorter while it was read");
+            await _blocks.AddAsync(room.Length, isThere: true, _hash, hash);
+            done += room.Length;
             await told(done);
         }
     }
 
-    /// <summary>Writes a piece that <see cref="Next"/> gave room for. What was written before is settled when this completes.</summary>
-    /// <param name="piece">The bytes.</param>
+    /// <summary>Writes bytes that have been put into <see cref="Room"/>.</summary>
+    /// <param name="count">How many.</param>
     /// <param name="hash">What hashes them besides.</param>
-    public async Task WriteAsync(Memory<byte> piece, IncrementalHash hash)
+    public ValueTask WriteAsync(int count, IncrementalHash hash)
     {
-        await SettleAsync();
-        Forget(Position);
-        var (file, at) = (_file!, Position);
-        _writing = Task.WhenAll(HashAsync(piece, hash), Task.Run(() => RandomAccess.Write(file, piece.Span, at)));
-        Position += piece.Length;
+        Forget();
+        return _blocks.AddAsync(count, isThere: false, _hash, hash);
     }
 
-    /// <summary>Waits until everything that was given is hashed and written.</summary>
-    public async Task SettleAsync()
-    {
-        var writing = _writing;
-        _writing = Task.CompletedTask;
-        await writing;
-    }
+    /// <summary>Waits until everything that was given is hashed.</summary>
+    public Task HashedAsync() => _blocks.HashedAsync();
+
+    /// <summary>Waits until everything that was given is hashed, and all but the last of it written.</summary>
+    public Task SettleAsync() => _blocks.SettleAsync();
 
     /// <inheritdoc/>
-    public void Dispose() => _hash.Dispose();
-
-    private Task HashAsync(ReadOnlyMemory<byte> piece, IncrementalHash hash) =>
-        Task.WhenAll(Task.Run(() => _hash.AppendData(piece.Span)), Task.Run(() => hash.AppendData(piece.Span)));
-
-    private void Forget(long from)
+    public async ValueTask DisposeAsync()
     {
-        if (Found <= from) return;
-        RandomAccess.SetLength(_file!, from);
-        Found = from;
+        await _blocks.DisposeAsync();
+        _hash.Dispose();
     }
 
-    private async ValueTask<int> ReadAsync(Memory<byte> into, long from)
+    private void Forget()
+    {
+        if (Found <= Position) return;
+        RandomAccess.SetLength(_file!, Position);
+        Found = Position;
+    }
+
+    private async ValueTask<bool> ReadAsync(Memory<byte> into)
     {
         var done = 0;
-        while (done < into.Length && await RandomAccess.ReadAsync(_file!, into[done..], from + done, CancellationToken.None) is > 0 and var count) done += count;
-        return done;
+        while (done < into.Length && await RandomAccess.ReadAsync(_file!, into[done..], Position + done, CancellationToken.None) is > 0 and var count) done += count;
+        return done == into.Length;
     }
 }

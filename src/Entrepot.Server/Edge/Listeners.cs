@@ -15,6 +15,9 @@ namespace Entrepot.Server.Edge;
 /// <summary>Makes the HTTP servers, with every bound on what a client can send. They are their caller's to start and to dispose.</summary>
 internal static class Listeners
 {
+    // Of an import: what arrives while a piece is hashed and written. With the little that others may send ahead, each piece would wait for the one before it.
+    private const int ImportBuffer = 1 << 20;
+
     /// <summary>The registry API's, which runs handlers where their sockets' events are taken.</summary>
     public static WebApplication OfRegistry(
         EntrepotOptions options, HostParts parts, ConnectionLimits connections, ZeroCopyOutput output, Action<SocketException> refused) =>
@@ -24,9 +27,13 @@ internal static class Listeners
             output.UseFor(listen);
         });
 
-    /// <summary>One for health, metrics and administrators.</summary>
-    public static WebApplication OfAdmin(string address, EntrepotOptions options, HostParts parts, Action<SocketException> refused) =>
-        BuildWeb([address], options, parts, refused, isInline: false, limits => limits.MaxConcurrentConnections = options.AdminConnections, _ => { });
+    /// <summary>One for health, metrics and administrators, whose bundles are as large as what others pull.</summary>
+    public static WebApplication OfAdmin(string address, EntrepotOptions options, HostParts parts, ZeroCopyOutput output, Action<SocketException> refused) =>
+        BuildWeb([address], options, parts, refused, isInline: false, limits =>
+        {
+            limits.MaxConcurrentConnections = options.AdminConnections;
+            limits.MaxRequestBufferSize = ImportBuffer;
+        }, output.UseFor);
 
     /// <summary>Begins to listen.</summary>
     /// <returns>Where, with real ports.</returns>

@@ -35,6 +35,8 @@ public sealed class ImportCrashTests(ITestOutputHelper output)
                 RedirectStandardOutput = true,
             };
             using var command = Process.Start(start)!;
+            using var ended = new CancellationTokenSource();
+            var watching = WatchAsync(far.Entrepot.Address, images, ended.Token);
             var said = (command.StandardOutput.ReadToEndAsync(), command.StandardError.ReadToEndAsync());
             await Task.Delay(whole * random.NextDouble());
             if (kill % 2 == 0)
@@ -50,6 +52,8 @@ public sealed class ImportCrashTests(ITestOutputHelper output)
                 await far.Entrepot.StartAsync();
             }
 
+            await ended.CancelAsync();
+            await watching;
             StoredBlobs.Verify(far.Entrepot.BlobFolder);
             foreach (var image in images) await IsWholeOrAbsentAsync(far.Entrepot.Address, image);
         }
@@ -89,6 +93,22 @@ public sealed class ImportCrashTests(ITestOutputHelper output)
 
     private static TestImage Image(string name, int seed, int bytes) =>
         ImageBuilder.Single($"library/{name}", ImageBuilder.Platform(ImageFormat.Oci, TestImage.NativeArchitecture, Layer.Plain(seed, bytes)));
+
+    // At every moment, and not only when it is over; a server that is killed answers nothing.
+    private static async Task WatchAsync(Uri server, List<TestImage> images, CancellationToken end)
+    {
+        for (var next = 0; !end.IsCancellationRequested; next = (next + 1) % images.Count)
+        {
+            try
+            {
+                await IsWholeOrAbsentAsync(server, images[next]);
+            }
+            catch (Exception fault) when (fault is HttpRequestException or IOException)
+            {
+                await Task.Yield();
+            }
+        }
+    }
 
     // Asserts that it is one of the two, by its tag, and says which.
     private static async Task<bool> IsWholeOrAbsentAsync(Uri server, TestImage image)

@@ -44,6 +44,16 @@ public sealed class ExportTests : SiteTest
     }
 
     [Fact]
+    public async Task Export_Blobs_GoToTheSocketWithoutBeingRead()
+    {
+        var before = Cache.Host.FileBytes.Sent;
+
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+
+        Assert.InRange(Cache.Host.FileBytes.Sent - before, _app.Layers[0].Size / 2, long.MaxValue);   // the rest where the socket was full
+    }
+
+    [Fact]
     public async Task Export_OtherOrderPatternAndAppliance_GivesTheSameBytes()
     {
         await using var second = await Appliance.StartAsync(Registry);
@@ -112,6 +122,34 @@ public sealed class ExportTests : SiteTest
         await File.WriteAllBytesAsync(In("site.002.tar.partial"), torn);
         (await RunAsync("-o", In("site.tar"), "--max-size", "1MB", App)).IsFine();
         Assert.All(receipt.Parts, part => Assert.Equal(part.Digest, DigestOf(part.Name)));
+    }
+
+    [Fact]
+    public async Task Export_OtherOptionsThanBefore_LeavesNothingOfThat()
+    {
+        foreach (var name in new[] { "site.001.tar", "site.007.tar", "site.receipt.json.sig", "site.receipt.json" })
+            await File.WriteAllTextAsync(In(name + ".partial"), "of a run that was broken off");
+        await File.WriteAllTextAsync(In("site2.001.tar.partial"), "somebody else's");
+
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+        Assert.Equal(["site.receipt.json", "site.tar", "site2.001.tar.partial"], Files);
+
+        (await RunAsync("-o", In("site.tar"), "--max-size", "2MB", App)).IsFine();
+        Assert.Equal(["site.001.tar", "site.002.tar", "site.receipt.json", "site2.001.tar.partial"], Files);
+
+        (await RunAsync("-o", In("site.tar"), App)).IsFine();
+        Assert.Equal(["site.receipt.json", "site.tar", "site2.001.tar.partial"], Files);
+    }
+
+    [Fact]
+    public async Task Export_IntoTheSameFileTwiceAtOnce_IsRefused()
+    {
+        using var other = File.Open(In("site.tar.partial"), FileMode.Create, FileAccess.ReadWrite, FileShare.None);
+
+        var ran = await RunAsync("-o", In("site.tar"), "--max-size", "2MB", App);
+
+        Assert.Equal(1, ran.Status);
+        Assert.StartsWith($"entrepot: {In("site.tar.partial")} is in use, by another export", ran.Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -125,6 +125,21 @@ public sealed class ReachTests
     }
 
     [Fact]
+    public async Task RunAsync_ServerKilledBeforeItAnswers_IsNotTakenForAnother()
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        var running = CommandLine.RunAsync(new Uri($"http://{server.LocalEndpoint}"), "status");
+        using (var connection = await server.AcceptSocketAsync())
+        {
+            await connection.ReceiveAsync(new byte[1]);
+            connection.LingerState = new LingerOption(true, 0);   // what it has not read makes the system reset it
+        }
+
+        (await running).IsFailure($"http://{server.LocalEndpoint} went away in the middle of its answer; what is printed was done, the rest may not have been; see the server's log");
+    }
+
+    [Fact]
     public async Task RunAsync_ServerThatNeverAnswers_IsGivenUp()
     {
         using var silent = new TcpListener(IPAddress.Loopback, 0);
