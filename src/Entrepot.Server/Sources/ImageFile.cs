@@ -95,7 +95,7 @@ internal static partial class ImageFile
     [GeneratedRegex(@"^services\s*:\s*$", RegexOptions.Multiline)]
     private static partial Regex ServicesLine();
 
-    // The first line that is no comment.
-    [GeneratedRegex(@"\A(\s*(#[^\n]*)?\n)*\s*(FROM|ARG)[ \t]", RegexOptions.IgnoreCase)]
+    // The first line that is no comment. Each line can be read in one way only, or thirty empty ones would be read in a billion.
+    [GeneratedRegex(@"\A([^\S\n]*(#[^\n]*)?\n)*[^\S\n]*(FROM|ARG)[ \t]", RegexOptions.IgnoreCase)]
     private static partial Regex Instruction();
 }

@@ -34,7 +34,7 @@ public sealed class TargetTests
     public Task Target_LongInput_TakesTimeForItsLength(string name)
     {
         var target = Find(name);
-        string[] pieces = ["a", " ", ",", "/", "<", "<a>;", "\"", "\\", "=", "a=\"", "&", "-", "bytes=0-0,", "{\"a\":", "[", "{},", "a,\n", "- ", "a: ", "*", ":", "@", "%", "\ud800", "\0"];
+        string[] pieces = ["a", " ", ",", "/", "<", "<a>;", "\"", "\\", "=", "a=\"", "&", "-", "bytes=0-0,", "{\"a\":", "[", "{},", "a,\n", "\n", " \n", "- ", "a: ", "*", ":", "@", "%", "\ud800", "\0"];
         return Task.Run(() =>
         {
             foreach (var piece in pieces)
