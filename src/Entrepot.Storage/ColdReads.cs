@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Storage;
@@ -7,7 +8,9 @@ namespace Entrepot.Storage;
 /// Safe for concurrent use. However slow the disk is, no thread of the pool waits for it, so that what needs no disk goes on. Threads come with work and leave when
 /// there has been none for a while: nobody has to end them. A reader's buffer is used until its task has completed, so a read that has begun is not broken off.
 /// </remarks>
+#pragma warning disable CA1001   // The queue's semaphores hold nothing that the collector does not free.
 internal sealed class ColdReads(FileCalls files)
+#pragma warning restore CA1001
 {
     // Enough to keep a disk's queue busy.
     private const int MostThreads = 16;
@@ -15,10 +18,10 @@ internal sealed class ColdReads(FileCalls files)
     private const int BufferBytes = 256 << 10;
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(10);
 
-    private readonly object _gate = new();   // who has nothing to do waits for it to be pulsed
-    private readonly Queue<Work> _waiting = new();   // guarded by _gate, like all below
-    private int _threads;
-    private int _idle;
+    private readonly BlockingCollection<Work> _waiting = new(new ConcurrentQueue<Work>());
+    private readonly Lock _gate = new();
+    private int _threads;   // guarded by _gate, like the next
+    private int _pending;   // waiting or running
 
     /// <summary>What reads are made of.</summary>
     public FileCalls Files => files;
@@ -52,15 +55,11 @@ internal sealed class ColdReads(FileCalls files)
     {
         lock (_gate)
         {
-            _waiting.Enqueue(work);
-            if (_waiting.Count > _idle && _threads < MostThreads)
+            _waiting.Add(work);
+            if (++_pending > _threads && _threads < MostThreads)
             {
                 _threads++;
                 new Thread(Serve) { IsBackground = true, Name = "cold reads" }.Start();
-            }
-            else
-            {
-                Monitor.Pulse(_gate);
             }
         }
 
@@ -70,26 +69,21 @@ internal sealed class ColdReads(FileCalls files)
     private void Serve()
     {
         var scratch = new byte[BufferBytes];
-        while (Next() is { } work) work.Run(scratch);
-    }
-
-    // The next to be done; null if there was none for a while, and the thread is to leave.
-    private Work? Next()
-    {
-        lock (_gate)
+        while (true)
         {
-            Work? work;
-            while (!_waiting.TryDequeue(out work))
+            if (!_waiting.TryTake(out var work, Linger))
             {
-                _idle++;
-                var isPulsed = Monitor.Wait(_gate, Linger);
-                _idle--;
-                if (isPulsed || _waiting.Count > 0) continue;
-                _threads--;
-                return null;
+                lock (_gate)
+                {
+                    // Something may have come just now, counting on this thread.
+                    if (_waiting.Count > 0) continue;
+                    _threads--;
+                    return;
+                }
             }
 
-            return work;
+            work.Run(scratch);
+            lock (_gate) _pending--;
         }
     }
 
