@@ -80,7 +80,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         _faults = new RecentFaults(parts.Clock);
         _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
         _output = new ZeroCopyOutput(options.MinRate, parts.Clock, parts.Calls);
-        _connections = new ConnectionLimits(options.Connections, options.ClientConnections, ConnectionRefused, parts.Clock);
+        _connections = new ConnectionLimits(DescriptorLimit.ConnectionsOf(options.Connections), options.ClientConnections, ConnectionRefused, parts.Clock);
         _registryWeb = Listeners.OfRegistry(options, parts, _connections, _output, OutOfDescriptors);
         _adminWeb = Listeners.OfAdmin(options.Admin, options, parts, _output, OutOfDescriptors);
         _metricsWeb = options.Metrics is { } address ? Listeners.OfAdmin(address, options, parts, _output, OutOfDescriptors) : null;
@@ -268,7 +268,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
         if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
-        if (DescriptorLimit.Find() is { } limit && DescriptorLimit.IsTooLowFor(_options.Connections, limit)) Log.FewDescriptors(_log, _options.Connections, limit, DescriptorLimit.RoomIn(limit));
+        if (_connections.Most < _options.Connections) Log.FewDescriptors(_log, _options.Connections, DescriptorLimit.Find() ?? 0, _connections.Most);
         _index.Start();
         Admin = (await Listeners.BindAsync(_adminWeb, [_options.Admin], cancel))[0];
         if (_metricsWeb is not null) Metrics = (await Listeners.BindAsync(_metricsWeb, [_options.Metrics!], cancel))[0];

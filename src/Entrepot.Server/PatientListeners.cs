@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using Entrepot.Server.Edge;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
@@ -18,6 +19,9 @@ namespace Entrepot.Server;
 /// <param name="refused">Told when the system refuses, each time; must return at once.</param>
 internal sealed class PatientListeners(IOptions<SocketTransportOptions> options, ILoggerFactory logs, TimeProvider clock, Action<SocketException> refused) : IConnectionListenerFactory
 {
+    // Clients never get the last descriptors: a runtime without any cannot load what it has not used yet, remembers that it could not, and was seen to end itself.
+    private const int Kept = 256;
+
     // Ten accepts a second that fail cost nothing; a client that has waited for minutes does not notice.
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
@@ -30,7 +34,7 @@ internal sealed class PatientListeners(IOptions<SocketTransportOptions> options,
             socket.Listen(options.Value.Backlog);
             var contexts = new SocketConnectionContextFactory(
                 OptionsOf(options.Value), logs.CreateLogger("Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets"));
-            return new(new Listener(socket, contexts, options.Value.NoDelay, clock, refused));
+            return new(new Listener(socket, contexts, options.Value.NoDelay, Highest(), clock, refused));
         }
         catch
         {
@@ -56,9 +60,12 @@ internal sealed class PatientListeners(IOptions<SocketTransportOptions> options,
         }
     }
 
+    // The system gives the lowest number that is free: one from here on tells that few are left.
+    private static long Highest() => DescriptorLimit.Find() is { } limit ? limit - Math.Min(Kept, limit / 8) : long.MaxValue;
+
     private static bool IsShortage(SocketException fault) => fault.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable;
 
-    private sealed class Listener(Socket socket, SocketConnectionContextFactory contexts, bool noDelay, TimeProvider clock, Action<SocketException> refused) : IConnectionListener
+    private sealed class Listener(Socket socket, SocketConnectionContextFactory contexts, bool noDelay, long highest, TimeProvider clock, Action<SocketException> refused) : IConnectionListener
     {
         public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
 
@@ -69,6 +76,12 @@ internal sealed class PatientListeners(IOptions<SocketTransportOptions> options,
                 try
                 {
                     var accepted = await socket.AcceptAsync(cancellationToken);
+                    if (accepted.Handle >= highest)
+                    {
+                        accepted.Dispose();
+                        throw new SocketException((int)SocketError.TooManyOpenSockets);
+                    }
+
                     if (accepted.LocalEndPoint is IPEndPoint) accepted.NoDelay = noDelay;
                     return contexts.Create(accepted);
                 }

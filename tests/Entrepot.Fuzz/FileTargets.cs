@@ -82,11 +82,12 @@ internal static class FileTargets
 
     private static void DotEnvs(string input) => Holds(DotEnv.Read(input).Keys.All(name => name.Length <= input.Length), "names of variables");
 
-    // The file's name is its first line.
+    // The file's name is its first line, where that can be one.
     private static void ImageFiles(string input)
     {
         var end = input.IndexOf('\n', StringComparison.Ordinal);
         var (name, text) = end < 0 ? ("images.txt", input) : (input[..end], input[(end + 1)..]);
+        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal)) name = "images.txt";
         foreach (var kind in (ImageFileKind?[])[null, .. Enum.GetValues<ImageFileKind>()])
         {
             var found = ImageFile.Read(name, text, kind, variable => variable.Length > 1 ? variable : null, NoFile);

@@ -37,6 +37,9 @@ internal sealed class ConnectionLimits(int most, int mostOfClient, Action<Connec
     private int _open;
     private DateTimeOffset _told = DateTimeOffset.MinValue;
 
+    /// <summary>Most connections at once.</summary>
+    public int Most => most;
+
     /// <summary>Connections now open.</summary>
     public int Open { get { lock (_gate) return _open; } }
 

@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace Entrepot.Server.Edge;
 
-/// <summary>How many descriptors this process may have, and whether its clients' connections find room among them.</summary>
+/// <summary>How many descriptors this process may have, and how many connections of clients that is enough for.</summary>
 internal static class DescriptorLimit
 {
-    // For everything but clients' connections: files that are sent and fetched, connections to upstreams, listeners, what the runtime has open.
+    // For everything but clients' connections: files that are sent and fetched, connections to upstreams, listeners, what the runtime has open. Where there are few, half of them.
     private const int Others = 1000;
 
     private const string Limits = "/proc/self/limits";
@@ -31,9 +31,9 @@ internal static class DescriptorLimit
         return words is [var soft, ..] && long.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) ? limit : null;
     }
 
-    /// <summary>Whether so many connections do not fit.</summary>
-    public static bool IsTooLowFor(int connections, long limit) => limit < connections + Others;
+    /// <summary>How many of the connections that are wanted there may be.</summary>
+    public static int ConnectionsOf(int wanted) => Find() is { } limit ? (int)Math.Min(wanted, RoomIn(limit)) : wanted;
 
-    /// <summary>How many connections fit.</summary>
-    public static long RoomIn(long limit) => Math.Max(1, limit - Others);
+    /// <summary>Most connections of clients under a limit of descriptors.</summary>
+    internal static long RoomIn(long limit) => limit - Math.Min(Others, limit / 2);
 }

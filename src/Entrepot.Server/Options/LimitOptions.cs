@@ -15,7 +15,8 @@ internal static class LimitOptions
 
         new Top("limits.connections", "count", "1 to 1000000", "10000",
             "Most client connections at once; further ones are closed without an answer, upon which engines go to their next mirror. Each is a descriptor, and two while it "
-            + "is sent a file. The default is a thousand nodes with ten layers each.")
+            + "is sent a file; where the process may have few, there are only as many connections as leave 1000 of them to others, or half. "
+            + "The default is a thousand nodes with ten layers each.")
         { Apply = Top.One(Count(1, 1_000_000), (to, value) => to with { Connections = value }) },
 
         new Top("limits.clientConnections", "count", "1 to 1000000", "5000",

@@ -107,7 +107,7 @@ internal sealed class ComposeFile
     private string? Resolve(string from, YamlText file, bool isNeeded)
     {
         var problem = _variables.Fill(file.Text!, out var filled);
-        if (problem is null && !filled.Contains('\0', StringComparison.Ordinal)) return Normal(Path.Combine(Path.GetDirectoryName(from) ?? "", filled));
+        if (problem is null && filled.Length > 0 && !filled.Contains('\0', StringComparison.Ordinal)) return Normal(Path.Combine(Path.GetDirectoryName(from) ?? "", filled));
         if (isNeeded) _found.Refuse(from, file.Line, $"the file {Problem.Quote(file.Text!)} cannot be resolved: {problem ?? "it is no path"}");
         return null;
     }

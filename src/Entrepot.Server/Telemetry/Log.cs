@@ -60,7 +60,7 @@ internal static partial class Log
     [LoggerMessage(106, LogLevel.Warning, "Connections are refused, now one of {Client}: {Option} allows {Most}; {Count} since the start")]
     public static partial void ConnectionRefused(ILogger log, System.Net.IPAddress client, string option, int most, long count);
 
-    [LoggerMessage(107, LogLevel.Warning, "limits.connections is {Connections}, but this process may have only {Limit} descriptors: connections beyond about {Room} wait until others end. "
+    [LoggerMessage(107, LogLevel.Warning, "limits.connections is {Connections}, but this process may have only {Limit} descriptors: it serves {Room} connections at once, and closes further ones. "
         + "Raise its limit (systemd: LimitNOFILE, docker: --ulimit nofile), or lower limits.connections")]
     public static partial void FewDescriptors(ILogger log, int connections, long limit, long room);
 

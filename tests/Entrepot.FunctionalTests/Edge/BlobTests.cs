@@ -32,6 +32,7 @@ public sealed class BlobTests : IAsyncLifetime
         var unknown = await _cache.HeadAsync(Appliance.PathOf(_blob.Digest));
         var cold = await _cache.GetBlobAsync(_blob);
         await _cache.StoredAsync(_blob.Digest);
+        await _cache.IdleAsync();
         var warm = await _cache.GetBlobAsync(_blob);
         var head = await _cache.HeadAsync(Appliance.PathOf(_blob.Digest));
 

@@ -10,7 +10,7 @@ namespace Entrepot.FunctionalTests.Kit;
 /// <summary>The whole server on loopback with a store of its own, which goes away with it, and a client.</summary>
 internal sealed class Appliance : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan PollEvery = TimeSpan.FromMilliseconds(10);
 
     private readonly Setup _setup;

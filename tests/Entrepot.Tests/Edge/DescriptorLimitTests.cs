@@ -14,8 +14,9 @@ public sealed class DescriptorLimitTests
     public void Find_OnLinux_IsTold() => Assert.Equal(OperatingSystem.IsLinux(), DescriptorLimit.Find() > 0);
 
     [Theory]
-    [InlineData(10_000, 10_999, true)]
-    [InlineData(10_000, 11_000, false)]
-    [InlineData(100, 1024, true)]
-    public void IsTooLowFor_Connections_LeavesRoomForFilesToo(int connections, long limit, bool isTooLow) => Assert.Equal(isTooLow, DescriptorLimit.IsTooLowFor(connections, limit));
+    [InlineData(11_000, 10_000)]
+    [InlineData(2000, 1000)]
+    [InlineData(1024, 512)]
+    [InlineData(1, 1)]
+    public void RoomIn_LeavesDescriptorsForFilesToo(long limit, long room) => Assert.Equal(room, DescriptorLimit.RoomIn(limit));
 }

@@ -44,10 +44,11 @@ public sealed class ComposeFileTests
         _files["/site/sub/c.yaml"] = "services: {c: {image: 'c:1'}}";
         _files["/site/sub/d.yaml"] = "services: {c: {build: .}}";
 
-        var found = Read("include: [a.yaml, {path: sub/b.yaml}, gone.yaml]\nservices: {own: {image: 'own:1'}}");
+        var found = Read("include: [a.yaml, {path: sub/b.yaml}, gone.yaml, {path: '${NONE-}'}]\nservices: {own: {image: 'own:1'}}");
 
         Assert.Equal(["own:1", "a:1", "b:1", "c:1"], Shown(found));
-        Assert.Equal(["/site/compose.yaml:1: the file '/site/gone.yaml' cannot be read: there is no such file"], found.Problems);
+        Assert.Equal(
+            ["/site/compose.yaml:1: the file '/site/gone.yaml' cannot be read: there is no such file", "/site/compose.yaml:1: the file '${NONE-}' cannot be resolved: it is no path"], found.Problems);
     }
 
     [Fact]
