@@ -165,6 +165,7 @@ public sealed class BlobTests : IAsyncLifetime
         _registry.On(Ask.Blob, Misbehave.Hold(gate), TestRegistry.Always);
         var whole = _cache.GetBlobAsync(_blob);
         await gate.ReachedAsync();
+        await _cache.MetricsAsync(metrics => metrics.Sum("entrepot_fetch_arrived_bytes") >= 501_000);
 
         var part = await _cache.GetBlobAsync(_blob, ("Range", "bytes=500000-500999"));
         gate.Open();

@@ -9,6 +9,7 @@ namespace Entrepot.FunctionalTests.Faults;
 public abstract class StorageFaultTest : IAsyncLifetime
 {
     private const int LayerSize = 3_000_000;   // several pieces of a response, and more than memory keeps
+    private const int UnhurriedBytes = 4_000_000;   // a second
     private static readonly string[] Sources = ["hit", "joined", "fetched", "revalidated", "stale", "bypass", "missing", "denied", "failed"];
 
     private readonly LogLines _lines = new();
@@ -63,6 +64,7 @@ public abstract class StorageFaultTest : IAsyncLifetime
     private protected async Task FailAsync(string fault, string reason, Action begin, Action end)
     {
         var before = await Cache.MetricsAsync();
+        Registry.BytesPerSecond = UnhurriedBytes;   // a client has its headers before the disk refuses what follows
         begin();
         FaultRow row;
         try
@@ -77,6 +79,7 @@ public abstract class StorageFaultTest : IAsyncLifetime
             end();
         }
 
+        Registry.BytesPerSecond = null;
         await Cache.MetricsAsync(metrics => metrics.Sum("entrepot_storage_faulty") == 0);
         Assert.Equal((HttpStatusCode.OK, "ready\n"), await Cache.AdminAsync("/readyz"));
         Assert.Contains(_lines.All, line => line.StartsWith($"Error: The store fails ({reason})", StringComparison.Ordinal));
