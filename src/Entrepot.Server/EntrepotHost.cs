@@ -319,7 +319,7 @@ public sealed class EntrepotHost : IAsyncDisposable
 
     private void ConnectionRefused(ConnectionRefusal why, IPAddress client, long count)
     {
-        var (option, most) = why is ConnectionRefusal.All ? ("limits.connections", _options.Connections) : ("limits.clientConnections", _options.ClientConnections);
+        var (option, most) = why is ConnectionRefusal.All ? ("limits.connections", _connections.Most) : ("limits.clientConnections", _options.ClientConnections);
         Log.ConnectionRefused(_log, client, option, most, count);
     }
 

@@ -61,6 +61,7 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
 
         await Appliance.UntilAsync(async () => (await MetricsAsync()).Sum("entrepot_connections") == Room, () => string.Join('\n', _lines));
         Assert.InRange(Descriptors(), Room, Limit - 1);
+        await Appliance.UntilAsync(() => Task.FromResult(_lines.Any(line => line.Contains($"allows {Room};", StringComparison.Ordinal))), () => string.Join('\n', _lines));
         await AsksAsync(clients[0]);
         clients.ForEach(client => client.Dispose());
         await Appliance.UntilAsync(async () => (await MetricsAsync()).Sum("entrepot_connections") == 0, () => "it has connections of clients that have gone");
