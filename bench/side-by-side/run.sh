@@ -92,7 +92,7 @@ install_packages() {
 build() { "$@" > "$work/build.log" 2>&1 || { tail -n 20 "$work/build.log" >&2; return 1; }; }
 
 # The generator of the load that wrk cannot make.
-load() { dotnet "$generator" load "$@"; }
+load() { DOTNET_ThreadPool_UnfairSemaphoreSpinLimit=0 dotnet "$generator" load "$@"; }
 
 install_packages
 nginx=$(PATH=$PATH:/usr/sbin command -v nginx)

@@ -45,7 +45,7 @@ answers() {
 launch() {
   local name=$1 port=$2
   shift 2
-  (cd "${folder[$name]}" && exec "${limit[@]+"${limit[@]}"}" "$@" > "$work/$name.log" 2>&1) &
+  (cd "${folder[$name]}" && exec "${limit[@]+"${limit[@]}"}" setsid "$@" > "$work/$name.log" 2>&1) &
   pids[$name]=$!
   url[$name]=http://127.0.0.1:$port
   until answers "$port"; do
