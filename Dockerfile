@@ -14,7 +14,7 @@ COPY src/Entrepot.Core/Entrepot.Core.csproj src/Entrepot.Core/
 COPY src/Entrepot.Storage/Entrepot.Storage.csproj src/Entrepot.Storage/
 COPY src/Entrepot.Upstream/Entrepot.Upstream.csproj src/Entrepot.Upstream/
 COPY src/Entrepot.Server/Entrepot.Server.csproj src/Entrepot.Server/
-RUN dotnet restore src/Entrepot.Server
+RUN dotnet restore src/Entrepot.Server -p:_IsPublishing=true
 COPY . .
 RUN dotnet publish src/Entrepot.Server -c Release --no-restore -o /app && mkdir /empty
 

@@ -328,7 +328,7 @@ in_namespace() {
 }
 
 publish() {
-  dotnet publish src/Entrepot.Server -c Release --no-build -v quiet -o "$work/program"
+  flock --close artifacts/build.lock dotnet publish src/Entrepot.Server -c Release -v quiet -o "$work/program"
 }
 
 # Prints how often each real client pulled; none at all means that the tests did not test it.

@@ -125,7 +125,8 @@ $(printf '  %s\n' "${@//@port@/127.0.0.1:$port}")
 }
 CONF
   launch "$name" "$port" "$nginx" -c "${folder[$name]}/nginx.conf"
-  pids[$name]+=" $(grep -ls "^PPid:[[:space:]]*${pids[$name]}\$" /proc/[0-9]*/status | tr -dc '0-9\n' | tr '\n' ' ')"
+  # grep fails for a process that ends meanwhile, whatever it finds.
+  pids[$name]+=" $({ grep -ls "^PPid:[[:space:]]*${pids[$name]}\$" /proc/[0-9]*/status || true; } | tr -dc '0-9\n' | tr '\n' ' ')"
 }
 
 # The files themselves.

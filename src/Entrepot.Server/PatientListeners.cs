@@ -16,8 +16,9 @@ namespace Entrepot.Server;
 /// <param name="options">How sockets are made.</param>
 /// <param name="logs">Where the transport's own lines go.</param>
 /// <param name="clock">The time.</param>
+/// <param name="highest">A connection whose descriptor has this number or a higher one is closed: the system gives the lowest number that is free, so that few are left then.</param>
 /// <param name="refused">Told when the system refuses, each time; must return at once.</param>
-internal sealed class PatientListeners(IOptions<SocketTransportOptions> options, ILoggerFactory logs, TimeProvider clock, Action<SocketException> refused) : IConnectionListenerFactory
+internal sealed class PatientListeners(IOptions<SocketTransportOptions> options, ILoggerFactory logs, TimeProvider clock, long highest, Action<SocketException> refused) : IConnectionListenerFactory
 {
     // Clients never get the last descriptors: a runtime without any cannot load what it has not used yet, remembers that it could not, and was seen to end itself.
     private const int Kept = 256;
@@ -34,7 +35,7 @@ internal sealed class PatientListeners(IOptions<SocketTransportOptions> options,
             socket.Listen(options.Value.Backlog);
             var contexts = new SocketConnectionContextFactory(
                 OptionsOf(options.Value), logs.CreateLogger("Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets"));
-            return new(new Listener(socket, contexts, options.Value.NoDelay, Highest(), clock, refused));
+            return new(new Listener(socket, contexts, options.Value.NoDelay, highest, clock, refused));
         }
         catch
         {
@@ -60,8 +61,8 @@ internal sealed class PatientListeners(IOptions<SocketTransportOptions> options,
         }
     }
 
-    // The system gives the lowest number that is free: one from here on tells that few are left.
-    private static long Highest() => DescriptorLimit.Find() is { } limit ? limit - Math.Min(Kept, limit / 8) : long.MaxValue;
+    /// <summary>The number of a descriptor from which on few are left under this process's limit.</summary>
+    public static long HighestDescriptor() => DescriptorLimit.Find() is { } limit ? limit - Math.Min(Kept, limit / 8) : long.MaxValue;
 
     private static bool IsShortage(SocketException fault) => fault.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable;
 

@@ -261,7 +261,8 @@ internal sealed class AdminApi(
 
     private static ImageEntry EntryOf(CachedImage image) => new(
         image.Reference.Upstream, image.Reference.Repository, image.Tags, image.Reference.Digest.ToString(), image.MediaType, image.Size, image.IsComplete,
-        image.IsPinned, image.Sets is [var set, ..] ? set : null, image.LastUse, [.. image.Blobs.Select(blob => blob.ToString())]);
+        image.IsPinned, image.Sets is [var set, ..] ? set : null, image.LastUse, [.. image.Blobs.Select(blob => blob.ToString())],
+        image.Sets);
 
     private static ImageOutcome OutcomeOf(ImageChange change) => new(
         change.Reference.ToString(), change.Fate.ToString().ToLowerInvariant(), change.Digest?.ToString(), change.Previous?.ToString(), change.Bytes, change.Error);

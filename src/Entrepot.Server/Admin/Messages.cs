@@ -89,10 +89,11 @@ internal sealed record ImageList(IReadOnlyList<ImageEntry> Images);
 /// <param name="Set">The set of imported images that keeps it; of several the first in ordinal order; <see langword="null"/> if none does.</param>
 /// <param name="LastPull">When its manifest was last used; <see langword="null"/> if it is not stored.</param>
 /// <param name="Blobs">Its blobs that are stored, manifests included.</param>
+/// <param name="Sets">All sets that keep it, in ordinal order.</param>
 internal sealed record ImageEntry(
     string Upstream, string Repository, IReadOnlyList<string> Tags, string Digest, string MediaType, long Size, bool Complete, bool Pinned,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Set,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] DateTimeOffset? LastPull, IReadOnlyList<string> Blobs);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] DateTimeOffset? LastPull, IReadOnlyList<string> Blobs, IReadOnlyList<string>? Sets = null);
 
 /// <summary>What became of an image that <c>pins</c>, <c>images</c> (DELETE) or <c>refresh</c> was asked about: a line of the answer.</summary>
 /// <param name="Reference">The image in full form.</param>

@@ -137,7 +137,7 @@ internal sealed class BundleExporter
             [.. files.Select(file => new ExportedFile(Path.Combine(directory, file.Name), file.Size, file.Digest.ToString()))],
             [.. contents.Images.Select(image => image.Reference.ToString())], contents.Blobs.Count, contents.Blobs.Sum(blob => blob.Size), contents.Base.Count, contents.Base.Sum(blob => blob.Size));
         if (_session.IsJson) await _session.Around.Out.WriteLineAsync(JsonSerializer.Serialize(report, AdminJson.Default.ExportReport));
-        await display.EndAsync(report);
+        await display.EndAsync(report, writer.Found);
         return ExitStatus.Fine;
     }
 

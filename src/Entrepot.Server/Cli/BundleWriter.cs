@@ -28,6 +28,9 @@ internal sealed class BundleWriter(Session session, BundleLayout layout, string 
     private long _found;              // bytes of all blobs that an earlier export had written
     private long _done;
 
+    /// <summary>Bytes of blobs that an earlier export had written, and that were taken as they are.</summary>
+    public long Found => _found;
+
     /// <summary>Writes all files and flushes them. They have no names yet.</summary>
     /// <exception cref="AdminException">The server went away, or has wrong bytes, or the disk is full; what is written stays for another run.</exception>
     /// <exception cref="IOException">The disk refuses.</exception>

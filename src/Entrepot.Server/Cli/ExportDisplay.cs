@@ -46,11 +46,14 @@ internal sealed class ExportDisplay(Surroundings around, bool isSilent)
     }
 
     /// <summary>Sums up.</summary>
-    public async Task EndAsync(ExportReport report)
+    /// <param name="report">What was exported.</param>
+    /// <param name="found">Bytes that an earlier export had written.</param>
+    public async Task EndAsync(ExportReport report, long found)
     {
         foreach (var file in report.Files) await SayAsync($"{file.Path}  {Quantity.Show(file.Size)}  {file.Digest}");
         await SayAsync(report.Receipt + (report.Signature is null ? "" : $"  signed: {report.Signature}"));
-        await SayAsync($"{Words.Count(report.Images.Count, "image")}, {Words.Count(report.Blobs, "blob")}, {Quantity.Show(report.Bytes)} exported in {Words.Duration(around.Clock.GetElapsedTime(_began))}");
+        await SayAsync($"{Words.Count(report.Images.Count, "image")}, {Words.Count(report.Blobs, "blob")}, {Quantity.Show(report.Bytes)} exported in {Words.Duration(around.Clock.GetElapsedTime(_began))}"
+            + (found > 0 ? $"; {Quantity.Show(found)} of them were there from an earlier export" : ""));
     }
 
     /// <summary>Takes the line on a terminal away, if there is one, so that others can be written.</summary>

@@ -55,7 +55,7 @@ internal static class ListCommand
     {
         var state = new List<string> { image.Complete ? "complete" : "incomplete" };
         if (image.Pinned) state.Add("pinned");
-        if (image.Set is { } set) state.Add($"set {Words.Line(set)}");
+        state.AddRange((image.Sets ?? []).Select(set => $"set {Words.Line(set)}"));
         return string.Join(", ", state);
     }
 }

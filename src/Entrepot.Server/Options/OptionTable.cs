@@ -38,7 +38,7 @@ internal static class OptionTable
         { Apply = Schedule.One<string>(Parsers.TryParseText, (to, value) => to with { From = value }) },
 
         new Schedule("every", "duration", "1m to 720h", "none",
-            "Time between two beginnings; the first is ten seconds after the start. Required. What is unchanged costs a HEAD or a few for each image.")
+            "Time between two beginnings; the first is ten seconds after the start. Required. What is unchanged costs a HEAD or a few for each image, and twice a day the list of what refers to it.")
         { Apply = Schedule.One(new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(TimeSpan.FromMinutes(1), TimeSpan.FromHours(720)), (to, value) => to with { Every = value }) },
 
         new Schedule("platforms", "platform", "os/architecture or os/architecture/variant, e.g. linux/amd64 or linux/arm/v7", "none",

@@ -12,14 +12,13 @@ internal sealed class ComposeFile
     private const int MostExtends = 16;
     private const int MostFiles = 100;
 
-    private readonly Variables _variables;
     private readonly OpenFile _open;
     private readonly FoundImages _found;
     private readonly Dictionary<string, IReadOnlyList<YamlMap>?> _files = new(StringComparer.Ordinal);   // null for what cannot be read
     private readonly HashSet<string> _included = new(StringComparer.Ordinal);
+    private int _opened = 1;
 
-    private ComposeFile(Func<string, string?> variables, OpenFile open, FoundImages found) =>
-        (_variables, _open, _found) = (new Variables(variables, hasDollars: true), open, found);
+    private ComposeFile(OpenFile open, FoundImages found) => (_open, _found) = (open, found);
 
     /// <summary>Reads a whole file.</summary>
     /// <param name="path">Where it is: what it leads to is relative to its folder.</param>
@@ -29,27 +28,67 @@ internal sealed class ComposeFile
     /// <param name="found">Gets the images.</param>
     public static void Read(string path, string text, Func<string, string?> variables, OpenFile open, FoundImages found)
     {
-        var file = new ComposeFile(variables, open, found);
+        var file = new ComposeFile(open, found);
         file._included.Add(Normal(path));
-        file.Read(path, file.Documents(path, text));
+        file.Read(path, file.Documents(path, text), new Scope(variables));
     }
 
-    private void Read(string path, IReadOnlyList<YamlMap> documents)
+    private void Read(string path, IReadOnlyList<YamlMap> documents, Scope scope)
     {
         foreach (var top in documents)
         {
             if (top.Find("services") is YamlMap services)
-                foreach (var service in services.Entries.Values.OfType<YamlMap>()) Read(new Service(path, services, service));
-            foreach (var other in IncludedBy(top))
-                if (Resolve(path, other, isNeeded: true) is { } there && _included.Add(there) && Open(path, other.Line, there) is { } included) Read(there, included);
+                foreach (var service in services.Entries.Values.OfType<YamlMap>()) Read(new Service(path, services, service, scope));
+            foreach (var include in (top.Find("include") as YamlList)?.Items ?? []) Include(path, include, scope);
         }
     }
+
+    // One file, or several that are merged, with their own values of variables that this project does not set.
+    private void Include(string path, YamlValue include, Scope scope)
+    {
+        var map = include as YamlMap;
+        Scope? own = null;
+        foreach (var file in map is null ? Texts(include) : Texts(map.Find("path")))
+        {
+            if (Resolve(path, file, scope, isNeeded: true) is { } there && _included.Add(there) && Open(path, file.Line, there) is { } documents)
+                Read(there, documents, own ??= ScopeOf(path, there, map, scope));
+        }
+    }
+
+    private Scope ScopeOf(string path, string first, YamlMap? include, Scope scope)
+    {
+        var values = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (include?.Find("env_file") is { } given)
+        {
+            foreach (var file in Texts(given))
+                if (Resolve(path, file, scope, isNeeded: true) is { } there && Text(path, file.Line, there) is { } text) Add(text);
+        }
+        else
+        {
+            var folder = include?.FindText("project_directory") is { } directory ? Resolve(path, directory, scope, isNeeded: true) : Path.GetDirectoryName(first);
+            if (folder is not null && _opened++ < MostFiles && _open(Path.Combine(folder, ".env"), out _) is { } text) Add(text);
+        }
+
+        return values.Count == 0 ? scope : new Scope(name => scope.Find(name) ?? values.GetValueOrDefault(name));
+
+        void Add(string text)
+        {
+            foreach (var (name, value) in DotEnv.Read(text)) values[name] = value;
+        }
+    }
+
+    private static IEnumerable<YamlText> Texts(YamlValue? node) => node switch
+    {
+        YamlList several => several.Items.OfType<YamlText>(),
+        YamlText { Text.Length: > 0 } one => [one],
+        _ => [],
+    };
 
     private void Read(Service service)
     {
         // One that is built has an image only if it says so.
         if (Find(service, "image", isNeeded: true) is not var (image, path)) return;
-        if (_variables.Fill(image.Text!, out var reference) is { } problem)
+        if (service.Scope.Variables.Fill(image.Text!, out var reference) is { } problem)
         {
             _found.Refuse(path, image.Line, $"the image {Problem.Quote(image.Text!)} cannot be resolved: {problem}");
             return;
@@ -61,7 +100,7 @@ internal sealed class ComposeFile
             return;
         }
 
-        var platform = Find(service, "platform", isNeeded: false) is var (given, _) && _variables.Fill(given.Text!, out var filled) is null && Platform.TryParse(filled, out _) ? filled : null;
+        var platform = Find(service, "platform", isNeeded: false) is var (given, _) && service.Scope.Variables.Fill(given.Text!, out var filled) is null && Platform.TryParse(filled, out _) ? filled : null;
         _found.Add(reference, platform is null ? [] : [platform]);
     }
 
@@ -85,28 +124,19 @@ internal sealed class ComposeFile
         var (path, places) = (service.Path, (IEnumerable<YamlMap>)[service.Siblings]);
         if ((extends as YamlMap)?.FindText("file") is { } file)
         {
-            if (Resolve(path, file, isNeeded) is not { } there || (isNeeded ? Open(path, file.Line, there) : _files.GetValueOrDefault(there)) is not { } documents) return null;
+            if (Resolve(path, file, service.Scope, isNeeded) is not { } there || (isNeeded ? Open(path, file.Line, there) : _files.GetValueOrDefault(there)) is not { } documents) return null;
             (path, places) = (there, documents.Select(top => top.Find("services")).OfType<YamlMap>());
         }
 
         foreach (var services in places)
-            if (services.Find(name) is YamlMap parent) return new Service(path, services, parent);
+            if (services.Find(name) is YamlMap parent) return new Service(path, services, parent, service.Scope);
         if (isNeeded) _found.Refuse(service.Path, at.Line, $"a service extends {Problem.Quote(name)}, which {path} does not have");
         return null;
     }
 
-    // A file, or several that are merged.
-    private static IEnumerable<YamlText> IncludedBy(YamlMap top) => ((top.Find("include") as YamlList)?.Items ?? []).SelectMany(one => one switch
+    private string? Resolve(string from, YamlText file, Scope scope, bool isNeeded)
     {
-        YamlMap map when map.Find("path") is YamlList several => several.Items.OfType<YamlText>(),
-        YamlMap map when map.FindText("path") is { } path => [path],
-        YamlText { Text.Length: > 0 } path => [path],
-        _ => [],
-    });
-
-    private string? Resolve(string from, YamlText file, bool isNeeded)
-    {
-        var problem = _variables.Fill(file.Text!, out var filled);
+        var problem = scope.Variables.Fill(file.Text!, out var filled);
         if (problem is null && filled.Length > 0 && !filled.Contains('\0', StringComparison.Ordinal)) return Normal(Path.Combine(Path.GetDirectoryName(from) ?? "", filled));
         if (isNeeded) _found.Refuse(from, file.Line, $"the file {Problem.Quote(file.Text!)} cannot be resolved: {problem ?? "it is no path"}");
         return null;
@@ -118,10 +148,15 @@ internal sealed class ComposeFile
     private IReadOnlyList<YamlMap>? Open(string from, long line, string path)
     {
         if (_files.TryGetValue(path, out var known)) return known;
+        return Text(from, line, path) is { } text ? Documents(path, text) : _files[path] = null;
+    }
+
+    private string? Text(string from, long line, string path)
+    {
         var problem = $"more than {MostFiles} files lead to each other";
-        if (_files.Count < MostFiles && _open(path, out problem) is { } text) return Documents(path, text);
+        if (_opened++ < MostFiles && _open(path, out problem) is { } text) return text;
         _found.Refuse(from, line, $"the file {Problem.Quote(path)} cannot be read: {problem}");
-        return _files[path] = null;
+        return null;
     }
 
     private IReadOnlyList<YamlMap> Documents(string path, string text)
@@ -132,5 +167,11 @@ internal sealed class ComposeFile
     }
 
     // A service, where it stands, and those beside it, of which it may extend one.
-    private readonly record struct Service(string Path, YamlMap Siblings, YamlMap Own);
+    private readonly record struct Service(string Path, YamlMap Siblings, YamlMap Own, Scope Scope);
+
+    // The values that variables have in a file.
+    private sealed record Scope(Func<string, string?> Find)
+    {
+        public Variables Variables { get; } = new(Find, hasDollars: true);
+    }
 }

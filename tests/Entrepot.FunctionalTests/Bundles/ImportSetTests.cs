@@ -31,6 +31,8 @@ public sealed class ImportSetTests : ImportTest
         var (shared, alone) = (Image("org/shared", "1", 525), Image("org/alone", "1", 526));
         (await ImportAsync(Files.Layout("a.tar", (Full(shared), shared), (Full(alone), alone)))).IsFine();
         (await ImportAsync(Files.Layout("b.tar", (Full(shared), shared)))).IsFine();
+        Assert.Equal(["a a", "a a,b"], (await ListAsync()).Select(image => $"{image!["set"]} {string.Join(',', image["sets"]!.AsArray())}").Order(StringComparer.Ordinal));
+        Assert.Contains((await RunAsync("list")).Lines, line => line.EndsWith("set a, set b", StringComparison.Ordinal));
 
         var ran = (await RunAsync("remove", "--set", "a")).IsFine();
 

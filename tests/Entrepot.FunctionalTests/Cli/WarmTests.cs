@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
@@ -157,6 +158,30 @@ public sealed class WarmTests : SiteTest
         Assert.Equal(1, ran.Status);
         Assert.NotEmpty(ran.Error);
         await Cache.StartAgainAsync();
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task Parallel_IsHowManyBlobsAreFetchedAtOnce(int parallel)
+    {
+        string[] tags = ["a", "b", "c", "d"];
+        foreach (var tag in tags) AddImage(tag);
+        var held = new ConcurrentQueue<Gate>();
+        Registry.On(Ask.Blob, (_, right) => { var gate = new Gate(); held.Enqueue(gate); return right with { BeforeHeaders = gate }; }, TestRegistry.Always);
+
+        var warming = WarmAsync([.. tags.Select(tag => $"org/app:{tag}"), "--no-referrers", "--parallel", $"{parallel}"]);
+
+        for (var left = 2 * tags.Length; left > 0; left--)   // a config and a layer each
+        {
+            var wanted = Math.Min(left, parallel);
+            await Appliance.UntilAsync(() => Task.FromResult(held.Count >= wanted), () => $"{held.Count} of {wanted} are asked for, {left} are left");
+            Assert.Equal(wanted, held.Count);
+            Assert.True(held.TryDequeue(out var gate));
+            gate.Open();
+        }
+
+        (await warming).IsFine();
     }
 
     private TestImage AddImage(string tag) => Registry.Content.AddImage("org/app", tag, TestBlob.Random(2000, seed: 600 + tag[0]));

@@ -113,17 +113,57 @@ public sealed class SentFilesTests : ZeroCopyTest
         Assert.True(Counts.Sent > 0);
     }
 
-    [Fact]
-    public async Task Stop_InMidBlob_LetsItEnd()
+    [Theory]
+    [InlineData("HEAD", "X", "1", 200)]
+    [InlineData("GET", "If-None-Match", "*", 304)]
+    [InlineData("GET", "Range", "bytes=99999999-", 416)]
+    public async Task Get_AnswersWithoutItsBytes_LeaveEachConnectionOfUse(string method, string header, string value, int status)
     {
         using var client = await AskForLargeAsync();
-        var first = await client.ReadAsync(100);
+        using var neighbour = await AskForLargeAsync();
+        await EndAsync(client);
+
+        var answer = await client.SendAsync(method, PathOf(Large), (header, value));
+
+        Assert.Equal(status, answer.Status);
+        if (status == 416) await client.ReadRestAsync();
+        await WorksAsync(client);
+        await EndAsync(neighbour);
+        await WorksAsync(neighbour);
+    }
+
+    [Fact]
+    public async Task Get_ConnectionClose_ClosesThatOneAlone()
+    {
+        using var client = await RawClient.ConnectAsync(Cache.Url);
+        using var neighbour = await AskForLargeAsync();
+
+        await client.SendAsync("GET", PathOf(Large), ("Connection", "close"));
+        await EndAsync(client);
+        await Assert.ThrowsAsync<EndOfStreamException>(() => client.ReadAsync(1));
+
+        await EndAsync(neighbour);
+        await WorksAsync(neighbour);
+    }
+
+    [Fact]
+    public async Task Stop_InMidBlob_LetsAllOfThemEnd()
+    {
+        using var client = await AskForLargeAsync();
+        using var neighbour = await AskForLargeAsync();
 
         var stopped = Cache.StopAsync();
-        var (rest, clean) = await client.ReadRestAsync(already: 100);
 
-        Assert.True(clean && Large.Bytes.AsSpan().SequenceEqual((byte[])[.. first, .. rest]));
+        await EndAsync(client);
+        await EndAsync(neighbour);
         await stopped;
+    }
+
+    // The body that AskForLargeAsync has left unread.
+    private async Task EndAsync(RawClient client)
+    {
+        var (bytes, clean) = await client.ReadRestAsync();
+        Assert.True(clean && Large.Bytes.AsSpan().SequenceEqual(bytes));
     }
 
     private async Task ReadRangesAsync(int seed, int times)

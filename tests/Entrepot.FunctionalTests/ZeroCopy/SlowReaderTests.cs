@@ -18,6 +18,7 @@ public sealed class SlowReaderTests : ZeroCopyTest
     {
         Calls.BeforeFile = HoldLittle;
         using var client = await RawClient.ConnectAsync(Cache.Url, receiveBuffer: 4096);
+        using var neighbour = await RawClient.ConnectAsync(Cache.Url);
         await client.SendAsync("GET", PathOf(Large), ("Range", $"bytes=0-{size - 1}"));
 
         var pace = new Pace();
@@ -32,6 +33,7 @@ public sealed class SlowReaderTests : ZeroCopyTest
         }
 
         await WorksAsync(client);
+        await WorksAsync(neighbour);
     }
 
     private static int HoldLittle(SafeSocketHandle socket, long offset)

@@ -49,7 +49,7 @@ public sealed class BundleDisplayTests : IDisposable
             await display.ShowAsync(10_240, 10_240 + second * 1024, 20_480);
         }
 
-        await display.EndAsync(new ExportReport("sha256:id", "/a/site.receipt.json", null, [new("/a/site.tar", 20_480, "sha256:f")], ["docker.io/library/a:1"], 3, 20_480, 0, 0));
+        await display.EndAsync(new ExportReport("sha256:id", "/a/site.receipt.json", null, [new("/a/site.tar", 20_480, "sha256:f")], ["docker.io/library/a:1"], 3, 20_480, 0, 0), found: 0);
         Assert.Equal("""
             begins
             75 %: 15 KiB of 20 KiB, 1 KiB/s, 5 s left

@@ -41,6 +41,7 @@ public sealed class ComposeFileTests
     {
         _files["/site/a.yaml"] = "include: [compose.yaml, sub/b.yaml]\nservices: {a: {image: 'a:1'}}";
         _files["/site/sub/b.yaml"] = "include: [{path: [c.yaml, d.yaml], env_file: x}]\nservices: {b: {image: 'b:1'}}";
+        _files["/site/sub/x"] = "";
         _files["/site/sub/c.yaml"] = "services: {c: {image: 'c:1'}}";
         _files["/site/sub/d.yaml"] = "services: {c: {build: .}}";
 
@@ -49,6 +50,26 @@ public sealed class ComposeFileTests
         Assert.Equal(["own:1", "a:1", "b:1", "c:1"], Shown(found));
         Assert.Equal(
             ["/site/compose.yaml:1: the file '/site/gone.yaml' cannot be read: there is no such file", "/site/compose.yaml:1: the file '${NONE-}' cannot be resolved: it is no path"], found.Problems);
+    }
+
+    [Theory]
+    [InlineData("sub/b.yaml", "b:beside c:1")]
+    [InlineData("{path: sub/b.yaml, project_directory: .}", "b:project c:1")]
+    [InlineData("{path: sub/b.yaml, env_file: [values, more]}", "b:more c:values")]
+    [InlineData("{path: [sub/b.yaml], env_file: '$OWN'}", "b:values c:values")]
+    [InlineData("{path: sub/b.yaml, env_file: none}", "b:0 c:1", "/site/compose.yaml:1: the file '/site/none' cannot be read: there is no such file")]
+    public void Include_VariablesOfItsOwn_AreThoseThatTheProjectDoesNotSet(string include, string images, params string[] problems)
+    {
+        _files["/site/sub/b.yaml"] = "services: {b: {image: 'b:${B-0}'}, c: {image: 'c:${C-1}'}, own: {image: '${OWN}'}}";
+        _files["/site/sub/.env"] = "B=beside\nOWN=other";
+        _files["/site/.env"] = "B=project";
+        _files["/site/values"] = "B=values\nC=values";
+        _files["/site/more"] = "B=more";
+
+        var found = ImageFile.Read("/site/compose.yaml", $"include: [{include}]\nservices: {{after: {{image: 'after:${{B-0}}'}}}}", null, name => name == "OWN" ? "values" : null, Open);
+
+        Assert.Equal(["after:0", .. images.Split(' '), "values"], Shown(found));
+        Assert.Equal(problems, found.Problems);
     }
 
     [Fact]
