@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using Entrepot.FunctionalTests.Kit;
+using Entrepot.FunctionalTests.Registry;
 
 namespace Entrepot.FunctionalTests.Life;
 
@@ -15,10 +16,12 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
     private const int Room = Limit / 2;
     private const string Started = "\"Registry\"";
     private const int Clients = 400;   // fewer than wait in a listener's queue
+    private const int Blobs = 2 * Room;
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("entrepot-limit-");
     private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(10) };
     private readonly ConcurrentQueue<string> _lines = new();
+    private readonly TestRegistry _upstream = new();
     private Process _process = null!;
     private Uri _registry = null!;   // as the process has said, like the next
     private Uri _admin = null!;
@@ -26,12 +29,13 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         var limit = Limit.ToString(CultureInfo.InvariantCulture);
-        var start = new ProcessStartInfo("prlimit", [$"--nofile={limit}:{limit}", "dotnet", Path.Combine(AppContext.BaseDirectory, "entrepot.dll")])
+        var start = new ProcessStartInfo("prlimit", [$"--nofile={limit}:{limit}", "dotnet", Path.Combine(AppContext.BaseDirectory, "entrepot.dll"), "--config", "entrepot.yaml"])
         {
             WorkingDirectory = _folder.FullName,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        await File.WriteAllTextAsync(Path.Combine(_folder.FullName, "entrepot.yaml"), $"upstreams: [{{name: docker.io, urls: ['{_upstream.Url}']}}]");
         start.Environment["ENTREPOT_LISTEN"] = "127.0.0.1:0";
         start.Environment["ENTREPOT_ADMIN"] = "127.0.0.1:0";
         start.Environment["ENTREPOT_STORAGE__MINFREE"] = "0B";
@@ -51,6 +55,7 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
         await _process.WaitForExitAsync();
         _process.Dispose();
         _client.Dispose();
+        await _upstream.DisposeAsync();
         _folder.Delete(recursive: true);
     }
 
@@ -71,6 +76,22 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Pulls_MoreAtOnceThanDescriptors_AreRightOrRefused_AndStoredAfterwards()
+    {
+        var blobs = Enumerable.Range(0, Blobs).Select(seed => _upstream.Content.AddBlob(50_000, seed)).ToList();
+
+        var statuses = await Task.WhenAll(blobs.Select(PullAsync));
+
+        Assert.All(statuses, status => Assert.Contains(status, new HttpStatusCode?[] { HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable, null }));
+        Assert.Contains(HttpStatusCode.OK, statuses);
+        foreach (var blob in blobs) Assert.Equal(HttpStatusCode.OK, await PullAsync(blob));
+        var asked = _upstream.BlobGets;
+        foreach (var blob in blobs) Assert.Equal(HttpStatusCode.OK, await PullAsync(blob));
+        Assert.Equal(asked, _upstream.BlobGets);
+        Assert.DoesNotContain(_lines, line => line.Contains("\"Fatal\"", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Start_LimitIsTooLowForConnections_SaysBothAndWhatToDo()
     {
         await Appliance.UntilAsync(() => AnswersAsync("readyz"), () => "it is not ready");
@@ -78,6 +99,21 @@ public sealed class DescriptorLimitTests : IAsyncLifetime
         var warning = Assert.Single(_lines, line => line.Contains("\"Warning\"", StringComparison.Ordinal));
         Assert.Contains($"limits.connections is 10000, but this process may have only {Limit} descriptors: it serves {Room} connections at once", warning, StringComparison.Ordinal);
         Assert.Contains("LimitNOFILE", warning, StringComparison.Ordinal);
+    }
+
+    // The status, after the bytes were found right; null where the connection was refused or closed.
+    private async Task<HttpStatusCode?> PullAsync(TestBlob blob)
+    {
+        try
+        {
+            using var answer = await _client.GetAsync(new Uri(_registry, Appliance.PathOf(blob.Digest)));
+            if (answer.StatusCode is HttpStatusCode.OK) Assert.Equal(blob.Bytes, await answer.Content.ReadAsByteArrayAsync());
+            return answer.StatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return null;
+        }
     }
 
     private static async Task AsksAsync(Socket client)
