@@ -132,7 +132,7 @@ public sealed class Staging : IAsyncDisposable
     {
         if (!_files.TryGetValue(digest, out var file)) return;
         await file.Durable.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        Remove(digest);
+        Delete(_root.StagedPath(digest));
         if (_files.TryRemove(digest, out _)) _space.Release(Quota.OnDisk(file.Size), file.Size);
     }
 
@@ -177,6 +177,7 @@ public sealed class Staging : IAsyncDisposable
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
+            Delete(path);   // nobody else knows this name
             durable.SetException(new IOException($"{digest} could not be flushed: {fault.Message}", fault));
         }
         finally
@@ -191,11 +192,11 @@ public sealed class Staging : IAsyncDisposable
         return FileHash.Of(_root.Files, file, digest, cancel).Name == digest;
     }
 
-    private void Remove(Digest digest)
+    private static void Delete(string path)
     {
         try
         {
-            File.Delete(_root.StagedPath(digest));
+            File.Delete(path);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

@@ -26,6 +26,8 @@ public enum LayerPacking
 /// <summary>Reads archives of <c>docker save</c> in their old form, which have no manifests of a registry, and makes those. Pure.</summary>
 public static class DockerSave
 {
+    private const string ConfigExtension = ".json";
+
     /// <summary>Reads <c>manifest.json</c>.</summary>
     /// <returns>Its images; <see langword="null"/> if it is none.</returns>
     public static IReadOnlyList<DockerImage>? TryParse(ReadOnlyMemory<byte> content)
@@ -56,6 +58,15 @@ public static class DockerSave
         {
             return null;
         }
+    }
+
+    /// <summary>The digest that a config's member is named after: docker writes <c>HEX.json</c> or <c>blobs/sha256/HEX</c>, crane <c>sha256:HEX</c>.</summary>
+    /// <returns><see langword="null"/> if it is named otherwise.</returns>
+    public static Digest? DigestOf(string member)
+    {
+        var name = member.AsSpan(member.LastIndexOf('/') + 1);
+        if (name.EndsWith(ConfigExtension, StringComparison.Ordinal)) name = name[..^ConfigExtension.Length];
+        return Digest.TryParse(name, out var digest) || Digest.TryParse($"sha256:{name}", out digest) ? digest : null;
     }
 
     /// <summary>How a layer is packed, by its first bytes; a plain tar begins with a name.</summary>

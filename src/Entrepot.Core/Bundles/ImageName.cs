@@ -37,6 +37,11 @@ public static class ImageName
         return Complete(target.Length == 0 && refName is { Length: > 0 } ? $"{repository}:{refName}" : given);
     }
 
+    /// <summary>Something by its digest in the repository of an image.</summary>
+    /// <param name="reference">The image, in full form.</param>
+    /// <param name="digest">What is meant there.</param>
+    public static string At(string reference, Digest digest) => $"{Split(reference).Name}@{digest}";
+
     // The name, and its tag with the colon or its digest with the at sign, empty if there is neither. With both, the digest counts.
     private static (string Name, string Target) Split(string text)
     {

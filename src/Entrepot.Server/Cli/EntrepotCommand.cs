@@ -50,6 +50,7 @@ internal sealed class EntrepotCommand
             command.SetAction((parsed, _) => ServeCommand.RunAsync(ServeArguments(parsed), _around));
         }
 
+        _server.AllowBehind(root);
         root.Subcommands.Add(serve);
         root.Subcommands.Add(StatusCommand.Create(_server));
         root.Subcommands.Add(ListCommand.Create(_server));
@@ -57,9 +58,13 @@ internal sealed class EntrepotCommand
         root.Subcommands.Add(WarmCommand.Create(_server));
         root.Subcommands.Add(VerifyCommand.Create(_server));
         root.Subcommands.Add(BundleCommand.Create(_server));
-        root.Subcommands.Add(new Command("config", "Looks at the options.") { ConfigCheckCommand.Create(_options, _around) });
-        root.Subcommands.Add(Reference("options", "Prints the reference of all options as Markdown.", OptionsReference.Markdown));
-        root.Subcommands.Add(Reference("metrics-reference", "Prints the reference of all metrics as Markdown.", MetricsReference.Markdown));
+        var check = ConfigCheckCommand.Create(_options, _around);
+        root.Subcommands.Add(new Command("config", "Looks at the options.") { check });
+        var options = Reference("options", "Prints the reference of all options as Markdown.", OptionsReference.Markdown);
+        var metrics = Reference("metrics-reference", "Prints the reference of all metrics as Markdown.", MetricsReference.Markdown);
+        root.Subcommands.Add(options);
+        root.Subcommands.Add(metrics);
+        _server.RefuseBefore(root, serve, check, options, metrics);
 
         var examples = Examples.All.Append(new(root.Name, Examples.Root)).ToDictionary();
         foreach (var option in root.Options)

@@ -32,6 +32,12 @@ internal sealed class ServerFlags
     /// <summary>The environment variable that says where the server is.</summary>
     public const string Variable = EnvironmentReader.ServerVariable;
 
+    /// <summary>The flag that says where the server is.</summary>
+    public const string Flag = "--server";
+
+    /// <summary>Why a command that asks no server refuses <see cref="Flag"/>.</summary>
+    public const string AsksNone = Flag + " is for the commands that ask a running server, such as 'entrepot status'";
+
     private const string Allowed = "http:// or https://, a host and an optional port, e.g. " + Default;
 
     private readonly Surroundings _around;
@@ -41,11 +47,27 @@ internal sealed class ServerFlags
     public ServerFlags(Surroundings around)
     {
         _around = around;
-        _server = new("--server")
+        _server = new(Flag)
         {
             HelpName = "url",
-            Description = $"The running server's admin address; a host alone has port {DefaultPort}. Default: {Variable} in the environment, otherwise {Default}.",
+            Description = $"Of commands that ask a running server, before or after their names: its admin address; a host alone has port {DefaultPort}. "
+                + $"Default: {Variable} in the environment, otherwise {Default}.",
         };
+    }
+
+    /// <summary>Lets the flag stand between a command of commands and the one that is meant.</summary>
+    public void AllowBehind(Command command) => command.Options.Add(_server);
+
+    /// <summary>Has commands refuse the flag where it stands before their names.</summary>
+    public void RefuseBefore(params IEnumerable<Command> commands)
+    {
+        foreach (var command in commands)
+        {
+            command.Validators.Add(result =>
+            {
+                if (result.GetResult(_server) is not null) result.AddError(AsksNone);
+            });
+        }
     }
 
     /// <summary>Makes a command of it.</summary>

@@ -38,6 +38,7 @@ internal static class UsageError
     private static string UnknownFlag(Command command, string text)
     {
         var flag = text.Split('=')[0];
+        if (flag == ServerFlags.Flag && command.Options.All(option => option.Name != flag)) return ServerFlags.AsksNone;
         return $"unknown flag {Problem.Quote(flag)}{NearMiss.Hint(flag, command.Options.Select(option => option.Name))}";
     }
 

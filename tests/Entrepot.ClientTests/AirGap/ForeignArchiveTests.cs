@@ -99,6 +99,28 @@ public sealed class ForeignArchiveTests
         }
     }
 
+    [ProgramTheory]
+    [ProgramData("oras")]
+    public async Task OrasLayout_WithWhatRefersToItsImage_IsPulledAndDiscovered(string name)
+    {
+        var (oras, image) = (ClientProgram.Named(name).File, SampleImages.Named("library/multi"));
+        await using var near = await Scene.StartAsync("0s", [image], name);
+        await using var far = await FarSite.StartAsync(nameof(OrasLayout_WithWhatRefersToItsImage_IsPulledAndDiscovered));
+        await File.WriteAllTextAsync(far.File("sbom.json"), """{"spdxVersion":"SPDX-2.3"}""");
+        var original = $"{near.Registry.Address.Authority}/{image}";
+        await OrasAsync("attach", "--plain-http", "--artifact-type", "application/spdx+json", original, "sbom.json:application/json");
+        await OrasAsync("copy", "--no-tty", "-r", "--from-plain-http", "--to-oci-layout", original, "layout:1");
+
+        await far.ImportAsync(far.File("layout"), "--name", $"docker.io/{image}");
+
+        await far.Skopeo.CopyAsync(image);
+        var found = JsonNode.Parse(await OrasAsync("discover", "--plain-http", "--format", "json", $"{far.Entrepot.Host}/docker.io/{image}"))!["referrers"]!;
+        Assert.Equal("application/spdx+json", (string?)found.AsArray().Single()!["artifactType"]);
+
+        Task<string> OrasAsync(params string[] arguments) => Tool.ReadAsync(
+            "env", ["--chdir", Path.GetDirectoryName(far.File("x"))!, oras, .. arguments], null, ("DOCKER_CONFIG", "/nonexistent"));
+    }
+
     // What the image has become: the same config, with the layers as they are in the archive.
     private static async Task<TestImage> ConvertedAsync(FarSite far, TestImage image)
     {

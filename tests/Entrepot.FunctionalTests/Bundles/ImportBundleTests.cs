@@ -38,6 +38,22 @@ public sealed class ImportBundleTests : ImportTest
     }
 
     [Fact]
+    public async Task Import_BundlesOfWhichNobodyKnowsTheNewer_AreRefused()
+    {
+        var (one, two) = (Image("org/app", "1", 617), Image("org/app", "1", 618));
+        var (first, second) = (Write("first.tar", [one]), Write("second.tar", [two]));
+
+        (await ImportAsync(second, first)).IsFailure(
+            $"'{second}' and '{first}' have different images as docker.io/org/app:1, and which is the newer bundle cannot be known: "
+            + "put their receipts beside them, or import one after the other, the newest last; nothing was imported");
+
+        await NothingIsLeftAsync(one, two);
+        (await ImportAsync(first, "--set", "site")).IsFine();
+        (await ImportAsync(second, "--set", "site")).IsFine();
+        await PullsAsync(two);
+    }
+
+    [Fact]
     public async Task Import_DeltaLater_ReplacesTheSet()
     {
         var (old, kept, moved) = (Image("org/app", "1", 605), Image("org/kept", "1", 606), Image("org/app", "1", 607));

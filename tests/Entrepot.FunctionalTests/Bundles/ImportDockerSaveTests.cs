@@ -40,15 +40,54 @@ public sealed class ImportDockerSaveTests : ImportTest
     [Fact]
     public async Task Import_PackedLayer_IsCalledSo()
     {
-        using var packed = new MemoryStream();
-        await using (var gzip = new GZipStream(packed, CompressionMode.Compress, leaveOpen: true)) gzip.Write(Two.Bytes);
-        var members = Members(["org/app:1"], "a/layer.tar", "two.tar.gz", "c/layer.tar").Append(ImageArchive.Member("two.tar.gz", packed.ToArray()));
+        var packed = Packed(Two.Bytes);
+        var members = Members(["org/app:1"], "a/layer.tar", "two.tar.gz", "c/layer.tar").Append(ImageArchive.Member("two.tar.gz", packed));
 
         (await ImportAsync(Files.Tar("app.tar", members))).IsFine();
 
         var layer = JsonNode.Parse((await Cache.GetManifestAsync("1")).Bytes)!["layers"]![1]!;
-        Assert.Equal((Digest.Of(packed.ToArray()).ToString(), "application/vnd.docker.image.rootfs.diff.tar.gzip"), ((string?)layer["digest"], (string?)layer["mediaType"]));
-        (await Cache.GetAsync(Appliance.PathOf(Digest.Of(packed.ToArray())))).Is(packed.ToArray());
+        Assert.Equal((Digest.Of(packed).ToString(), "application/vnd.docker.image.rootfs.diff.tar.gzip"), ((string?)layer["digest"], (string?)layer["mediaType"]));
+        (await Cache.GetAsync(Appliance.PathOf(Digest.Of(packed)))).Is(packed);
+    }
+
+    [Theory]
+    [InlineData(15_000)]
+    [InlineData(30_000)]
+    public async Task Import_PackedLayerWithAFlippedByte_IsNamed(int where)
+    {
+        var packed = Packed(Two.Bytes);
+        packed[where] ^= 1;
+        var file = Files.Tar("app.tar", Members(["org/app:1"], "a/layer.tar", "two.tar.gz", "c/layer.tar").Append(ImageArchive.Member("two.tar.gz", packed)));
+
+        (await ImportAsync(file)).IsFailure($"'{file}' is damaged: its 'two.tar.gz' should be {Two.Digest}, and is something else; nothing was imported");
+
+        Assert.Equal(404, (await Cache.GetManifestAsync("1")).Status);
+        Assert.Empty(Cache.Store.Checked());
+    }
+
+    [Fact]
+    public async Task Import_PackedLayerOfSomethingElse_IsNamed()
+    {
+        var members = Members(["org/app:1"], "a/layer.tar", "two.tar.gz", "c/layer.tar").Append(ImageArchive.Member("two.tar.gz", Packed(One.Bytes)));
+        var file = Files.Tar("app.tar", members);
+
+        (await ImportAsync(file)).IsFailure($"'{file}' is damaged: its 'two.tar.gz' should be {Two.Digest}, and is something else; nothing was imported");
+
+        Assert.Empty(Cache.Store.Checked());
+    }
+
+    [Theory]
+    [InlineData("{0}.json")]
+    [InlineData("blobs/sha256/{0}")]
+    public async Task Import_ConfigWithAFlippedByte_IsNamed(string name)
+    {
+        var member = string.Format(null, name, Digest.Of(Config).Hex);
+        var damaged = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(Config).Replace("amd64", "amd65", StringComparison.Ordinal));
+        var file = Files.Tar("app.tar", Members(["org/app:1"], member, damaged, "a/layer.tar", "b/layer.tar", "c/layer.tar"));
+
+        (await ImportAsync(file)).IsFailure($"'{file}' is damaged: its '{member}' should be {Digest.Of(Config)}, and is something else; nothing was imported");
+
+        Assert.Equal(404, (await Cache.GetManifestAsync("1")).Status);
     }
 
     [Fact]
@@ -82,14 +121,23 @@ public sealed class ImportDockerSaveTests : ImportTest
         Assert.Equal(200, (await Cache.GetManifestAsync("3")).Status);
     }
 
+    private static byte[] Packed(byte[] layer)
+    {
+        using var packed = new MemoryStream();
+        using (var gzip = new GZipStream(packed, CompressionMode.Compress, leaveOpen: true)) gzip.Write(layer);
+        return packed.ToArray();
+    }
+
+    private static IEnumerable<TarEntry> Members(string[] tags, params string[] layers) => Members(tags, ConfigName, Config, layers);
+
     // The third layer is the first once more, which docker save writes as a link.
-    private static IEnumerable<TarEntry> Members(string[] tags, params string[] layers) =>
+    private static IEnumerable<TarEntry> Members(string[] tags, string name, byte[] config, params string[] layers) =>
     [
         ImageArchive.Member("a/layer.tar", One.Bytes), ImageArchive.Member("b/layer.tar", Two.Bytes), ImageArchive.Link("c/layer.tar", "../a/layer.tar"),
-        ImageArchive.Member(ConfigName, Config),
+        ImageArchive.Member(name, config),
         ImageArchive.Member("manifest.json", new JsonArray(new JsonObject
         {
-            [nameof(Config)] = ConfigName,
+            [nameof(Config)] = name,
             ["RepoTags"] = tags.Length == 0 ? null : new JsonArray([.. tags.Select(tag => (JsonNode)tag)]),
             ["Layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)layer)]),
         }).ToJsonString()),

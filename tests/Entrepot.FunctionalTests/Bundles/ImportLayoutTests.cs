@@ -88,6 +88,53 @@ public sealed class ImportLayoutTests : ImportTest
         Assert.Equal(404, (await Cache.GetManifestAsync(arm.Manifest.Digest.ToString())).Status);
     }
 
+    [Theory]
+    [InlineData("docker.io/org/app:1")]
+    [InlineData("1", "--name", "org/app")]
+    [InlineData("", "--name", "org/app:1")]
+    public async Task Import_EveryManifestListed_TakesThemAlongWithTheirImage(string refName, params string[] arguments)
+    {
+        var (amd, arm) = (Image("org/app", "amd", 513), Image("org/app", "arm", 514));
+        var index = Elsewhere.AddIndex("org/app", "1", amd.Manifest, arm.Manifest);
+        var image = new TestImage("org/app", "1", index, amd.Config, amd.Layers);
+        var (signature, sbom) = (Referrer(index), Referrer(arm.Manifest));
+        var again = Referrer(signature.Manifest);
+        var file = Files.Layout("app.tar", ("", again), ("", amd), ("", sbom), ("", arm), (refName, image), ("", signature));
+
+        var ran = (await ImportAsync([file, .. arguments])).IsFine();
+
+        await PullsAsync(image);
+        await PullsAsync(arm, arm.Manifest.Digest.ToString());
+        Assert.Equal(
+            new[] { again, sbom, signature }.Select(one => $"docker.io/org/app@{one.Manifest.Digest}").Append("docker.io/org/app:1").Order(StringComparer.Ordinal),
+            ran.Lines.Where(line => line.StartsWith("imported ", StringComparison.Ordinal)).Select(line => line.Split("  ")[1]));
+        foreach (var (subject, referrer) in new[] { (index, signature), (arm.Manifest, sbom), (signature.Manifest, again) })
+        {
+            var list = await Cache.GetAsync($"/v2/org/app/referrers/{subject.Digest}");
+            Assert.Equal(referrer.Manifest.Digest.ToString(), (string?)Assert.Single(list.Json["manifests"]!.AsArray())!["digest"]);
+        }
+    }
+
+    [Fact]
+    public async Task Import_UnnamedThatNothingNamedLeadsTo_IsRefused()
+    {
+        var (app, other) = (Image("org/app", "1", 515), Image("org/other", "1", 516));
+        var one = Files.Layout("one.tar", (Full(app), app), ("", other));
+        var stray = Referrer(other.Manifest);
+        var two = Files.Layout("two.tar", (Full(app), app), ("", stray));
+        var three = Files.Layout("three.tar", ("", app), ("", other));
+
+        (await ImportAsync(one)).IsFailure(Nameless(one, other));
+        (await ImportAsync(two)).IsFailure(Nameless(two, stray));
+        (await ImportAsync(three, "--name", "org/app:1")).IsFailure(
+            $"'{three}' has two images that would be called docker.io/org/app:1: {app.Manifest.Digest} and {other.Manifest.Digest}");
+
+        await NothingIsLeftAsync(app, other);
+
+        static string Nameless(string file, TestImage image) =>
+            $"'{file}' does not say what its image {image.Manifest.Digest} is called: say it with --name, e.g. --name docker.io/library/alpine:3.20";
+    }
+
     [Fact]
     public async Task Import_OnlyATag_NeedsAName()
     {
@@ -152,4 +199,7 @@ public sealed class ImportLayoutTests : ImportTest
         await PullsAsync(app);
         (await RunAsync("verify")).IsFine();
     }
+
+    private TestImage Referrer(TestManifest subject) =>
+        new("org/app", "", Elsewhere.AddReferrer("org/app", subject, "application/vnd.example.signature"), Elsewhere.AddBlob("{}"u8.ToArray()), []);
 }

@@ -151,6 +151,54 @@ public sealed class ImportRefusalTests : ImportTest
         await NothingIsLeftAsync(app);
     }
 
+    [Fact]
+    public async Task LinkInADirectory_IsNotFollowedOutside()
+    {
+        var app = Image("org/app", "1", 551);
+        Unpack("layout", app);
+        var layer = Files.PathOf($"layout/{ImageArchive.NameOf(app.Layers[0].Digest)}");
+        File.Move(layer, Files.PathOf("layer"));
+        File.CreateSymbolicLink(layer, Files.PathOf("layer"));
+
+        var ran = await ImportAsync(Files.PathOf("layout"));
+
+        Assert.Equal(1, ran.Status);
+        Assert.StartsWith($"entrepot: {app.Layers[0].Digest} is neither in the files nor stored here: ", ran.Error, StringComparison.Ordinal);
+        await NothingIsLeftAsync(app);
+    }
+
+    [Fact]
+    public async Task LinkInADirectory_IsFollowedWithin()
+    {
+        var app = Image("org/app", "1", 552);
+        Unpack("layout", app);
+        File.Move(Files.PathOf("layout/index.json"), Files.PathOf("layout/real.json"));
+        File.CreateSymbolicLink(Files.PathOf("layout/index.json"), "real.json");
+
+        (await ImportAsync(Files.PathOf("layout"))).IsFine();
+
+        await PullsAsync(app);
+    }
+
+    [Fact]
+    public async Task LinkInPlaceOfAFolder_IsRefusedAndNamed()
+    {
+        var app = Image("org/app", "1", 553);
+        Unpack("layout", app);
+        Directory.Move(Files.PathOf("layout/blobs"), Files.PathOf("elsewhere"));
+        Directory.CreateSymbolicLink(Files.PathOf("layout/blobs"), Files.PathOf("elsewhere"));
+
+        (await ImportAsync(Files.PathOf("layout"))).IsFailure(
+            $"'{Files.PathOf("layout")}' has a link in place of its folder 'blobs', which is not followed: put the folder itself there");
+        await NothingIsLeftAsync(app);
+    }
+
+    private void Unpack(string folder, TestImage image)
+    {
+        Directory.CreateDirectory(Files.PathOf(folder));
+        TarFile.ExtractToDirectory(Files.Layout("unpacked.tar", (Full(image), image)), Files.PathOf(folder), overwriteFiles: false);
+    }
+
     private static void Flip(string file, byte[] where)
     {
         var bytes = File.ReadAllBytes(file);

@@ -39,6 +39,16 @@ public sealed class DockerSaveTests
     public void DiffIdsOf_Config_HasThemInOrder() =>
         Assert.Equal([Layer, Config], DockerSave.DiffIdsOf(Encoding.UTF8.GetBytes($$$"""{"rootfs":{"type":"layers","diff_ids":["{{{Layer}}}","{{{Config}}}"]}}"""))!);
 
+    [Theory]
+    [InlineData("{0}.json", true)]
+    [InlineData("blobs/sha256/{0}", true)]
+    [InlineData("sha256:{0}", true)]
+    [InlineData("config.json", false)]
+    [InlineData("{0}/json", false)]
+    [InlineData("", false)]
+    public void DigestOf_MemberOfAConfig_IsWhatItIsNamedAfter(string member, bool isNamed) =>
+        Assert.Equal(isNamed ? Config : default(Digest?), DockerSave.DigestOf(string.Format(null, member, Config.Hex)));
+
     [Fact]
     public void PackingOf_FirstBytes_TellIt()
     {

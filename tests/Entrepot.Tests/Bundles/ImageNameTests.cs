@@ -34,4 +34,10 @@ public sealed class ImageNameTests
     [InlineData(null, null, null, null)]
     [InlineData("no reference:", "3.20", "alpine", "docker.io/library/alpine:3.20")]
     public void Of_WhatAnArchiveSays_ComesFirst(string? name, string? refName, string? given, string? expected) => Assert.Equal(expected, ImageName.Of(name, refName, given));
+
+    [Theory]
+    [InlineData("docker.io/library/alpine:3.20", "docker.io/library/alpine@" + Digest)]
+    [InlineData("localhost:5000/app:1", "localhost:5000/app@" + Digest)]
+    [InlineData("ghcr.io/org/app@" + Digest, "ghcr.io/org/app@" + Digest)]
+    public void At_Digest_IsInTheSameRepository(string reference, string expected) => Assert.Equal(expected, ImageName.At(reference, Entrepot.Oci.Digest.Parse(Digest)));
 }

@@ -89,6 +89,37 @@ public sealed class EntrepotCommandTests : IDisposable
         await IsRefusedAsync($"ENTREPOT_SERVER {shown ?? $"'{server}'"} {Allowed}", "entrepot verify --help", "verify");
     }
 
+    [Theory]
+    [InlineData("--server", "127.0.0.1:1", "warm", "alpine")]
+    [InlineData("warm", "alpine", "--server", "127.0.0.1:1")]
+    [InlineData("--server", "127.0.0.1:1", "bundle", "export", "-o", "site.tar", "alpine")]
+    [InlineData("bundle", "--server", "127.0.0.1:1", "export", "-o", "site.tar", "alpine")]
+    [InlineData("bundle", "export", "-o", "site.tar", "alpine", "--server=127.0.0.1:1")]
+    public async Task RunAsync_ServerAnywhere_IsAsked(params string[] arguments)
+    {
+        _environment["ENTREPOT_SERVER"] = "127.0.0.1:2";
+
+        Assert.Equal(1, await RunAsync(arguments));
+
+        Assert.StartsWith("entrepot: nothing answers at http://127.0.0.1:1 (", Assert.Single(Lines(_error)), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("entrepot warm --help", "--server", "ftp://x", "warm", "alpine")]
+    [InlineData("entrepot bundle export --help", "bundle", "--server", "ftp://x", "export", "-o", "site.tar", "alpine")]
+    public Task RunAsync_ServerBeforeACommandThatIsNoAddress_IsStatus2(string help, params string[] arguments) => IsRefusedAsync(
+        "--server 'ftp://x' is not allowed; allowed: http:// or https://, a host and an optional port, e.g. http://127.0.0.1:5001", help, arguments);
+
+    [Theory]
+    [InlineData("entrepot --help", "--server", "127.0.0.1:1")]
+    [InlineData("entrepot serve --help", "--server", "127.0.0.1:1", "serve")]
+    [InlineData("entrepot serve --help", "serve", "--server", "127.0.0.1:1")]
+    [InlineData("entrepot config check --help", "--server", "127.0.0.1:1", "config", "check")]
+    [InlineData("entrepot config check --help", "config", "check", "--server=127.0.0.1:1")]
+    [InlineData("entrepot options --help", "--server", "127.0.0.1:1", "options")]
+    public Task RunAsync_ServerForACommandThatAsksNone_IsStatus2(string help, params string[] arguments) =>
+        IsRefusedAsync("--server is for the commands that ask a running server, such as 'entrepot status'", help, arguments);
+
     private async Task IsRefusedAsync(string expected, string help, params string[] arguments)
     {
         _error.GetStringBuilder().Clear();

@@ -2,6 +2,7 @@ using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Storage;
 using Entrepot.Tests.Kit;
+using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Tests.Storage;
 
@@ -11,6 +12,7 @@ public sealed class StagingTests : IAsyncLifetime, IAsyncDisposable
     private const int Size = 10 * 4096;
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("entrepot-staging-");
+    private readonly FlushCalls _files = new();
     private readonly StoreRoot _root;
     private readonly MemoryIndex _index = new();
     private readonly List<Digest> _false = [];
@@ -20,7 +22,7 @@ public sealed class StagingTests : IAsyncLifetime, IAsyncDisposable
 
     public StagingTests()
     {
-        _root = StoreRoot.Open(_directory.FullName);
+        _root = StoreRoot.Open(_directory.FullName, _files);
         Start();
     }
 
@@ -103,6 +105,20 @@ public sealed class StagingTests : IAsyncLifetime, IAsyncDisposable
     }
 
     [Fact]
+    public async Task Drop_AfterAFlushThatFailed_LeavesNoFileAndNoRoom()
+    {
+        var (digest, content) = Blob(1);
+        _files.IsRefusing = true;
+        await WriteAsync(digest, content);
+
+        await Assert.ThrowsAsync<IOException>(() => _staging.PlaceAsync([digest]));
+        await _staging.DropAsync(digest);
+
+        Assert.Empty(Directory.EnumerateFiles(_root.Staging));
+        Assert.Equal(0, _space.Usage.Reserved);
+    }
+
+    [Fact]
     public async Task Place_BesideAPartThatRests_TakesItsPlace()
     {
         var (digest, content) = Blob(1);
@@ -172,5 +188,16 @@ public sealed class StagingTests : IAsyncLifetime, IAsyncDisposable
         var content = new byte[Size];
         new Random(seed).NextBytes(content);
         return (Digest.Of(content), content);
+    }
+
+    private sealed class FlushCalls : FileCalls
+    {
+        public bool IsRefusing { get; set; }
+
+        public override void Flush(SafeFileHandle file)
+        {
+            if (IsRefusing) throw new IOException("scripted");
+            base.Flush(file);
+        }
     }
 }

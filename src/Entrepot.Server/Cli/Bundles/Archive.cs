@@ -91,12 +91,23 @@ internal sealed class Archive
 
     private void AddDirectory()
     {
-        foreach (var file in new DirectoryInfo(Path).EnumerateFiles()) Add(file.Name, new Slice(file.FullName, 0, file.Length));
-        foreach (var folder in (string[])["blobs/sha256", "blobs/sha512"])
+        AddFiles("", new DirectoryInfo(Path));
+        foreach (var folder in (string[])["blobs", "blobs/sha256", "blobs/sha512"])
         {
             var directory = new DirectoryInfo(System.IO.Path.Combine(Path, folder));
-            if (!directory.Exists) continue;
-            foreach (var file in directory.EnumerateFiles()) Add($"{folder}/{file.Name}", new Slice(file.FullName, 0, file.Length));
+            if (directory.LinkTarget is not null) throw new ArchiveException($"'{Path}' has a link in place of its folder '{folder}', which is not followed: put the folder itself there");
+            if (directory.Exists && folder != "blobs") AddFiles(folder, directory);
+        }
+    }
+
+    // Links are names, as in a tar archive: the system would follow them to anywhere.
+    private void AddFiles(string folder, DirectoryInfo directory)
+    {
+        foreach (var file in directory.EnumerateFiles())
+        {
+            var name = folder.Length > 0 ? $"{folder}/{file.Name}" : file.Name;
+            if (file.LinkTarget is { } target) AddLink(name, folder, target);
+            else Add(name, new Slice(file.FullName, 0, file.Length));
         }
     }
 
@@ -120,8 +131,7 @@ internal sealed class Archive
             else if (entry.EntryType is TarEntryType.SymbolicLink or TarEntryType.HardLink)
             {
                 var folder = entry.EntryType is TarEntryType.SymbolicLink ? MemberName.FolderOf(name) : "";
-                if (MemberName.Resolve(folder, entry.LinkName) is not { } target) continue;
-                if (_members.ContainsKey(name) || !_links.TryAdd(name, target)) _twice.Add(name);
+                AddLink(name, folder, entry.LinkName);
             }
         }
     }
@@ -130,6 +140,12 @@ internal sealed class Archive
     {
         if (_members.Count >= MaxMembers) throw new ArchiveException($"'{Path}' has more than {MaxMembers} members");
         if (_links.ContainsKey(name) || !_members.TryAdd(name, slice)) _twice.Add(name);
+    }
+
+    private void AddLink(string name, string folder, string to)
+    {
+        if (MemberName.Resolve(folder, to) is not { } target) return;
+        if (_members.ContainsKey(name) || !_links.TryAdd(name, target)) _twice.Add(name);
     }
 
     private static string? PackedBy(FileStream file)

@@ -6,5 +6,10 @@ namespace Entrepot.Server.Cli.Bundles;
 internal static class BundleCommand
 {
     /// <summary>The command.</summary>
-    public static Command Create(ServerFlags server) => new("bundle", "Carries images in files to where no registry can be reached.") { BundleExportCommand.Create(server), ImportCommand.Create(server) };
+    public static Command Create(ServerFlags server)
+    {
+        var bundle = new Command("bundle", "Carries images in files to where no registry can be reached.") { BundleExportCommand.Create(server), ImportCommand.Create(server) };
+        server.AllowBehind(bundle);
+        return bundle;
+    }
 }

@@ -62,31 +62,6 @@ internal sealed class BundlePieces
         foreach (var image in Contents.Images) input.AddImage(image.Reference.ToString(), image.Digest, image.MediaType);
     }
 
-    /// <summary>Orders bundles so that each comes after those that it was made after: by the receipts that it names, or since it counts on what they have.</summary>
-    /// <param name="bundles">Bundles, in the order in which they were given, which is kept where nothing else tells.</param>
-    /// <param name="receipts">The digests of their receipts, of those that have one, in the same order.</param>
-    public static IReadOnlyList<BundlePieces> InOrder(IReadOnlyList<BundlePieces> bundles, IReadOnlyList<Digest?> receipts)
-    {
-        var after = bundles.Select(later => Enumerable.Range(0, bundles.Count).Where(one => bundles[one] != later && IsAfter(later, one)).ToHashSet()).ToList();
-        var (ordered, left) = (new List<BundlePieces>(), Enumerable.Range(0, bundles.Count).ToList());
-        while (left.Count > 0)
-        {
-            // Where bundles count on each other there is no order, and the one given is as good as any.
-            var next = left.FirstOrDefault(one => !left.Exists(other => other != one && after[one].Contains(other)), left[0]);
-            ordered.Add(bundles[next]);
-            left.Remove(next);
-        }
-
-        return ordered;
-
-        bool IsAfter(BundlePieces later, int one)
-        {
-            if (receipts[one] is { } receipt && later.Contents.Since.Contains(receipt)) return true;
-            var there = bundles[one].Contents.Blobs.Select(blob => blob.Digest).ToHashSet();
-            return later.Contents.Base.Any(blob => there.Contains(blob.Digest));
-        }
-    }
-
     private Dictionary<Digest, List<(int? Piece, Slice Slice)>> Pieces()
     {
         var pieces = new Dictionary<Digest, List<(int? Piece, Slice Slice)>>();

@@ -37,6 +37,7 @@ internal static class DockerReader
     private static async Task<(Digest Digest, string MediaType)> AddAsync(Archive archive, DockerImage image, ImportInput input, CancellationToken cancel)
     {
         var config = await archive.ReadAsync(image.Config, cancel) ?? throw Missing(archive, image.Config);
+        if (DockerSave.DigestOf(image.Config) is { } named && !named.Matches(config)) throw Damaged(archive, image.Config, named);
         if (DockerSave.DiffIdsOf(config) is not { } ids) throw new ArchiveException($"'{Words.Line(image.Config)}' in '{archive.Path}' is not an image's config");
         if (ids.Count != image.Layers.Count)
             throw new ArchiveException($"an image in '{archive.Path}' has {image.Layers.Count} layers by its manifest.json and {ids.Count} by its config");
@@ -48,8 +49,13 @@ internal static class DockerReader
             var source = new BlobSource(slice);
             var packing = DockerSave.PackingOf(await new BlobSource(slice with { Size = Math.Min(StartBytes, slice.Size) }).ReadAllAsync(cancel));
 
-            // The config knows a layer unpacked. What it is called packed, only its bytes say.
-            var digest = packing is LayerPacking.None ? id : await source.HashAsync(id, _ => { }, cancel);
+            // The config knows a layer unpacked. What it is called packed, only its bytes say, and whether they are right, only what they unpack to.
+            var digest = packing switch
+            {
+                LayerPacking.None => id,
+                LayerPacking.Gzip => await GzipLayer.HashAsync(source, id, cancel) ?? throw Damaged(archive, layer, id),
+                _ => await source.HashAsync(id, _ => { }, cancel),   // nothing here unpacks it
+            };
             input.AddBlob(digest, source);
             layers.Add((digest, source.Size, packing));
         }
@@ -59,6 +65,9 @@ internal static class DockerReader
         input.AddBlob(Digest.Of(content), new BlobSource(content));
         return (Digest.Of(content), mediaType);
     }
+
+    private static ArchiveException Damaged(Archive archive, string member, Digest digest) =>
+        new($"'{archive.Path}' is damaged: its '{Words.Line(member)}' should be {digest}, and is something else; nothing was imported");
 
     private static ArchiveException Missing(Archive archive, string member) =>
         new($"'{archive.Path}' has no '{Words.Line(member)}', which its manifest.json names: it was not copied whole, or is damaged");

@@ -32,7 +32,7 @@ internal sealed class ImportReader(string? name, BundleKey? key)
         var receipts = await ReceiptFiles.BesideAsync(bundles.SelectMany(bundle => bundle.Files), cancel);
         if (key is not null)
             foreach (var bundle in bundles) _signed.AddRange(receipts.Check(bundle, key));
-        foreach (var bundle in BundlePieces.InOrder(bundles, [.. bundles.Select(receipts.DigestOf)])) await bundle.AddAsync(input, cancel);
+        foreach (var bundle in BundleOrder.Of(bundles, [.. bundles.Select(receipts.DigestOf)])) await bundle.AddAsync(input, cancel);
         return input;
     }
 

@@ -24,13 +24,8 @@ internal static class LayoutReader
 
         AddBlobs(archive, input);
         var names = new Dictionary<string, Digest>(StringComparer.Ordinal);
-        foreach (var (image, containerd, refName) in images)
-        {
-            if (ImageName.Of(containerd, refName, name) is not { } reference) throw Nameless(archive, image.Digest, refName);
-            if (!names.TryAdd(reference, image.Digest) && names[reference] != image.Digest)
-                throw new ArchiveException($"'{archive.Path}' has two images that would be called {reference}: {names[reference]} and {image.Digest}");
-            input.AddImage(reference, image.Digest, image.MediaType);
-        }
+        foreach (var image in images.Where(image => !IsUnnamed(image))) Add(archive, image, name, names, input);
+        await AddUnnamedAsync(archive, [.. images.Where(IsUnnamed).DistinctBy(image => image.Image.Digest)], name, names, input, cancel);
     }
 
     /// <summary>Adds the blobs of an archive.</summary>
@@ -39,6 +34,43 @@ internal static class LayoutReader
     {
         foreach (var member in archive.Members.Keys.Where(member => member.StartsWith(Blobs, StringComparison.Ordinal)))
             if (Digest.TryParse(member[Blobs.Length..].Replace('/', ':'), out var digest)) input.AddBlob(digest, new BlobSource(archive.Find(member)!.Value));
+    }
+
+    private static bool IsUnnamed(LayoutImage image) => image is { Name: null, RefName: null or "" };
+
+    // oras lists every manifest and names only what it was asked for: the others come along with that, what refers to something by its digest, as in bundles.
+    private static async Task AddUnnamedAsync(
+        Archive archive, List<LayoutImage> unnamed, string? name, Dictionary<string, Digest> names, ImportInput input, CancellationToken cancel)
+    {
+        if (unnamed.Count == 0) return;
+        var graph = await LayoutGraph.ReadAsync(unnamed.Select(image => image.Image.Digest).Concat(names.Values), input, cancel);
+        var taken = new HashSet<Digest>();
+        foreach (var (reference, root) in names) Take(reference, root);
+        while (Next() is { } image) Take(Add(archive, image, name, names, input), image.Image.Digest);
+
+        LayoutImage? Next()
+        {
+            var left = unnamed.Where(image => !taken.Contains(image.Image.Digest)).ToList();
+            return left.Find(image => graph.IsRoot(image.Image.Digest)) ?? left.FirstOrDefault();
+        }
+
+        void Take(string reference, Digest root)
+        {
+            var reached = graph.From(root);
+            taken.UnionWith(reached);
+            foreach (var (image, _, _) in unnamed)
+                if (image.Digest != root && reached.Contains(image.Digest) && graph.IsReferrer(image.Digest)) input.AddImage(ImageName.At(reference, image.Digest), image.Digest, image.MediaType);
+        }
+    }
+
+    private static string Add(Archive archive, LayoutImage entry, string? name, Dictionary<string, Digest> names, ImportInput input)
+    {
+        var (image, containerd, refName) = entry;
+        if (ImageName.Of(containerd, refName, name) is not { } reference) throw Nameless(archive, image.Digest, refName);
+        if (!names.TryAdd(reference, image.Digest) && names[reference] != image.Digest)
+            throw new ArchiveException($"'{archive.Path}' has two images that would be called {reference}: {names[reference]} and {image.Digest}");
+        input.AddImage(reference, image.Digest, image.MediaType);
+        return reference;
     }
 
     private static ArchiveException Nameless(Archive archive, Digest digest, string? refName) => new(refName is { Length: > 0 }
