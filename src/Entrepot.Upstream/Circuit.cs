@@ -1,6 +1,6 @@
 namespace Entrepot.Upstream;
 
-/// <summary>How the circuit to one address of an upstream stands.</summary>
+/// <summary>How the circuit to one address of an upstream, or that it redirects to, stands.</summary>
 public enum Circuit
 {
     /// <summary>It is asked.</summary>

@@ -2,7 +2,7 @@ using Entrepot.Oci;
 
 namespace Entrepot.Upstream;
 
-/// <summary>One address of an upstream: how it wants to be asked, and whether it is found dead. Safe for concurrent use.</summary>
+/// <summary>One address of an upstream, or that it redirects to: how it wants to be asked, and whether it is found dead. Safe for concurrent use.</summary>
 /// <remarks>
 /// Its circuit breaker is not Polly's, though tries again are. That one opens by the share of failures in a window: a silent address, each try of which takes ten
 /// seconds, fails too seldom for a short window, and a long one is held closed by a single success long ago. Here failures in a row count, however slow they come, unless

@@ -10,7 +10,7 @@ namespace Entrepot.Upstream;
 /// <summary>Gets an answer from one upstream: its addresses, tries again, authentication, redirects, and how many at once.</summary>
 /// <remarks>
 /// A request takes (1) a place among the upstream's connections, then up to three tries (see <see cref="Attempt{T}.IsWorthAgain"/>), each of which (2) goes
-/// through the addresses in order until one is not dead, (3) answers its challenge, and (4) follows redirects. Each step gives its connection back before the
+/// through the addresses in order until one is not dead, (3) answers its challenge, and (4) follows redirects, to hosts that are not dead. Each step gives its connection back before the
 /// next one needs one, so that a place is one connection, and who holds a place never waits for another. The wait for a place and all tries together are each
 /// bounded by <see cref="UpstreamTimes.Total"/>; what nobody waits for waits for its place as long as others are before it. Safe for concurrent use.
 /// </remarks>
@@ -34,6 +34,7 @@ internal sealed class RegistryTransport : IDisposable
     private readonly Turnstile _places;
     private readonly int _mostWaiting;
     private readonly Endpoint[] _endpoints;
+    private readonly RedirectHosts _elsewhere;
     private readonly ResiliencePipeline<Attempt<HttpResponseMessage>> _tries;
 
     public RegistryTransport(
@@ -43,7 +44,8 @@ internal sealed class RegistryTransport : IDisposable
         _wire = new Wire(options, allowance.Bandwidth, times, counters, clock, proxy);
         _accounts = new Accounts(options, counters, clock);
         _authenticator = new Authenticator(options, _wire, clock);
-        _endpoints = [.. options.Urls.Select(url => new Endpoint(url, times.Break, clock, (endpoint, why) => allowance.CircuitChanged(new CircuitChange(_name, endpoint.Address, why))))];
+        _endpoints = [.. options.Urls.Select(NewEndpoint)];
+        _elsewhere = new RedirectHosts(NewEndpoint);
         _tries = new ResiliencePipelineBuilder<Attempt<HttpResponseMessage>> { TimeProvider = clock }
             .AddRetry(new RetryStrategyOptions<Attempt<HttpResponseMessage>>
             {
@@ -58,6 +60,8 @@ internal sealed class RegistryTransport : IDisposable
                     ValueTask.FromResult(tried.Outcome.Result is { IsWorthAgain: true } failed && (failed.IsDead || tried.AttemptNumber == 0)),
             })
             .Build();
+
+        Endpoint NewEndpoint(Uri url) => new(url, times.Break, clock, (endpoint, why) => allowance.CircuitChanged(new CircuitChange(options.Name, endpoint.Address, why)));
     }
 
     /// <summary>Whether every address is found dead, so that asking would be refused at once.</summary>
@@ -192,9 +196,7 @@ internal sealed class RegistryTransport : IDisposable
     private async ValueTask<Attempt<HttpResponseMessage>> FollowAsync(Endpoint endpoint, Call call, CancellationToken cancel)
     {
         var address = endpoint.At(call.Request.Path);
-        var attempt = await endpoint.TryAsync(
-            bounded => AskOrDieAsync(endpoint, address, call, bounded),
-            _wire.Says(endpoint.Address.Authority, "it failed repeatedly and is left alone for a while"), cancel);
+        var attempt = await UnlessDeadAsync(endpoint, call, bounded => AskAsync(endpoint, address, call.Request, bounded), cancel);
 
         for (var redirects = 0; attempt.Value is { } response && Redirect.Is(response.StatusCode); redirects++)
         {
@@ -208,21 +210,27 @@ internal sealed class RegistryTransport : IDisposable
 
             attempt = endpoint.Holds(address)
                 ? await AskAsync(endpoint, address, call.Request, cancel)
-                : await ExchangeAsync(address, call.Request, Grant.None, null, cancel);
+                : await UnlessDeadAsync(_elsewhere.Of(address), call, bounded => ExchangeAsync(address, call.Request, Grant.None, null, bounded), cancel);
         }
         return attempt;
     }
 
     // Within the circuit breaker the end of the time counts as silence, which it is; the client's leaving does not.
-    private async ValueTask<Attempt<HttpResponseMessage>> AskOrDieAsync(Endpoint endpoint, Uri address, Call call, CancellationToken cancel)
+    private ValueTask<Attempt<HttpResponseMessage>> UnlessDeadAsync(
+        Endpoint host, Call call, Func<CancellationToken, Task<Attempt<HttpResponseMessage>>> ask, CancellationToken cancel)
     {
-        try
+        return host.TryAsync(AskOrDieAsync, _wire.Says(host.Address.Authority, "it failed repeatedly and is left alone for a while"), cancel);
+
+        async ValueTask<Attempt<HttpResponseMessage>> AskOrDieAsync(CancellationToken bounded)
         {
-            return await AskAsync(endpoint, address, call.Request, cancel);
-        }
-        catch (OperationCanceledException) when (!call.Caller.IsCancellationRequested)
-        {
-            return Attempt<HttpResponseMessage>.Dead(RegistryError.Silent(_wire.Says(address.Authority, "no answer in time")));
+            try
+            {
+                return await ask(bounded);
+            }
+            catch (OperationCanceledException) when (!call.Caller.IsCancellationRequested)
+            {
+                return Attempt<HttpResponseMessage>.Dead(RegistryError.Silent(_wire.Says(host.Address.Authority, "no answer in time")));
+            }
         }
     }
 

@@ -25,11 +25,20 @@ public sealed class FaultSoakTests(ITestOutputHelper output)
     private static readonly TimeSpan Least = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Weather = TimeSpan.FromSeconds(4);
 
+    // What hangs is waited for as long as the shipped program does, up to 20 s: a few requests in the first of five weathers, so that clients do something else, too,
+    // and have been answered when it comes to a third's end.
+    private const int HangsEvery = 5;
+    private const int HangsAtOnce = 8;
+    private static readonly Uri Nowhere = new("http://127.0.0.1:1/layer");
+
     private readonly Random _random = new(TestRun.Seed);
     private readonly ConcurrentBag<string> _wrong = [];
     private readonly ConcurrentDictionary<int, int> _statuses = new();
     private volatile int _faultsInTen = 1;
+    private int _hangsLeft;
     private long _broken;
+    private long _hung;
+    private long _misled;
 
     [ClientFact]
     public async Task RandomFaults_AtFullLoad_CostNobodyWhatIsStored()
@@ -51,8 +60,9 @@ public sealed class FaultSoakTests(ITestOutputHelper output)
             var first = await RunAsync(entrepot, known, unknown, soak / 3);
             var last = await RunAsync(entrepot, known, unknown, soak / 3);
 
-            output.WriteLine($"{string.Join(", ", _statuses.OrderBy(one => one.Key).Select(one => $"{one.Key}: {one.Value}"))}, broken off {_broken}; {first}, {last}");
+            output.WriteLine($"{string.Join(", ", _statuses.OrderBy(one => one.Key).Select(one => $"{one.Key}: {one.Value}"))}, broken off {_broken}, hung {_hung}, misled {_misled}; {first}, {last}");
             Assert.True(_statuses[200] > 1000 && _broken > 0 && _statuses.GetValueOrDefault(502) + _statuses.GetValueOrDefault(503) > 0, "the load did not meet the faults");
+            Assert.True(_hung > 0 && _misled > 0, "the load did not meet what hangs, or what leads nowhere");
             Assert.True(last.Memory <= first.Memory * 5 / 4 + Noise, $"its memory grew from {first.Memory} to {last.Memory} bytes");
             Assert.InRange(last.Descriptors, 0, first.Descriptors + UpstreamConnections + FewDescriptors);
             await entrepot.StopAsync();
@@ -73,7 +83,12 @@ public sealed class FaultSoakTests(ITestOutputHelper output)
         var clients = seeds.Select((seed, i) => Task.Run(() => ReadAsync(entrepot.Address, i < KnownReaders ? known : unknown, i < KnownReaders, new Random(seed), over))).ToList();
         using (var changes = new PeriodicTimer(Weather))
         {
-            do _faultsInTen = _random.Next(4) switch { 0 => 10, 1 => 5, _ => 1 };
+            var weather = 0;
+            do
+            {
+                _faultsInTen = _random.Next(4) switch { 0 => 10, 1 => 5, _ => 1 };
+                Volatile.Write(ref _hangsLeft, weather++ % HangsEvery == 0 ? HangsAtOnce : 0);
+            }
             while (await changes.WaitForNextTickAsync() && !over.IsCompleted);
         }
 
@@ -126,7 +141,7 @@ public sealed class FaultSoakTests(ITestOutputHelper output)
         [
             Misbehave.Status(500), Misbehave.Status(503), Misbehave.Status(503, "Retry-After", "1"), Misbehave.Status(429, "Retry-After", "1"),
             Misbehave.Html(), Misbehave.EndInPlaceOfAnswer(), Misbehave.Cut(0), Misbehave.Reset(0), Misbehave.Cut(1000), Misbehave.Reset(500_000), Misbehave.Throttle(300_000),
-            FlipOne,
+            FlipOne, Hangs(Misbehave.HangBeforeHeaders()), Hangs(Misbehave.HangAt(100)), Misleads,
         ];
         return (request, right) =>
         {
@@ -134,6 +149,20 @@ public sealed class FaultSoakTests(ITestOutputHelper output)
             lock (random) fault = random.Next(10) < _faultsInTen ? faults[random.Next(faults.Length)] : null;
             return fault is null ? right : fault(request, right);
         };
+    }
+
+    private Behaviour Hangs(Behaviour hang) => (request, right) =>
+    {
+        if (Interlocked.Decrement(ref _hangsLeft) < 0) return right;
+        Interlocked.Increment(ref _hung);
+        return hang(request, right);
+    };
+
+    // To a content network that is down.
+    private Reply Misleads(ReceivedRequest request, Reply right)
+    {
+        Interlocked.Increment(ref _misled);
+        return Misbehave.RedirectTo(Nowhere)(request, right);
     }
 
     private static Reply FlipOne(ReceivedRequest request, Reply right) => right.Body.Length > 0 ? Misbehave.FlipByte(right.Body.Length / 2)(request, right) : right;

@@ -289,9 +289,12 @@ internal sealed class ManifestPull(
         {
             var bytes = await blob.ReadAllAsync(cancel);
             var manifest = new ManifestContent(digest, mediaType, bytes.Length, bytes, blob.StoredAt);
-            memory.Add(manifest);
-            return manifest;
+            if (memory.Add(manifest)) return manifest;
         }
+
+        // It has rotted since it was verified: it goes, once that is certain, and the upstream is asked.
+        await store.VerifyAsync(digest, _ => default, cancel);
+        return null;
     }
 
     private async ValueTask<RegistryError?> MissingPartAsync(Reference reference, CancellationToken cancel) =>

@@ -43,17 +43,21 @@ public sealed class MemoryCache(long limit)
     }
 
     /// <summary>Keeps bytes, whose owner never changes them again, unless they are too large or not what their name says.</summary>
-    internal void Add(Digest digest, ReadOnlyMemory<byte> content)
+    /// <returns>Whether they are what their name says.</returns>
+    internal bool Add(Digest digest, ReadOnlyMemory<byte> content)
     {
-        if (!Takes(content.Length) || _entries.ContainsKey(digest) || !digest.Matches(content.Span)) return;
+        if (!digest.Matches(content.Span)) return false;
+        if (!Takes(content.Length) || _entries.ContainsKey(digest)) return true;
         var entry = new MemoryEntry(digest, content);
         lock (_gate)
         {
-            if (!_entries.TryAdd(digest, entry)) return;
+            if (!_entries.TryAdd(digest, entry)) return true;
             _queue.AddLast(entry.Place);
             _bytes += entry.Size;
             while (_bytes > limit) TurnLocked();
         }
+
+        return true;
     }
 
     /// <summary>Keeps it no longer; unknown names are ignored.</summary>

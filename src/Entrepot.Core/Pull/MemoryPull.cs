@@ -69,18 +69,19 @@ internal sealed class MemoryPull(ICacheIndex index, MemoryCache memory, TimeProv
     /// <summary>The same of a blob.</summary>
     public bool ShouldTouchBlob(Digest digest) => memory.Find(digest)?.ShouldTouchBlob(clock.GetUtcNow()) ?? true;
 
-    /// <summary>Keeps a stored manifest.</summary>
-    public void Add(ManifestContent manifest) => memory.Add(manifest.Digest, manifest.Bytes);
+    /// <summary>Keeps a stored manifest, unless it has rotted.</summary>
+    /// <returns>Whether its bytes are still what its name says.</returns>
+    public bool Add(ManifestContent manifest) => memory.Add(manifest.Digest, manifest.Bytes);
 
     /// <summary>A stored blob to be served whole, after it has been kept if it is small. If that fails, the blob is disposed.</summary>
-    public async ValueTask<Blob> AddAsync(Digest digest, Blob stored, CancellationToken cancel)
+    /// <returns><see langword="null"/> if its bytes are not what its name says any more.</returns>
+    public async ValueTask<Blob?> AddAsync(Digest digest, Blob stored, CancellationToken cancel)
     {
         if (stored.StoredAt is null || stored.Size > MemoryCache.LargestBlob || !memory.Takes(stored.Size)) return stored;
         await using (stored)
         {
             var bytes = await stored.ReadAllAsync(cancel);
-            memory.Add(digest, bytes);
-            return new BytesBlob(bytes, stored.StoredAt.Value);
+            return memory.Add(digest, bytes) ? new BytesBlob(bytes, stored.StoredAt.Value) : null;
         }
     }
 

@@ -16,6 +16,7 @@ public sealed class PullThrough : IAsyncDisposable
 
     private readonly CancellationTokenSource _stop = new();
     private volatile Dictionary<string, IUpstream> _upstreams;   // replaced as a whole, never changed
+    private readonly IBlobStore _store;
     private readonly ICacheIndex _index;
     private readonly Pins _pins;
     private readonly ManifestPull _manifests;
@@ -37,7 +38,7 @@ public sealed class PullThrough : IAsyncDisposable
         IBlobStore store, ICacheIndex index, FetchTable fetches, MemoryCache memory, IEnumerable<IUpstream> upstreams, TimeProvider clock,
         Action<Reference, Exception> storeFailed)
     {
-        _index = index;
+        (_store, _index) = (store, index);
         _upstreams = ByName(upstreams);
         _pins = new Pins(store, index);
         _memory = new MemoryPull(index, memory, clock);
@@ -109,12 +110,17 @@ public sealed class PullThrough : IAsyncDisposable
         if (range is not null || pulled.Content is not { Blob: { } blob } content) return pulled;
         try
         {
-            return pulled with { Content = content with { Blob = await _memory.AddAsync(reference.Digest, blob, cancel) } };
+            if (await _memory.AddAsync(reference.Digest, blob, cancel) is { } whole) return pulled with { Content = content with { Blob = whole } };
+
+            // It has rotted since it was verified: it goes, once that is certain, and is fetched.
+            await _store.VerifyAsync(reference.Digest, _ => default, cancel);
         }
         catch (Exception fault) when (ManifestPull.IsStoreFault(fault))
         {
             return await GetUnreadableBlobAsync(reference, range, fault, cancel);
         }
+
+        return await _blobs.GetAsync(reference, range, Upstream(reference), cancel);
     }
 
     /// <summary>A blob that is stored, but that the disk does not give: from its upstream, and not kept. The caller disposes the content.</summary>

@@ -60,8 +60,13 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, Pins pi
             await using (blob)
             {
                 store.Touch(record.List, clock.GetUtcNow());
-                return (await blob.ReadAllAsync(cancel), record.ValidatedAt);
+                var list = await blob.ReadAllAsync(cancel);
+                if (record.List.Matches(list)) return (list, record.ValidatedAt);
             }
+
+            // As with a manifest that has rotted.
+            await store.VerifyAsync(record.List, _ => default, cancel);
+            return null;
         }
         catch (Exception fault) when (ManifestPull.IsStoreFault(fault))   // the upstream is asked instead
         {

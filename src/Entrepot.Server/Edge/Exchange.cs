@@ -11,9 +11,6 @@ namespace Entrepot.Server.Edge;
 /// <remarks>Used by the one task that handles the request. This is the only file that writes responses of the registry API.</remarks>
 internal sealed class Exchange
 {
-    // What a client is told that is to come back, when nobody said when.
-    private static readonly TimeSpan SoonAgain = TimeSpan.FromSeconds(5);
-
     // What is said of content, and not of an error in its place.
     private static readonly string[] OfContent = ["Cache-Status", "Age", "ETag", "Docker-Content-Digest", "Accept-Ranges", "Content-Range"];
 
@@ -119,8 +116,7 @@ internal sealed class Exchange
         _context.Response.StatusCode = error.Status;
         Refusal = error.Detail ?? error.Message;
         if (contentRange is not null) Set("Content-Range", contentRange);
-        if ((error.RetryAfter ?? (error.Status == StatusCodes.Status503ServiceUnavailable ? SoonAgain : null)) is { } wait)
-            Set("Retry-After", $"{Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))}");
+        if ((error.RetryAfter ?? SoonAgain(error.Status)) is { } wait) Set("Retry-After", $"{Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds))}");
         if (error.Status == StatusCodes.Status405MethodNotAllowed) Set("Allow", "GET, HEAD");
         return WriteJsonAsync(json =>
         {
@@ -193,6 +189,14 @@ internal sealed class Exchange
         _context.Features.Get<SocketOutput>()?.End();
         _context.Abort();
     }
+
+    // What a client is told that is to come back, when nobody said when. One that is told nothing of a limit comes back at once.
+    private static TimeSpan? SoonAgain(int status) => status switch
+    {
+        StatusCodes.Status503ServiceUnavailable => TimeSpan.FromSeconds(5),
+        StatusCodes.Status429TooManyRequests => TimeSpan.FromSeconds(3),
+        _ => null,
+    };
 
     private void Began()
     {

@@ -66,10 +66,9 @@ public sealed class FloodFaultTests : IAsyncLifetime
     public async Task Connections_SendNothing_AreClosed(string fault)
     {
         await StartAsync(options => options with { IdleTimeout = TimeSpan.FromSeconds(1) });
-        using var flood = new Flood(_cache.Url, Flooder);
-        await flood.ConnectAsync(100);
 
-        Assert.All(await flood.EndedAsync(), status => Assert.Equal(0, status));
+        await OthersPullAmidAsync(isOn => WaveAsync(100, [], 0, isOn));
+
         await TellAsync(fault, "they are closed after `limits.idleTimeout`");
     }
 
@@ -78,11 +77,9 @@ public sealed class FloodFaultTests : IAsyncLifetime
     public async Task Headers_ComeSlowly_AreAnswered408(string fault)
     {
         await StartAsync(options => options with { HeaderTimeout = TimeSpan.FromSeconds(1) });
-        using var flood = new Flood(_cache.Url, Flooder);
-        await flood.ConnectAsync(500);
-        await flood.SendAsync("GET /v2/ HTTP/1.1\r\nHost: a\r\nX-"u8.ToArray());
 
-        Assert.All(await flood.EndedAsync(), status => Assert.Equal(408, status));
+        await OthersPullAmidAsync(isOn => WaveAsync(500, "GET /v2/ HTTP/1.1\r\nHost: a\r\nX-"u8.ToArray(), 408, isOn));
+
         await TellAsync(fault, "408 after `limits.headerTimeout`, and they are closed");
     }
 
@@ -93,16 +90,15 @@ public sealed class FloodFaultTests : IAsyncLifetime
     public async Task Head_TooLarge_IsRefused(string fault, int status)
     {
         await StartAsync(options => options);
-        using var flood = new Flood(_cache.Url, Flooder);
-        await flood.ConnectAsync(20);
-        await flood.SendAsync(Encoding.ASCII.GetBytes(fault switch
+        var head = Encoding.ASCII.GetBytes(fault switch
         {
             "headers larger than `limits.headers`" => $"GET /v2/ HTTP/1.1\r\nHost: a\r\nX: {new string('x', 33 << 10)}\r\n",
             "more headers than `limits.headerCount`" => $"GET /v2/ HTTP/1.1\r\nHost: a\r\n{string.Concat(Enumerable.Repeat("X: x\r\n", 100))}\r\n",
             _ => $"GET /v2/{new string('x', 9 << 10)}",
-        }));
+        });
 
-        Assert.All(await flood.EndedAsync(), told => Assert.Equal(status, told));
+        await OthersPullAmidAsync(isOn => WaveAsync(20, head, status, isOn));
+
         await TellAsync(fault, $"{status}, and they are closed");
     }
 
@@ -119,6 +115,7 @@ public sealed class FloodFaultTests : IAsyncLifetime
         await flood.SendAsync(Request(Appliance.PathOf(layer.Digest)));
         await _cache.MetricsAsync(metrics => metrics.Sum("entrepot_connections") >= 50);
         await OthersPullAsync();
+        Assert.True((await _cache.MetricsAsync()).Sum("entrepot_connections") >= 50, "the readers have been given up before others had pulled");
 
         await _cache.MetricsAsync(metrics => metrics.Sum("entrepot_connections") < 50);
         await TellAsync(fault, "they are given up after 5 s, as slower than `limits.minRate`");
@@ -157,14 +154,19 @@ public sealed class FloodFaultTests : IAsyncLifetime
     public async Task UnknownNames_ByTheThousand_FillNoTable(string fault)
     {
         await StartAsync(options => options, connections: 8);
-        await Parallel.ForAsync(0, 11_000, new ParallelOptions { MaxDegreeOfParallelism = 64 }, async (i, _) =>
-        {
-            var got = await _cache.GetManifestAsync("1", $"org/none{i}");
-            Assert.Equal(404, got.Status);
-        });
+        var asked = 0;
+        await OthersPullAmidAsync(PullThousandAsync);
+        while (asked < 11_000) await PullThousandAsync(() => { });
 
         Assert.InRange(_registry.MostRequests, 1, 8 + 1);   // one that the client has given up may still count
         await TellAsync(fault, "404; the upstream is asked by no more than `connections` at once");
+
+        Task PullThousandAsync(Action isOn) => Parallel.ForAsync(0, 1000, new ParallelOptions { MaxDegreeOfParallelism = 64 }, async (_, _) =>
+        {
+            var got = await _cache.GetManifestAsync("1", $"org/none{Interlocked.Increment(ref asked)}");
+            Assert.Equal(404, got.Status);
+            isOn();
+        });
     }
 
     [Theory]
@@ -207,7 +209,7 @@ public sealed class FloodFaultTests : IAsyncLifetime
         foreach (var (got, layer) in (await Task.WhenAll(asked)).Zip(layers)) got.Is(layer.Bytes);
         (await _cache.GetBlobAsync(layers[5])).Is(layers[5].Bytes);
         foreach (var layer in layers) await _cache.StoredAsync(layer.Digest);
-        await TellAsync(fault, "503 with Retry-After at once; those that wait come whole");
+        await TellAsync(fault, "503 with Retry-After at once; those that wait come whole", whenOver: true);
     }
 
     [Theory]
@@ -218,8 +220,15 @@ public sealed class FloodFaultTests : IAsyncLifetime
         await StartAsync(options => options);
         var bytes = Encoding.ASCII.GetBytes($$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciManifest}}","padding":"{{new string('x', size)}}"}""");
         var manifest = _registry.Content.AddManifest("org/large", "1", bytes, MediaTypes.OciManifest);
+        var gate = new Gate(size / 2);
+        _registry.On(request => request is { Method: "GET", IsManifest: true } && request.Path.StartsWith("/v2/org/large/", StringComparison.Ordinal), Misbehave.Hold(gate));
+        var asked = _cache.GetManifestAsync("1", "org/large");
+        await gate.ReachedAsync();
+        await OthersPullAsync();
+        Assert.False(asked.IsCompleted);
+        gate.Open();
 
-        var got = await _cache.GetManifestAsync("1", "org/large");
+        var got = await asked;
 
         if (size < 8 << 20)
         {
@@ -258,6 +267,33 @@ public sealed class FloodFaultTests : IAsyncLifetime
         }
 
         await _cache.PullAsync(_unknown).WaitAsync(Patience);
+    }
+
+    // Others pull from when the flood is on, which goes on wave after wave until they have.
+    private async Task OthersPullAmidAsync(Func<Action, Task> wave)
+    {
+        using var over = new CancellationTokenSource();
+        var isOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var flooding = Task.Run(async () =>
+        {
+            do await wave(() => isOn.TrySetResult());
+            while (!over.IsCancellationRequested);
+        });
+        await Task.WhenAny(isOn.Task, flooding);
+        await OthersPullAsync();
+        Assert.False(flooding.IsCompleted, flooding.Exception?.ToString());
+        await over.CancelAsync();
+        await flooding;
+    }
+
+    // Connections that all send the same, and are ended with a status, or with none.
+    private async Task WaveAsync(int connections, byte[] request, int status, Action isOn)
+    {
+        using var flood = new Flood(_cache.Url, Flooder);
+        await flood.ConnectAsync(connections);
+        if (request.Length > 0) await flood.SendAsync(request);
+        isOn();
+        Assert.All(await flood.EndedAsync(), told => Assert.Equal(status, told));
     }
 
     private async Task TellAsync(string fault, string saw, bool whenOver = false)

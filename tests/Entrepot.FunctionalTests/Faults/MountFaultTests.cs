@@ -4,7 +4,7 @@ using Entrepot.Server.Options;
 
 namespace Entrepot.FunctionalTests.Faults;
 
-/// <summary>The real thing, where the tests may mount: their rows stay as they are where not. <see cref="DiskFaultTests"/> has the same by injected errors.</summary>
+/// <summary>The real thing, where the tests are root: their rows stay as they are where not. <see cref="DiskFaultTests"/> has the same by injected errors.</summary>
 public sealed class MountFaultTests : StorageFaultTest, IAsyncLifetime
 {
     private bool _isSmall;
@@ -23,21 +23,21 @@ public sealed class MountFaultTests : StorageFaultTest, IAsyncLifetime
         await DisposeAsync();
     }
 
-    [Theory]
+    [MountTheory]
     [Fault("a small file system is full of other files, and the cache of pinned ones")]
     public async Task FileSystem_IsFull_PullsGoOn(string fault)
     {
-        if (!_isSmall) return;
+        Assert.True(_isSmall, "no file system can be mounted");
         await Cache.PinAsync("org/app:known");
         var filler = Path.Combine(Root, "filler");
         await FailAsync(fault, "full", () => Fill(filler), () => File.Delete(filler));
     }
 
-    [Theory]
+    [MountTheory]
     [Fault("the file system is mounted read-only")]
     public async Task FileSystem_IsReadOnly_PullsGoOn(string fault)
     {
-        if (!_isSmall || !TryRun("mount", "--bind", Root, Root)) return;
+        Assert.True(_isSmall && TryRun("mount", "--bind", Root, Root), "no file system can be mounted");
         await FailAsync(
             fault, "readonly",
             () => Assert.True(TryRun("mount", "-o", "remount,bind,ro", Root), "it cannot be made read-only"),

@@ -113,6 +113,18 @@ public sealed class SituationFaultTests : UpstreamFaultTest
         await FailAsync(fault, OfAnswers, one => one);
     }
 
+    [Theory]
+    [Fault("layers are redirected to a host that refuses connections", false)]
+    [Fault("layers are redirected to a host that does not answer", true)]
+    public async Task ContentNetwork_IsDead_ManifestsAreServed(string fault, bool hangs)
+    {
+        var silent = new TestRegistry();
+        Servers.Push(silent);
+        silent.On(Ask.Anything, Misbehave.HangBeforeHeaders(), TestRegistry.Always);
+        Registry.On(request => request.IsBlob, Misbehave.RedirectTo(new Uri(hangs ? silent.Url : Nowhere(), "/layer")), TestRegistry.Always);
+        await FailAsync(fault, OfAnswers, one => one);
+    }
+
     private static Uri Nowhere()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);

@@ -47,8 +47,8 @@ public sealed class RateLimitTests : IAsyncLifetime
             var until = nodes * images * minute / minutes;
             await Parallel.ForAsync(pulls, until, async (pull, _) =>
             {
-                // As engines do it: by HEAD where they have the image, by GET where not.
-                var got = await _cache.SendAsync(pull % 2 == 0 ? HttpMethod.Head : HttpMethod.Get, paths[pull % images]);
+                // As engines do it: by HEAD where they have the image, by GET where not; each image by both.
+                var got = await _cache.SendAsync(pull / images % 2 == 0 ? HttpMethod.Head : HttpMethod.Get, paths[pull % images]);
                 Assert.Equal(200, got.Status);
             });
             pulls = until;

@@ -54,6 +54,21 @@ public sealed class UpstreamErrorTests
         Assert.Equal((429, "37", "37"), (head.Status, got.Header("Retry-After"), head.Header("Retry-After")));
     }
 
+    [Fact]
+    public async Task Limit_OfABlobThatNamesNoTime_IsToldWithThreeSeconds()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        var blob = registry.Content.AddBlob(1000, seed: 47);
+        registry.On(Ask.Anything, Misbehave.Status(429), TestRegistry.Always);
+
+        var got = await cache.GetBlobAsync(blob);
+        var head = await cache.HeadAsync(Appliance.PathOf(blob.Digest));
+
+        got.IsError(429, "TOOMANYREQUESTS");
+        Assert.Equal((429, "3", "3"), (head.Status, got.Header("Retry-After"), head.Header("Retry-After")));
+    }
+
     [Theory]
     [InlineData(500)]
     [InlineData(502)]

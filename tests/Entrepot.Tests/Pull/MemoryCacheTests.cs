@@ -16,7 +16,7 @@ public sealed class MemoryCacheTests
     {
         var bytes = Some(1);
 
-        _cache.Add(Digest.Of(bytes), bytes);
+        Assert.True(_cache.Add(Digest.Of(bytes), bytes));
 
         Assert.Equal(bytes, _cache.Find(Digest.Of(bytes))!.Content.ToArray());
         Assert.Null(_cache.Find(Digest.Of(Some(2))));
@@ -25,7 +25,7 @@ public sealed class MemoryCacheTests
     [Fact]
     public void Add_BytesOfAnotherName_AreNotKept()
     {
-        _cache.Add(Digest.Of(Some(1)), Some(2));
+        Assert.False(_cache.Add(Digest.Of(Some(1)), Some(2)));
 
         Assert.Null(_cache.Find(Digest.Of(Some(1))));
         Assert.Equal(0, _cache.Bytes);
@@ -85,7 +85,7 @@ public sealed class MemoryCacheTests
     {
         var none = new MemoryCache(0);
 
-        none.Add(Digest.Of([]), Array.Empty<byte>());
+        Assert.True(none.Add(Digest.Of([]), Array.Empty<byte>()));
 
         Assert.Null(none.Find(Digest.Of([])));
     }
