@@ -55,7 +55,8 @@ internal static class ListCommand
     {
         var state = new List<string> { image.Complete ? "complete" : "incomplete" };
         if (image.Pinned) state.Add("pinned");
-        state.AddRange((image.Sets ?? []).Select(set => $"set {Words.Line(set)}"));
+        IEnumerable<string> sets = image.Sets ?? (image.Set is { } one ? [one] : []);   // an older server names one
+        state.AddRange(sets.Select(set => $"set {Words.Line(set)}"));
         return string.Join(", ", state);
     }
 }
