@@ -96,7 +96,7 @@ public sealed class EntrepotHost : IAsyncDisposable
             Ended = lasted => Log.StoreIsWell(_log, lasted.TotalSeconds),
         };
         _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
-        _fetches = new FetchTable(_store, parts.Clock, options.Fetches) { Waiting = options.Waiting, Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
+        _fetches = new FetchTable(_store, parts.Clock, DescriptorLimit.FetchesOf(options.Fetches)) { Waiting = options.Waiting, Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
         _upstreams = new UpstreamSet(parts.Times, LimitsOf(options), parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
         var upstreams = _upstreams.Replace(InForce(options));
         _pulls = new PullThrough(_store, _index, _fetches, new MemoryCache(options.MemoryCacheBytes), _upstreams.Now, parts.Clock, NotKept) { Unreadable = Unread };
@@ -268,7 +268,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     {
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
         if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
-        if (_connections.Most < _options.Connections) Log.FewDescriptors(_log, _options.Connections, DescriptorLimit.Find() ?? 0, _connections.Most);
+        if (_connections.Most < _options.Connections) Log.FewDescriptors(_log, _options.Connections, DescriptorLimit.Find() ?? 0, _connections.Most, DescriptorLimit.FetchesOf(_options.Fetches));
         _index.Start();
         Admin = (await Listeners.BindAsync(_adminWeb, [_options.Admin], cancel))[0];
         if (_metricsWeb is not null) Metrics = (await Listeners.BindAsync(_metricsWeb, [_options.Metrics!], cancel))[0];

@@ -62,7 +62,7 @@ internal sealed class PatientListeners(IOptions<SocketTransportOptions> options,
     }
 
     /// <summary>The number of a descriptor from which on few are left under this process's limit.</summary>
-    public static long HighestDescriptor() => DescriptorLimit.Find() is { } limit ? limit - Math.Min(Kept, limit / 8) : long.MaxValue;
+    public static long HighestDescriptor() => DescriptorLimit.Find() is { } limit ? limit - Math.Min(Kept, limit / 4) : long.MaxValue;
 
     private static bool IsShortage(SocketException fault) => fault.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable;
 

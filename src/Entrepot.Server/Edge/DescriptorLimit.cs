@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace Entrepot.Server.Edge;
 
-/// <summary>How many descriptors this process may have, and how many connections of clients that is enough for.</summary>
+/// <summary>How many descriptors this process may have, and how many connections of clients and fetches that is enough for.</summary>
 internal static class DescriptorLimit
 {
-    // For everything but clients' connections: files that are sent and fetched, connections to upstreams, listeners, what the runtime has open. Where there are few, half of them.
+    // For connections to upstreams, what is fetched, listeners and what the runtime has open: some 200 at least. Where there are few, five of eight.
     private const int Others = 1000;
 
     private const string Limits = "/proc/self/limits";
@@ -34,6 +34,12 @@ internal static class DescriptorLimit
     /// <summary>How many of the connections that are wanted there may be.</summary>
     public static int ConnectionsOf(int wanted) => Find() is { } limit ? (int)Math.Min(wanted, RoomIn(limit)) : wanted;
 
-    /// <summary>Most connections of clients under a limit of descriptors.</summary>
-    internal static long RoomIn(long limit) => limit - Math.Min(Others, limit / 2);
+    /// <summary>How many of the fetches that are wanted there may be at once.</summary>
+    public static int FetchesOf(int wanted) => Find() is { } limit ? (int)Math.Min(wanted, FetchesIn(limit)) : wanted;
+
+    /// <summary>Most connections of clients under a limit of descriptors: each may be sent a file of its own.</summary>
+    internal static long RoomIn(long limit) => Math.Max(1, (limit - Math.Min(Others, limit * 5 / 8)) / 2);
+
+    /// <summary>Most fetches under a limit of descriptors: clients that have left leave them behind, each with a file and a connection to an upstream.</summary>
+    internal static long FetchesIn(long limit) => Math.Max(1, limit / 16);
 }

@@ -60,9 +60,9 @@ internal static partial class Log
     [LoggerMessage(106, LogLevel.Warning, "Connections are refused, now one of {Client}: {Option} allows {Most}; {Count} since the start")]
     public static partial void ConnectionRefused(ILogger log, System.Net.IPAddress client, string option, int most, long count);
 
-    [LoggerMessage(107, LogLevel.Warning, "limits.connections is {Connections}, but this process may have only {Limit} descriptors: it serves {Room} connections at once, and closes further ones. "
+    [LoggerMessage(107, LogLevel.Warning, "limits.connections is {Connections}, but this process may have only {Limit} descriptors: it serves {Room} connections at once, closes further ones, and fetches {Fetches} blobs at once. "
         + "Raise its limit (systemd: LimitNOFILE, docker: --ulimit nofile), or lower limits.connections")]
-    public static partial void FewDescriptors(ILogger log, int connections, long limit, long room);
+    public static partial void FewDescriptors(ILogger log, int connections, long limit, long room, int fetches);
 
     [LoggerMessage(102, LogLevel.Warning, "{Path}: the response was aborted after {Sent} bytes: {Reason}")]
     public static partial void ResponseAborted(ILogger log, PathString path, long sent, string reason);
