@@ -15,10 +15,11 @@ public sealed class AirGapTests
         var other = SampleImages.Named("org/app");
         await using var near = await Scene.StartAsync("0s", [.. hub, other]);
         await using var far = await FarSite.StartAsync(nameof(ExportedBundle_Imported_IsPulledByAllEngines));
-        foreach (var image in hub) await near.Skopeo().CopyAsync(image);
-        await near.Skopeo().CopyAsync(other, "quay.io");
+        string[] names = [.. hub.Select(image => $"docker.io/{image}"), $"quay.io/{other}"];
         var bundle = far.File("site.tar");
-        await near.Entrepot.RunAsync(["bundle", "export", "-o", bundle, .. hub.Select(image => $"docker.io/{image}"), $"quay.io/{other}"]);
+        await near.Entrepot.RunAsync(["warm", .. names]);
+        await near.Registry.StopAsync();
+        await near.Entrepot.RunAsync(["bundle", "export", "-o", bundle, .. names]);
 
         await far.ImportAsync(bundle);
 

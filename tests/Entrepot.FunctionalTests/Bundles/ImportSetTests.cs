@@ -23,6 +23,11 @@ public sealed class ImportSetTests : ImportTest
         Assert.Equal((false, false, true), (Has(old.Manifest.Digest), Has(old.Layers[0]), Has(old.Layers[1])));
         Assert.Equal(404, (await Cache.GetManifestAsync(old.Manifest.Digest.ToString())).Status);
         Assert.Equal(2, (await ListAsync()).Count);
+
+        if (restart) await Cache.RestartAsync();
+        await PullsAsync(moved);
+        await PullsAsync(kept);
+        await NothingIsLeftAsync(gone);
     }
 
     [Fact]

@@ -10,7 +10,8 @@ namespace Entrepot.FunctionalTests.Cli;
 public sealed class ReachTests
 {
     public static TheoryData<string[]> Commands => new(
-        ["status"], ["list"], ["list", "alpine"], ["refresh", "alpine"], ["pin", "alpine"], ["unpin", "alpine"], ["remove", "alpine"], ["verify"]);
+        ["status"], ["list"], ["list", "alpine"], ["refresh", "alpine"], ["pin", "alpine"], ["unpin", "alpine"], ["remove", "alpine"], ["verify"],
+        ["warm", "alpine"], ["bundle", "export", "-o", Path.Combine(Path.GetTempPath(), "entrepot-never.tar"), "alpine"]);
 
     [Theory]
     [MemberData(nameof(Commands))]

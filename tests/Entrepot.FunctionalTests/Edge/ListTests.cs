@@ -44,6 +44,20 @@ public sealed class ListTests : IAsyncLifetime
         Assert.Equal(link, got.Header("Link"));
     }
 
+    [Fact]
+    public async Task Tags_LargerPageThanTheLimit_NamesTheOption()
+    {
+        await using var cache = await Appliance.StartAsync(_registry, new Setup { Options = options => options with { TagListBytes = 64 << 10 } });
+        var image = _registry.Content.AddImage("org/app", "first");
+        for (var i = 0; i < 600; i++) _registry.Content.AddManifest("org/app", $"{i:d120}", image.Manifest.Bytes, image.Manifest.MediaType);
+
+        var got = await cache.GetAsync("/v2/org/app/tags/list");
+
+        Assert.Equal(502, got.Status);
+        Assert.Contains("limits.tagList", (string?)got.Json["errors"]![0]!["detail"], StringComparison.Ordinal);
+        Assert.Equal(200, (await cache.GetAsync("/v2/org/app/tags/list?n=100")).Status);
+    }
+
     [Theory]
     [InlineData("/v2/quay.io/org/app/tags/list")]
     [InlineData("/v2/org/app/tags/list?ns=quay.io")]

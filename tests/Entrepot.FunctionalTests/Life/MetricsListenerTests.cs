@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.Server;
@@ -34,6 +35,38 @@ public sealed class MetricsListenerTests
         if (status == 200) Assert.StartsWith("text/plain; version=0.0.4", got.Header("Content-Type"), StringComparison.Ordinal);
         if (status == 200) Assert.True(long.Parse(got.Header("Content-Length")!) > 1000);
         if (method == "GET" && status == 200) Assert.Contains("entrepot_requests_total{", System.Text.Encoding.UTF8.GetString(got.Bytes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AdminConnections_MoreThanTheLimit_AreClosed_AndTheRegistryGoesOn()
+    {
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, new Setup { Options = options => options with { AdminConnections = 2 } });
+        var clients = new List<Socket>();
+        for (var i = 0; i < 5; i++)
+        {
+            clients.Add(new Socket(SocketType.Stream, ProtocolType.Tcp));
+            await clients[i].ConnectAsync(IPAddress.Loopback, cache.Admin.Port);
+        }
+
+        var ends = clients.Select(client => client.ReceiveAsync(new byte[1])).ToList();
+
+        await Appliance.UntilAsync(() => Task.FromResult(ends.Count(end => end.IsCompleted) >= 3), () => $"{ends.Count(end => end.IsCompleted)} of 5 are closed");
+        Assert.Equal(200, (await cache.GetAsync("/v2/")).Status);
+        clients.ForEach(client => client.Dispose());
+        await Appliance.UntilAsync(IsAliveAsync, () => "it takes no connection any more");
+
+        async Task<bool> IsAliveAsync()
+        {
+            try
+            {
+                return (await RawClient.AskAsync(cache.Admin, "GET", "/healthz")).Status == 200;
+            }
+            catch (Exception closed) when (closed is EndOfStreamException or SocketException)
+            {
+                return false;   // those that have gone still count
+            }
+        }
     }
 
     [Theory]
