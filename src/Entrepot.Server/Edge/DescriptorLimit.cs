@@ -37,8 +37,8 @@ internal static class DescriptorLimit
     /// <summary>How many of the fetches that are wanted there may be at once.</summary>
     public static int FetchesOf(int wanted) => Find() is { } limit ? (int)Math.Min(wanted, FetchesIn(limit)) : wanted;
 
-    /// <summary>Most connections of clients under a limit of descriptors: each may be sent a file of its own.</summary>
-    internal static long RoomIn(long limit) => Math.Max(1, (limit - Math.Min(Others, limit * 5 / 8)) / 2);
+    /// <summary>Most connections of clients under a limit of descriptors: nearly all of them may be sent files of their own.</summary>
+    internal static long RoomIn(long limit) => Math.Max(1, (limit - Math.Min(Others, limit * 5 / 8)) * 5 / 9);
 
     /// <summary>Most fetches under a limit of descriptors: clients that have left leave them behind, each with a file and a connection to an upstream.</summary>
     internal static long FetchesIn(long limit) => Math.Max(1, limit / 16);

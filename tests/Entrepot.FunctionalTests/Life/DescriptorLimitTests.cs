@@ -13,7 +13,7 @@ namespace Entrepot.FunctionalTests.Life;
 public sealed class DescriptorLimitTests : IAsyncLifetime
 {
     private const int Limit = 512;
-    private const int Room = (Limit - Limit * 5 / 8) / 2;
+    private const int Room = (Limit - Limit * 5 / 8) * 5 / 9;
     private const string Started = "\"Registry\"";
     private const int Clients = 400;   // fewer than wait in a listener's queue
     private const int Blobs = 500;   // as many as descriptors
