@@ -41,5 +41,5 @@ internal static class DescriptorLimit
     internal static long RoomIn(long limit) => Math.Max(1, (limit - Math.Min(Others, limit * 5 / 8)) * 5 / 9);
 
     /// <summary>Most fetches under a limit of descriptors: clients that have left leave them behind, each with a file and a connection to an upstream.</summary>
-    internal static long FetchesIn(long limit) => Math.Max(1, limit / 16);
+    internal static long FetchesIn(long limit) => Math.Max(1, limit / 32);
 }

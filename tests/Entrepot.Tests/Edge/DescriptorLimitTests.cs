@@ -14,10 +14,10 @@ public sealed class DescriptorLimitTests
     public void Find_OnLinux_IsTold() => Assert.Equal(OperatingSystem.IsLinux(), DescriptorLimit.Find() > 0);
 
     [Theory]
-    [InlineData(20_000, 10_555, 1250)]
-    [InlineData(8192, 3995, 512)]
-    [InlineData(1024, 213, 64)]
-    [InlineData(512, 106, 32)]
+    [InlineData(20_000, 10_555, 625)]
+    [InlineData(8192, 3995, 256)]
+    [InlineData(1024, 213, 32)]
+    [InlineData(512, 106, 16)]
     [InlineData(1, 1, 1)]
     public void RoomIn_LeavesDescriptorsForFilesToo(long limit, long room, long fetches) =>
         Assert.Equal((room, fetches), (DescriptorLimit.RoomIn(limit), DescriptorLimit.FetchesIn(limit)));
