@@ -23,6 +23,9 @@ internal sealed class PatientListeners(IOptions<SocketTransportOptions> options,
     // Clients never get the last descriptors: a runtime without any cannot load what it has not used yet, remembers that it could not, and was seen to end itself.
     private const int Kept = 256;
 
+    // Operators get more of them: they come to see what is wrong.
+    private const int KeptFromOperators = 64;
+
     // Ten accepts a second that fail cost nothing; a client that has waited for minutes does not notice.
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
@@ -62,7 +65,10 @@ internal sealed class PatientListeners(IOptions<SocketTransportOptions> options,
     }
 
     /// <summary>The number of a descriptor from which on few are left under this process's limit.</summary>
-    public static long HighestDescriptor() => DescriptorLimit.Find() is { } limit ? limit - Math.Min(Kept, limit / 4) : long.MaxValue;
+    /// <param name="forOperators">Whether it is for the admin listener, which is reached for longer than the registry.</param>
+    public static long HighestDescriptor(bool forOperators) => DescriptorLimit.Find() is not { } limit ? long.MaxValue
+        : forOperators ? limit - Math.Min(KeptFromOperators, limit / 16)
+        : limit - Math.Min(Kept, limit / 4);
 
     private static bool IsShortage(SocketException fault) => fault.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable;
 

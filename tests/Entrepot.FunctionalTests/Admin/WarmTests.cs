@@ -85,7 +85,7 @@ public sealed class WarmTests : SiteTest
         var sbom = Registry.Content.AddReferrer("org/app", image.Manifest, "application/spdx+json");
         var ofSbom = Registry.Content.AddReferrer("org/app", sbom, "application/vnd.dev.sigstore.bundle");
         var name = image.Manifest.Digest.ToString().Replace(':', '-');
-        var signature = Registry.Content.AddImage("org/app", $"{name}.sig", TestBlob.Random(500, seed: 461));
+        var cosigned = ((string[])["sig", "att", "sbom"]).Select((kind, i) => Registry.Content.AddImage("org/app", $"{name}.{kind}", TestBlob.Random(500, seed: 461 + i))).ToList();
         Registry.HasReferrers = api;
         if (!api)
         {
@@ -96,7 +96,7 @@ public sealed class WarmTests : SiteTest
         Assert.Equal("fetched", Text(Assert.Single((await WarmAsync("org/app:1")).Ended), "status"));
         await Cache.RestartAsync(options => options with { Offline = true });
 
-        await Cache.PullAsync(signature);
+        foreach (var one in cosigned) await Cache.PullAsync(one);
         foreach (var one in (TestManifest[])[sbom, ofSbom]) (await Cache.GetManifestAsync(one.Digest.ToString())).Is(one.Bytes);
         var all = await Cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}");
         var other = await Cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}?artifactType=text/plain");

@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using Entrepot.FunctionalTests.Cli;
+using Entrepot.FunctionalTests.Kit;
+using Entrepot.FunctionalTests.Registry;
+
+namespace Entrepot.FunctionalTests.Bundles;
+
+/// <summary>An appliance that exports, another one that is offline and imports, and files that are carried between them.</summary>
+public sealed class JourneyTests : SiteTest
+{
+    private const string App = "docker.io/org/app:1";
+    private const int LayerBytes = 100_000;
+
+    [Fact]
+    public async Task DeltaThatIsLost_IsMadeUpForByTheNextSinceWhatTheSiteHas()
+    {
+        await using var far = await StartFarAsync();
+        await MoveAsync(1);
+        await CarryAsync(far, "full.tar");
+        await MoveAsync(2);
+        await ExportAsync("lost.tar", "--since", In("full.receipt.json"));
+        File.Delete(In("lost.tar"));
+        var third = await MoveAsync(3);
+
+        await CarryAsync(far, "next.tar", "--since", In("full.receipt.json"));
+
+        await far.PullAsync(third);
+    }
+
+    [Fact]
+    public async Task Delta_SinceAllThatIsThere_CarriesNoBlobs()
+    {
+        await using var far = await StartFarAsync();
+        await MoveAsync(1);
+        await CarryAsync(far, "full.tar");
+        var second = await MoveAsync(2);
+        await CarryAsync(far, "delta.tar", "--since", In("full.receipt.json"));
+        Write("list.json", (await CommandLine.RunAsync(far.Admin, "list", "--output", "json")).IsFine().Out);
+
+        await CarryAsync(far, "list.tar", "--since", In("list.json"));
+        await CarryAsync(far, "receipts.tar", "--since", In("full.receipt.json"), "--since", In("delta.receipt.json"));
+
+        Assert.All((string[])["list.tar", "receipts.tar"], name => Assert.InRange(new FileInfo(In(name)).Length, 1, LayerBytes / 2));
+        Assert.InRange(new FileInfo(In("delta.tar")).Length, LayerBytes, 2 * LayerBytes);
+        await far.PullAsync(second);
+    }
+
+    [Fact]
+    public async Task Paths_AreRelativeToTheCommandsOwnDirectory()
+    {
+        await using var far = await StartFarAsync();
+        var image = await MoveAsync(1);
+        Directory.CreateDirectory(In("out"));
+        Write("images.txt", App);
+
+        await RunThereAsync(Cache, "warm", "--from", "images.txt");
+        await RunThereAsync(Cache, "bundle", "export", "-o", "out/site.tar", "--from", "images.txt");
+        await RunThereAsync(Cache, "bundle", "export", "-o", "out/delta.tar", "--since", "out/site.receipt.json", "--from", "images.txt");
+        await RunThereAsync(far, "bundle", "import", "out/site.tar");
+
+        Assert.True(File.Exists(In("out/delta.receipt.json")));
+        await far.PullAsync(image);
+    }
+
+    private async Task<Appliance> StartFarAsync()
+    {
+        var far = await Appliance.StartAsync(Registry);
+        await far.RestartAsync(options => options with { Offline = true });
+        return far;
+    }
+
+    // The tag means an image of another layer from now on, and it is stored here.
+    private async Task<TestImage> MoveAsync(int seed)
+    {
+        var image = Registry.Content.AddImage("org/app", "1", TestBlob.Random(LayerBytes, 900 + seed));
+        if (seed > 1) (await CommandAsync("refresh", App)).IsFine();
+        await Cache.PullAsync(image);
+        return image;
+    }
+
+    private async Task ExportAsync(string file, params string[] arguments) => (await CommandAsync(["bundle", "export", "-o", In(file), App, .. arguments])).IsFine();
+
+    private async Task CarryAsync(Appliance far, string file, params string[] arguments)
+    {
+        await ExportAsync(file, arguments);
+        (await CommandLine.RunAsync(far.Admin, "bundle", "import", In(file), "--set", "site")).IsFine();
+    }
+
+    // As a process of its own, whose directory is that of the files.
+    private async Task RunThereAsync(Appliance server, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(
+            "dotnet", [Path.Combine(AppContext.BaseDirectory, "entrepot.dll"), .. arguments, "--server", server.Admin.GetLeftPart(UriPartial.Authority)])
+        {
+            WorkingDirectory = In(""),
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync()).WaitAsync(Appliance.Patience);
+        await process.WaitForExitAsync();
+        Assert.True(process.ExitCode == 0, string.Join('\n', said));
+    }
+}
