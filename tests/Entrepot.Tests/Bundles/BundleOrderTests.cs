@@ -10,16 +10,13 @@ public sealed class BundleOrderTests : IDisposable
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("entrepot-order-");
 
+    public static TheoryData<int[]> Orders => new([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]);
+
     public void Dispose() => _directory.Delete(recursive: true);
 
     [Theory]
-    [InlineData(0, 1, 2)]
-    [InlineData(0, 2, 1)]
-    [InlineData(1, 0, 2)]
-    [InlineData(1, 2, 0)]
-    [InlineData(2, 0, 1)]
-    [InlineData(2, 1, 0)]
-    public void Of_TwoChainedDeltas_AreOrderedByReceiptsOrByWhatTheyLeaveOut(params int[] order)
+    [MemberData(nameof(Orders))]
+    public void Of_TwoChainedDeltas_AreOrderedByReceiptsOrByWhatTheyLeaveOut(int[] order)
     {
         Sample[] byReceipt = [Full("full"), Delta("one", "full"), Delta("two", "one")];
         Sample[] byBase = [Full("full", hasReceipt: false), Delta("one", "full", hasReceipt: false), Delta("two", "one", hasReceipt: false, alsoLeavesOut: "one")];
@@ -29,13 +26,8 @@ public sealed class BundleOrderTests : IDisposable
     }
 
     [Theory]
-    [InlineData(0, 1, 2)]
-    [InlineData(0, 2, 1)]
-    [InlineData(1, 0, 2)]
-    [InlineData(1, 2, 0)]
-    [InlineData(2, 0, 1)]
-    [InlineData(2, 1, 0)]
-    public void Of_TwoChainedDeltasOfWhichNothingTells_AreRefused(params int[] order)
+    [MemberData(nameof(Orders))]
+    public void Of_TwoChainedDeltasOfWhichNothingTells_AreRefused(int[] order)
     {
         Sample[] chain = [Full("full", hasReceipt: false), Delta("one", "full", hasReceipt: false), Delta("two", "one", hasReceipt: false)];
 
