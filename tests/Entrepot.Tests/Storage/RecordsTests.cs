@@ -3,6 +3,7 @@ using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Storage;
 using Entrepot.Tests.Kit;
+using Record = Entrepot.Storage.Record;
 
 namespace Entrepot.Tests.Storage;
 
@@ -95,6 +96,42 @@ public sealed class RecordsTests : IDisposable
             await using var index = Open();
             Assert.True(index.FindTag(PullKit.Of("tag0")) is null, $"byte {at} was changed and not noticed");
         }
+    }
+
+    [Fact]
+    public async Task Open_LogOfManyPieces_AppliesAllInTheirOrder()
+    {
+        const int Count = 19_998;   // some 5 MB
+        var lines = Enumerable.Range(0, Count).Select(i => i % 3 == 2
+            ? Record.ToLine([Record.Of(RecordKind.Untag, PullKit.Of($"tag{i - 1}"))])
+            : Record.ToLine([Record.Of(PullKit.Of($"tag{i}"), Meaning(i)), Record.Of(Tag, Meaning(i))]));
+        await File.WriteAllBytesAsync(Log, [.. lines.SelectMany(line => line)]);
+
+        await using var index = Open();
+
+        Assert.Equal(Meaning(Count - 2), index.FindTag(Tag));
+        for (var i = 0; i < Count; i += 3)
+        {
+            Assert.Equal(Meaning(i), index.FindTag(PullKit.Of($"tag{i}")));
+            Assert.Null(index.FindTag(PullKit.Of($"tag{i + 1}")));
+        }
+
+        Assert.Equal(0, index.Spoilt);
+    }
+
+    [Fact]
+    public async Task Open_LinesOfEarlierVersionsThatToldMore_AreRead()
+    {
+        await WriteAsync(1);
+        var line = (await File.ReadAllBytesAsync(Log)).AsSpan().TrimEnd((byte)'\n');
+        Assert.True(CheckedLine.TryRead(line, out var json));
+        Assert.Equal(-1, json.IndexOf("\"reference\""u8));
+        await File.WriteAllBytesAsync(Log, CheckedLine.Of([.. json[..^1], .. ",\"reference\":{\"tag\":\"tag9\",\"isTag\":true}}"u8]));
+
+        await using var index = Open();
+
+        Assert.Equal(Meaning(0), index.FindTag(PullKit.Of("tag0")));
+        Assert.Equal((1, 0), (Known(index), index.Spoilt));
     }
 
     [Fact]
