@@ -19,10 +19,6 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
-    // An upstream that says when to come back is waited for, since clients have their headers and could not be told: in a row without
-    // anything new at most this long altogether, which is what a body that brings nothing is given.
-    private static readonly TimeSpan MostTold = TimeSpan.FromSeconds(15);
-
     // A lazy reader comes again soon: opening and describing what rests costs more than keeping it open for so long.
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(2);
 
@@ -266,7 +262,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         if (error?.RetryAfter is not { } told || told <= pause) return pause;
 
         _told += told;
-        return _told <= MostTold ? told : null;
+        return _told <= fetch.Rules.StallTimeout ? told : null;
     }
 
     private async Task EndRunsAsync()

@@ -132,7 +132,7 @@ public sealed class SharingTests : UpstreamTest
         Assert.Equal(2, registry.MostConnections);
     }
 
-    private RegistryUpstream ConnectTo(TestRegistry registry, int connections, UpstreamTimes? times = null) =>
+    private RegistryUpstream ConnectTo(TestRegistry registry, int connections, TestTimes? times = null) =>
         Connect(new UpstreamOptions { Name = "test", Urls = [registry.Url], Connections = connections }, times);
 
     private static async Task<UpstreamBlob> OpenAsync(RegistryUpstream upstream, TestBlob blob, Demand demand) =>

@@ -85,6 +85,18 @@ public sealed class FetchRunTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Fill_UpstreamSaysLaterThanTheUsualStallTimeout_IsWaitedForWhereItsOwnIsLonger()
+    {
+        Upstream.Fetching = Upstream.Fetching with { StallTimeout = TimeSpan.FromSeconds(30) };
+        Upstream.ThenBody(Size).Give(_content.AsMemory(0, 1000)).Break();
+        Upstream.Then(RegistryError.TooManyRequests(TimeSpan.FromSeconds(29)));
+        Upstream.ThenBody(Size).Give(_content.AsMemory(1000)).End();
+
+        Assert.Equal(_content, await (await _kit.FollowAsync(Digest)).ReadAsync());
+        Assert.Equal([0.1, 29], _kit.Clock.Pauses.Select(pause => pause.TotalSeconds));
+    }
+
+    [Fact]
     public async Task Fill_LimitedBeforeAnythingCame_IsToldAtOnce()
     {
         Upstream.Then(RegistryError.TooManyRequests(TimeSpan.FromSeconds(1)));
