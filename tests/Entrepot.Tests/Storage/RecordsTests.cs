@@ -3,6 +3,7 @@ using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Storage;
 using Entrepot.Tests.Kit;
+using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Tests.Storage;
 
@@ -95,6 +96,28 @@ public sealed class RecordsTests : IDisposable
             await using var index = Open();
             Assert.True(index.FindTag(PullKit.Of("tag0")) is null, $"byte {at} was changed and not noticed");
         }
+    }
+
+    [Fact]
+    public async Task Open_LogMayNotBeWritten_IsReadAllTheSameAndWrittenOnceItMay()
+    {
+        await WriteAsync(3);
+        await File.AppendAllTextAsync(Log, "12345678 {\"kind\":\"Tag\",\"upstr");
+        _root.Dispose();
+        var files = new ReadOnlyFiles();
+        using var root = StoreRoot.Open(_directory.FullName, files);
+        await using (var index = new FasterCacheIndex(root, TimeSpan.FromHours(1), TimeProvider.System, fault => throw fault))
+        {
+            Assert.Equal((3, 0), (Known(index), index.Spoilt));
+            await Assert.ThrowsAsync<IOException>(() => index.SetTagAsync(Tag, Meaning(9), default).AsTask());
+            Assert.Null(index.FindTag(Tag));
+
+            files.IsReadOnly = false;
+            await index.SetTagAsync(Tag, Meaning(9), default);
+        }
+
+        await using var again = Open();
+        Assert.Equal((3, 0, Meaning(9)), (Known(again), again.Spoilt, again.FindTag(Tag)));
     }
 
     [Fact]
@@ -296,6 +319,14 @@ public sealed class RecordsTests : IDisposable
     public void AnySequence_WithReopening_AgreesWithADictionary() =>
         Gen.Select(Gen.Int[0, 9], Gen.Int[0, 5], Gen.Int[0, 3]).Array[1, 60].Sample(
             steps => RunAsync(steps).GetAwaiter().GetResult(), iter: 40, threads: 1);
+
+    private sealed class ReadOnlyFiles : FileCalls
+    {
+        public bool IsReadOnly { get; set; } = true;
+
+        public override SafeFileHandle Open(string path, FileMode mode, FileAccess access, FileOptions options) =>
+            IsReadOnly && access != FileAccess.Read ? throw new UnauthorizedAccessException("scripted") : base.Open(path, mode, access, options);
+    }
 
     private FasterCacheIndex Open() => new(_root, TimeSpan.FromHours(1), TimeProvider.System, fault => throw fault);
 
