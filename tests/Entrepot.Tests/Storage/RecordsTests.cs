@@ -102,7 +102,7 @@ public sealed class RecordsTests : IDisposable
     public async Task Open_LogMayNotBeWritten_IsReadAllTheSameAndWrittenOnceItMay()
     {
         await WriteAsync(3);
-        await File.AppendAllTextAsync(Log, "12345678 {\"kind\":\"Tag\",\"upstr");
+        await File.AppendAllTextAsync(Log, "12345678 {\"kind\":\"Tag\",\"upstr" + new string('x', 2000));
         _root.Dispose();
         var files = new ReadOnlyFiles();
         using var root = StoreRoot.Open(_directory.FullName, files);
@@ -116,6 +116,7 @@ public sealed class RecordsTests : IDisposable
             await index.SetTagAsync(Tag, Meaning(9), default);
         }
 
+        Assert.EndsWith("\n", await File.ReadAllTextAsync(Log), StringComparison.Ordinal);
         await using var again = Open();
         Assert.Equal((3, 0, Meaning(9)), (Known(again), again.Spoilt, again.FindTag(Tag)));
     }
