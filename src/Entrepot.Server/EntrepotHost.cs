@@ -266,6 +266,7 @@ public sealed class EntrepotHost : IAsyncDisposable
 
     private async Task ListenAsync(CancellationToken cancel)
     {
+        if (_root.Unwritable is { } unwritable) _health.Report(unwritable);
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
         if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
         if (_connections.Most < _options.Connections) Log.FewDescriptors(_log, _options.Connections, DescriptorLimit.Find() ?? 0, _connections.Most, DescriptorLimit.FetchesOf(_options.Fetches));

@@ -5,13 +5,13 @@ using Entrepot.Upstream;
 
 namespace Entrepot.Server;
 
-/// <summary>What the host is given from outside: the clock, the patience, the log.</summary>
+/// <summary>What the host is given from outside: the clock, the pauses, the log.</summary>
 public sealed record HostParts
 {
     /// <summary>The time.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
-    /// <summary>How long upstreams are waited for.</summary>
+    /// <summary>How long upstreams are left alone between two tries.</summary>
     public UpstreamTimes Times { get; init; } = new();
 
     /// <summary>Where log lines go.</summary>

@@ -43,6 +43,7 @@ public sealed partial class DiskSpace
     {
         (_root, _index) = (root, index);
         _quota = new Quota(policy, limit) { MinFree = minFree };
+        _quota.SetAside(root.LeftBytes);
         foreach (var (digest, resting) in root.Resting()) _resting.Add(digest, resting);
     }
 

@@ -42,7 +42,7 @@ public sealed class FasterCacheIndex : ICacheIndex, IAsyncDisposable
     /// <param name="checkpointEvery">Time between checkpoints; more than zero.</param>
     /// <param name="clock">The time.</param>
     /// <param name="checkpointFailed">Told when a checkpoint could not be written; the one before it stays. Must return at once.</param>
-    /// <exception cref="StoreUnusableException">The records cannot be read or written.</exception>
+    /// <exception cref="StoreUnusableException">The records cannot be read, or made.</exception>
     public FasterCacheIndex(StoreRoot root, TimeSpan checkpointEvery, TimeProvider clock, Action<Exception> checkpointFailed)
         : this(root, checkpointEvery, clock, checkpointFailed, new IndexSizes()) { }
 

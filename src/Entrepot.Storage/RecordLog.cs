@@ -10,6 +10,7 @@ namespace Entrepot.Storage;
 /// are appended together are one line: a crash leaves all of them or none.</para>
 /// <para>When most of the file is outdated it is written anew beside itself and renamed over: what is still true is read from the old one, so that
 /// nobody has to hold the names in memory.</para>
+/// <para>A log that can be read and not written is opened all the same, and whoever appends finds out whether it can be written by then.</para>
 /// </remarks>
 internal sealed class RecordLog : IAsyncDisposable
 {
@@ -29,16 +30,16 @@ internal sealed class RecordLog : IAsyncDisposable
     private long _length;
     private long _rewriteAt;
     private bool _isNamed;
+    private bool _isWritable;
 
     private RecordLog(string path, FileCalls files, Action<Record, long> apply, Func<Record, long, Record?> live)
     {
         (_path, _files, _apply, _live) = (path, files, apply, live);
-        _file = files.Open(path, FileMode.OpenOrCreate, FileAccess.ReadWrite);
-        FlushName();
+        _file = Open();
         (_length, Spoilt) = Replay(_file, apply);
 
         // What a crash tore off the end was never told to anybody.
-        RandomAccess.SetLength(_file, _length);
+        if (_isWritable) RandomAccess.SetLength(_file, _length);
 
         // How much of it is outdated is not known, so the first to write finds out: one that is always closed before it has doubled would grow for ever.
         _rewriteAt = SmallFile;
@@ -126,6 +127,40 @@ internal sealed class RecordLog : IAsyncDisposable
         }
     }
 
+    private SafeFileHandle Open()
+    {
+        SafeFileHandle? file = null;
+        try
+        {
+            file = _files.Open(_path, FileMode.OpenOrCreate, FileAccess.ReadWrite);
+            FlushName();
+            _isWritable = true;
+            return file;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException && File.Exists(_path))
+        {
+            file?.Dispose();
+            return _files.Open(_path);
+        }
+    }
+
+    private void OpenToWrite()
+    {
+        var file = _files.Open(_path, FileMode.Open, FileAccess.ReadWrite);
+        try
+        {
+            RandomAccess.SetLength(file, _length);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+
+        _file.Dispose();
+        (_file, _isWritable) = (file, true);
+    }
+
     private async Task WriteAsync()
     {
         var batch = new List<(IReadOnlyList<Record> Records, TaskCompletionSource Done)>();
@@ -157,6 +192,7 @@ internal sealed class RecordLog : IAsyncDisposable
     // Returns where each line begins.
     private long[] Append(List<(IReadOnlyList<Record> Records, TaskCompletionSource Done)> batch)
     {
+        if (!_isWritable) OpenToWrite();
         FlushName();
         var starts = new long[batch.Count];
         using var lines = new MemoryStream();

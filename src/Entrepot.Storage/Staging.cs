@@ -78,8 +78,9 @@ public sealed class Staging : IAsyncDisposable
     /// <exception cref="IOException">The disk refuses, or the bytes end too early.</exception>
     public async Task<(bool IsRight, bool IsUsed)> WriteAsync(Digest digest, long size, Stream from, CancellationToken cancel)
     {
+        // The name is this writer's alone, and what a process that died may have left under it is of no use.
         var path = $"{_root.StagedPath(digest)}.{Interlocked.Increment(ref _names)}";
-        var handle = _root.Files.Open(path, FileMode.CreateNew, FileAccess.Write);
+        var handle = _root.Files.Open(path, FileMode.Create, FileAccess.Write);
         var written = new Counter();
         var isKept = false;
         try

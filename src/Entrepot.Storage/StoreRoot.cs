@@ -38,6 +38,12 @@ public sealed class StoreRoot : IDisposable
     /// <summary>The directory, absolute.</summary>
     public string Path { get; }
 
+    /// <summary>Why it cannot be written, although a store is in it that can be read; <see langword="null"/> if opening it met no such thing.</summary>
+    public Exception? Unwritable { get; private set; }
+
+    /// <summary>Bytes on disk of what earlier processes left half done and could not be removed. They stay until somebody needs their names, or the next start.</summary>
+    internal long LeftBytes { get; private set; }
+
     /// <summary>What files under it are opened, read and written by.</summary>
     internal FileCalls Files { get; }
 
@@ -58,8 +64,9 @@ public sealed class StoreRoot : IDisposable
     /// <summary>Where files come and go while a process runs.</summary>
     internal IEnumerable<string> Folders => [Partial, System.IO.Path.Combine(BlobsFolder, "sha256"), Records, Index];
 
-    /// <summary>Opens a directory, made if it is not there, and keeps other processes out until disposal.</summary>
-    /// <exception cref="StoreUnusableException">It cannot be written, is used by another process, or has a newer layout.</exception>
+    /// <summary>Opens a directory, made if it is not there, and keeps other processes out until disposal. A store that is there and can be read is opened also where it
+    /// cannot be written (see <see cref="Unwritable"/>): that may end while this process runs.</summary>
+    /// <exception cref="StoreUnusableException">It cannot be read, is used by another process, has a newer layout, or cannot be made.</exception>
     public static StoreRoot Open(string path) => Open(path, new FileCalls());
 
     /// <summary>As <see cref="Open(string)"/>, with files that are opened, read and written by these calls.</summary>
@@ -70,17 +77,17 @@ public sealed class StoreRoot : IDisposable
         try
         {
             Directory.CreateDirectory(path);
-            var root = new StoreRoot(path, Lock(path), files);
+            var held = Lock(path, out var refusal);
+            var root = new StoreRoot(path, held, files) { Unwritable = refusal };
             try
             {
-                root.CheckFormat();
+                var isNew = root.CheckFormat();
                 Directory.CreateDirectory(root.Partial);
                 Directory.CreateDirectory(root.Records);
                 Directory.CreateDirectory(root.Staging);
                 foreach (var algorithm in (string[])["sha256", "sha512"]) Directory.CreateDirectory(System.IO.Path.Combine(root.BlobsFolder, algorithm));
                 root.RemoveLeftovers();
-                Posix.FlushDirectory(root.BlobsFolder);
-                Posix.FlushDirectory(path);
+                root.FlushNames(isNew);
                 return root;
             }
             catch
@@ -154,13 +161,12 @@ public sealed class StoreRoot : IDisposable
         }
     }
 
-    /// <summary>Whole blobs that an earlier process has left for an import; whether their bytes are right is not looked at. What was arriving is removed.</summary>
+    /// <summary>Whole blobs that an earlier process has left for an import; whether their bytes are right is not looked at.</summary>
     internal IEnumerable<(Digest Digest, long Size)> Staged()
     {
         foreach (var file in new DirectoryInfo(Staging).EnumerateFiles())
         {
             if (PartialDigest(file.Name) is { } digest) yield return (digest, file.Length);
-            else if (PartialDigest(file.Name.Split('.')[0]) is not null) file.Delete();
         }
     }
 
@@ -188,11 +194,22 @@ public sealed class StoreRoot : IDisposable
         return System.IO.Path.Combine(BlobsFolder, digest.Algorithm, hex[..2], hex);
     }
 
-    private static FileStream Lock(string path)
+    // Nothing is written to it: where it may only be read it keeps others out as well.
+    private static FileStream Lock(string path, out Exception? refusal)
     {
+        var file = System.IO.Path.Combine(path, "lock");
+        refusal = null;
         try
         {
-            return new FileStream(System.IO.Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            try
+            {
+                return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (Exception refused) when (refused is IOException { HResult: not WouldBlock } or UnauthorizedAccessException && File.Exists(file))
+            {
+                refusal = refused;
+                return new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.None);
+            }
         }
         catch (IOException held) when (held.HResult == WouldBlock)
         {
@@ -200,13 +217,14 @@ public sealed class StoreRoot : IDisposable
         }
     }
 
-    private void CheckFormat()
+    // Returns whether there was no store yet.
+    private bool CheckFormat()
     {
         var file = Format;
         if (!File.Exists(file) || new FileInfo(file).Length == 0)   // empty: a crash came between its making and its writing
         {
             File.WriteAllText(file, $"{FormatVersion}\n");
-            return;
+            return true;
         }
 
         var text = File.ReadAllText(file).Trim();
@@ -214,6 +232,20 @@ public sealed class StoreRoot : IDisposable
             throw new StoreUnusableException($"'{file}' holds '{text}'; it should hold the version of the store's layout, a number");
         if (version > FormatVersion)
             throw new StoreUnusableException($"'{Path}' has layout {version}; this program knows layouts up to {FormatVersion}. Use the newer program, or another directory");
+        return false;
+    }
+
+    private void FlushNames(bool isNew)
+    {
+        try
+        {
+            Posix.FlushDirectory(BlobsFolder);
+            Posix.FlushDirectory(Path);
+        }
+        catch (IOException fault) when (!isNew)
+        {
+            Unwritable ??= fault;
+        }
     }
 
     // What a process left half-fetched is gone on with, if it is known which bytes there are.
@@ -225,7 +257,26 @@ public sealed class StoreRoot : IDisposable
             if (PartialDigest(name.Split('.')[0]) is not { } digest) continue;
             var path = PartialPath(digest);
             var rests = (file == path || file == PartialRecord.PathOf(path)) && PartialRecord.TryRead(path) is not null && !File.Exists(BlobPath(digest));
-            if (!rests) File.Delete(file);
+            if (!rests) RemoveLeftover(file);
+        }
+
+        foreach (var file in Directory.EnumerateFiles(Staging))
+        {
+            var name = System.IO.Path.GetFileName(file);
+            if (PartialDigest(name) is null && PartialDigest(name.Split('.')[0]) is not null) RemoveLeftover(file);   // it was arriving
+        }
+    }
+
+    private void RemoveLeftover(string file)
+    {
+        try
+        {
+            File.Delete(file);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            Unwritable ??= fault;
+            LeftBytes += Quota.OnDisk(new FileInfo(file).Length);
         }
     }
 

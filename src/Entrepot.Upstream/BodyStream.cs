@@ -12,7 +12,7 @@ internal sealed class StalledException(string message) : IOException(message);
 /// </remarks>
 internal sealed class BodyStream : ForwardStream
 {
-    // A slower body than the slowest that is any use: 70 bytes a second at the product's 15 s.
+    // A slower body than the slowest that is any use: 70 bytes a second at the default of 15 s.
     private const int LeastBytes = 1 << 10;
 
     private readonly Stream _source;

@@ -12,7 +12,7 @@ namespace Entrepot.Upstream;
 /// A request takes (1) a place among the upstream's connections, then up to three tries (see <see cref="Attempt{T}.IsWorthAgain"/>), each of which (2) goes
 /// through the addresses in order until one is not dead, (3) answers its challenge, and (4) follows redirects, to hosts that are not dead. Each step gives its connection back before the
 /// next one needs one, so that a place is one connection, and who holds a place never waits for another. The wait for a place and all tries together are each
-/// bounded by <see cref="UpstreamTimes.Total"/>; what nobody waits for waits for its place as long as others are before it. Safe for concurrent use.
+/// bounded by <see cref="UpstreamOptions.RequestTimeout"/>; what nobody waits for waits for its place as long as others are before it. Safe for concurrent use.
 /// </remarks>
 internal sealed class RegistryTransport : IDisposable
 {
@@ -26,7 +26,7 @@ internal sealed class RegistryTransport : IDisposable
     private static readonly BodyLimit RefusalLimit = new(16 << 10);
 
     private readonly string _name;
-    private readonly UpstreamTimes _times;
+    private readonly TimeSpan _patience;
     private readonly TimeProvider _clock;
     private readonly Wire _wire;
     private readonly Accounts _accounts;
@@ -40,8 +40,8 @@ internal sealed class RegistryTransport : IDisposable
     public RegistryTransport(
         UpstreamOptions options, Allowance allowance, UpstreamTimes times, int mostWaiting, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
     {
-        (_name, _places, _mostWaiting, _times, _clock) = (options.Name, allowance.Places, mostWaiting, times, clock);
-        _wire = new Wire(options, allowance.Bandwidth, times, counters, clock, proxy);
+        (_name, _places, _mostWaiting, _patience, _clock) = (options.Name, allowance.Places, mostWaiting, options.RequestTimeout, clock);
+        _wire = new Wire(options, allowance.Bandwidth, counters, clock, proxy);
         _accounts = new Accounts(options, counters, clock);
         _authenticator = new Authenticator(options, _wire, clock);
         _endpoints = [.. options.Urls.Select(NewEndpoint)];
@@ -114,7 +114,7 @@ internal sealed class RegistryTransport : IDisposable
         while (_places.Waiting < _mostWaiting)
         {
             var wasWanted = demand.IsWanted;
-            using var bound = new CancellationTokenSource(_times.Total, _clock);
+            using var bound = new CancellationTokenSource(_patience, _clock);
             using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
             try
             {
@@ -133,9 +133,9 @@ internal sealed class RegistryTransport : IDisposable
     private async Task<Attempt<HttpResponseMessage>> TryUntilAsync(Call call)
     {
         var cancel = call.Caller;
-        using var bound = new CancellationTokenSource(_times.Total, _clock);
+        using var bound = new CancellationTokenSource(_patience, _clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
-        var last = Attempt<HttpResponseMessage>.Dead(RegistryError.Silent($"{_name}: no answer within {_times.Total.TotalSeconds:0.###} s"));
+        var last = Attempt<HttpResponseMessage>.Dead(RegistryError.Silent($"{_name}: no answer within {_patience.TotalSeconds:0.###} s"));
         try
         {
             return await _tries.ExecuteAsync(async waiting => last = await TryAsync(call, waiting), both.Token);

@@ -23,7 +23,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
 
     /// <summary>An upstream; nothing is asked of it yet.</summary>
     /// <param name="options">Where it is and who asks; checked by whoever read them.</param>
-    /// <param name="times">How long it is waited for.</param>
+    /// <param name="times">How long it is left alone between two tries.</param>
     /// <param name="limits">How much is taken from it.</param>
     /// <param name="counters">Where its answers are counted.</param>
     /// <param name="clock">What every wait is measured with, but for connecting.</param>

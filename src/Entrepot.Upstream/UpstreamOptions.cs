@@ -59,6 +59,19 @@ public sealed record UpstreamOptions
     /// <value>1 to 1024. Default 64: more than one machine's disk keeps up with, less than what registries block.</value>
     public int Connections { get; init; } = 64;
 
+    /// <summary>Longest wait for a connection, TLS included.</summary>
+    /// <value>100 ms to 10 minutes. Default 5 s: a handshake whose packets are lost twice is done by then.</value>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Longest wait from a request, connecting included, to its answer's headers.</summary>
+    /// <value>100 ms to 10 minutes. Default 10 s: engines give a registry 30 s for all of its tries.</value>
+    public TimeSpan HeaderTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Longest wait for a place among <see cref="Connections"/>; after that for all tries of one request together, the pauses between them included; and
+    /// then for the whole of an answer that is no blob.</summary>
+    /// <value>100 ms to 10 minutes. Default 20 s: less than engines have patience for.</value>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(20);
+
     /// <summary>Most bytes a second that are taken from this upstream, by all requests together.</summary>
     /// <value>1,000 to 10^12, or <see langword="null"/>, the default, for no limit.</value>
     public long? Bandwidth { get; init; }
@@ -66,8 +79,10 @@ public sealed record UpstreamOptions
     /// <inheritdoc/>
     public bool Equals(UpstreamOptions? other) =>
         other is not null
-        && (Name, Username, Password, PasswordFile, DockerConfig, RateLimitReserve, PrivateRedirects, Connections, Bandwidth, Fetching)
-            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.RateLimitReserve, other.PrivateRedirects, other.Connections, other.Bandwidth, other.Fetching)
+        && (Name, Username, Password, PasswordFile, DockerConfig, RateLimitReserve, PrivateRedirects)
+            == (other.Name, other.Username, other.Password, other.PasswordFile, other.DockerConfig, other.RateLimitReserve, other.PrivateRedirects)
+        && (Connections, ConnectTimeout, HeaderTimeout, RequestTimeout, Bandwidth, Fetching)
+            == (other.Connections, other.ConnectTimeout, other.HeaderTimeout, other.RequestTimeout, other.Bandwidth, other.Fetching)
         && Accounts.SequenceEqual(other.Accounts)
         && Urls.SequenceEqual(other.Urls)
         && Hosts.SequenceEqual(other.Hosts)

@@ -6,7 +6,7 @@ namespace Entrepot.Upstream;
 /// on; one whose options change is made anew. Counters and what requests share belong to a name and outlive both, also while the name is configured no longer: what a scrape has seen
 /// never becomes less. Disposal is of the upstreams of the latest options; those before were given up when they were replaced.
 /// </remarks>
-/// <param name="times">How long upstreams are waited for.</param>
+/// <param name="times">How long they are left alone between two tries.</param>
 /// <param name="limits">How much is taken from them.</param>
 /// <param name="clock">The time.</param>
 public sealed class UpstreamSet(UpstreamTimes times, UpstreamLimits limits, TimeProvider clock) : IDisposable

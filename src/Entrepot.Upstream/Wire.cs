@@ -15,25 +15,21 @@ internal sealed class Wire : IDisposable
 
     private readonly HttpMessageInvoker _invoker;
     private readonly IWebProxy? _proxy;
-    private readonly string _upstream;
-    private readonly int _connections;
+    private readonly UpstreamOptions _options;
     private readonly Bandwidth _bandwidth;
     private readonly Destinations _destinations;
-    private readonly UpstreamTimes _times;
     private readonly UpstreamCounters _counters;
     private readonly TimeProvider _clock;
     private volatile bool _closed;
 
-    /// <param name="options">The upstream's name, for messages, how many connections each of its hosts may see, and where its answers may lead.</param>
+    /// <param name="options">The upstream's name, for messages, the bounds of each wait, how many connections each of its hosts may see, and where its answers may lead.</param>
     /// <param name="bandwidth">What all bodies are read by.</param>
-    /// <param name="times">The bounds.</param>
     /// <param name="counters">Where answers are counted.</param>
     /// <param name="clock">What the bounds are measured with.</param>
     /// <param name="proxy"><see langword="null"/> for what the environment's variables say.</param>
-    public Wire(UpstreamOptions options, Bandwidth bandwidth, UpstreamTimes times, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
+    public Wire(UpstreamOptions options, Bandwidth bandwidth, UpstreamCounters counters, TimeProvider clock, IWebProxy? proxy)
     {
-        (_upstream, _connections, _bandwidth) = (options.Name, options.Connections, bandwidth);
-        (_times, _counters, _clock, _proxy) = (times, counters, clock, proxy);
+        (_options, _bandwidth, _counters, _clock, _proxy) = (options, bandwidth, counters, clock, proxy);
         _destinations = new Destinations(options);
         _invoker = NewInvoker();
     }
@@ -59,7 +55,7 @@ internal sealed class Wire : IDisposable
     public async Task<Attempt<HttpResponseMessage>> ExchangeAsync(HttpRequestMessage message, string kind, Budget? budget, CancellationToken cancel)
     {
         var host = message.RequestUri!.Authority;
-        using var bound = new CancellationTokenSource(_times.Headers, _clock);
+        using var bound = new CancellationTokenSource(_options.HeaderTimeout, _clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
         try
         {
@@ -97,12 +93,12 @@ internal sealed class Wire : IDisposable
         if (encoding.Length > 0 && !isGzip) return Unusable(response, $"the content encoding '{encoding}', which was not asked for");
 
         var source = await response.Content.ReadAsStreamAsync(cancel);
-        var body = new BodyStream(source, close, response.Content.Headers.ContentLength, _upstream, _times.Stall, _counters, _clock)
+        var body = new BodyStream(source, close, response.Content.Headers.ContentLength, _options.Name, _options.Fetching.StallTimeout, _counters, _clock)
         {
             Bandwidth = _bandwidth,
             Demand = demand,
         };
-        return isGzip ? new GunzipStream(body, _upstream) : body;
+        return isGzip ? new GunzipStream(body, _options.Name) : body;
     }
 
     /// <summary>Waits by the clock that all its times are measured with.</summary>
@@ -116,7 +112,7 @@ internal sealed class Wire : IDisposable
     public async Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, BodyLimit limit, CancellationToken cancel)
     {
         using var owned = owner;
-        using var bound = new CancellationTokenSource(_times.Total, _clock);
+        using var bound = new CancellationTokenSource(_options.RequestTimeout, _clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
         var host = response.RequestMessage!.RequestUri!.Authority;
         try
@@ -166,7 +162,7 @@ internal sealed class Wire : IDisposable
     public string? Objection(Uri address) => _destinations.Objection(address);
 
     /// <summary>A detail that names the upstream, the host and what happened there.</summary>
-    public string Says(string host, string what) => $"{_upstream} ({host}): {Plain.Line(what)}";
+    public string Says(string host, string what) => $"{_options.Name} ({host}): {Plain.Line(what)}";
 
     /// <summary>Closes the connections that nothing is read from, and the others after their answers. Sending stays possible, with a connection for each request.</summary>
     public void Dispose()
@@ -196,11 +192,11 @@ internal sealed class Wire : IDisposable
         AllowAutoRedirect = false,
         UseCookies = false,
         AutomaticDecompression = DecompressionMethods.None,
-        ConnectTimeout = _times.Connect,
+        ConnectTimeout = _options.ConnectTimeout,
         ConnectCallback = _destinations.ConnectAsync,
         PooledConnectionLifetime = ConnectionLifetime,
         // Beside the requests that are let in there are those for tokens; a request that was given up may still be connecting.
-        MaxConnectionsPerServer = _connections,
+        MaxConnectionsPerServer = _options.Connections,
         EnableMultipleHttp2Connections = true,
         PlaintextStreamFilter = static (connection, _) =>
             ValueTask.FromResult(connection.NegotiatedHttpVersion.Major == 1 ? new FirstWordStream(connection.PlaintextStream) : connection.PlaintextStream),

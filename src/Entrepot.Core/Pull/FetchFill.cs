@@ -19,10 +19,6 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
-    // An upstream that says when to come back is waited for, since clients have their headers and could not be told: in a row without
-    // anything new at most this long altogether, which is what a body that brings nothing is given.
-    private static readonly TimeSpan MostTold = TimeSpan.FromSeconds(15);
-
     // A lazy reader comes again soon: opening and describing what rests costs more than keeping it open for so long.
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(2);
 
@@ -158,7 +154,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
 
     private void BeginRuns(CancellationToken cancel)
     {
-        if (_pause is not null) return;
+        if (_pause is not null || IsComparing) return;
         if (_fromStart)
         {
             if (_active.Count == 0) Begin(fetch.Begin(0, null), compares: true, cancel);
@@ -177,6 +173,9 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         while (fetch.BeginNext(_mostRuns, _stripe) is { } run) Begin(run, compares: false, cancel);
     }
 
+    // Also before its answer has come: a run beside it would take from it what it is about to ask for, and a part of the blob says nothing of the rest.
+    private bool IsComparing => _active.Values.Any(one => one.Compares);
+
     private static Task[] OrNone(Task? task) => task is null ? [] : [task];
 
     // One run fills a blob, as plainly as a client would ask for it, unless that turns out to be slow.
@@ -190,9 +189,9 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     {
         _look = null;
         var (now, arrived) = (clock.GetTimestamp(), fetch.Arrived);
-        if (fetch.Followers > FetchPlan.Crowd || clock.GetElapsedTime(_lookFrom, now) > FetchPlan.Look * 1.2 || _active.Values.Any(one => one.Run.IsHeldUp))
+        if (fetch.Followers > FetchPlan.Crowd || clock.GetElapsedTime(_lookFrom, now) > FetchPlan.Look * 1.2 || IsComparing || _active.Values.Any(one => one.Run.IsHeldUp))
         {
-            // It is this side that is slow: it serves many, comes late, or does not take what has come. More connections would not change that.
+            // It is this side that is slow: it serves many, comes late, compares, or does not take what has come. More connections would not change that.
             foreach (var one in _active.Values) one.Run.IsHeldUp = false;
             _seen = null;
             return;
@@ -212,7 +211,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
     {
         var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var running = Task.Run(() => new FetchRun(fetch, run, _target, upstream).RunAsync(compares, stop.Token), CancellationToken.None);
-        _active.Add(running, new ActiveRun(run, stop, clock.GetTimestamp()));
+        _active.Add(running, new ActiveRun(run, stop, clock.GetTimestamp(), compares));
     }
 
     // Whether to go on: somebody wants more, or may come to.
@@ -266,7 +265,7 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         if (error?.RetryAfter is not { } told || told <= pause) return pause;
 
         _told += told;
-        return _told <= MostTold ? told : null;
+        return _told <= fetch.Rules.StallTimeout ? told : null;
     }
 
     private async Task EndRunsAsync()
@@ -299,5 +298,5 @@ internal sealed class FetchFill(Fetch fetch, IUpstream upstream, IBlobStore stor
         }
     }
 
-    private sealed record ActiveRun(Run Run, CancellationTokenSource Stop, long Began);
+    private sealed record ActiveRun(Run Run, CancellationTokenSource Stop, long Began, bool Compares);
 }

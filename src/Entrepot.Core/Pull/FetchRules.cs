@@ -10,6 +10,10 @@ public sealed record FetchRules
     /// <summary>What is fetched of a blob of which a part was asked for.</summary>
     /// <value>Default <see cref="FillMode.Complete"/>.</value>
     public FillMode Fill { get; init; }
+
+    /// <summary>Longest wait for 1 KiB of a body before its connection counts as broken; also how long, in the middle of a blob, an upstream is waited for that says when to come back.</summary>
+    /// <value>1 s to 10 minutes. Default 15 s: what takes longer does not arrive in anybody's patience.</value>
+    public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(15);
 }
 
 /// <summary>What is fetched of a blob of which a part was asked for.</summary>

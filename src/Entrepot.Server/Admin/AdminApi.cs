@@ -86,6 +86,10 @@ internal sealed class AdminApi(
         {
             await reply.RefuseAsync(StatusCodes.Status503ServiceUnavailable, Stopping);
         }
+        catch (BadHttpRequestException fault)   // an IOException, and its client's doing: nothing is wrong with the store
+        {
+            await reply.RefuseAsync(fault.StatusCode, $"the request cannot be read: {fault.Message}");
+        }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             Log.AdminFault(log, fault, context.Request.Method, context.Request.Path);

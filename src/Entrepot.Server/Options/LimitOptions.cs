@@ -64,7 +64,7 @@ internal static class LimitOptions
 
         new Top("limits.waiting", "count", "1 to 1000000", "4096",
             "Most requests that wait for a place among an upstream's connections, and most blobs that wait to be fetched; what would be one more is served stale where it is known, and answered 503 "
-            + "with Retry-After where not. No wait for a place is longer than 20 s. By default more wait than 64 connections can serve in that time.")
+            + "with Retry-After where not. No wait for a place is longer than requestTimeout of the upstream. By default more wait than 64 connections can serve in 20 s.")
         { Apply = Top.One(Count(1, 1_000_000), (to, value) => to with { Waiting = value }) },
 
         new Top("limits.logLines", "count", "100 to 1000000", "10000",

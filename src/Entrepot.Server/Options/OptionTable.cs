@@ -150,6 +150,26 @@ internal static class OptionTable
             "Most requests that run at this upstream at once; further ones wait.")
         { Apply = Entry.One(new TryParse<int>(Parsers.TryParseCount).Within(1, 1024), (to, value) => to with { Connections = value }) },
 
+        new Entry("connectTimeout", "duration", "100ms to 10m", "5s",
+            "How long a connection to it may take to be made, TLS included; then its next address is asked, or it counts as out of reach (503). "
+            + "By default packets may be lost twice.")
+        { Apply = Entry.One(Wait(TimeSpan.FromMilliseconds(100)), (to, value) => to with { ConnectTimeout = value }) },
+
+        new Entry("headerTimeout", "duration", "100ms to 10m", "10s",
+            "How long each try of a request may take, connecting included, until the answer's headers are there; then it counts as silent (504). "
+            + "The default leaves time for a second try within requestTimeout; raise both for a registry that fetches what it is asked for first.")
+        { Apply = Entry.One(Wait(TimeSpan.FromMilliseconds(100)), (to, value) => to with { HeaderTimeout = value }) },
+
+        new Entry("requestTimeout", "duration", "100ms to 10m", "20s",
+            "How long a request waits for a place among connections; then how long all its tries may take together; then how long an answer that is no blob may take to arrive. "
+            + "Engines wait some 30 s for the headers of an answer.")
+        { Apply = Entry.One(Wait(TimeSpan.FromMilliseconds(100)), (to, value) => to with { RequestTimeout = value }) },
+
+        new Entry("stallTimeout", "duration", "1s to 10m", "15s",
+            "How long the next KiB of any body may take; then the connection counts as broken, and a blob is resumed over another one. In the middle of a blob, a Retry-After "
+            + "of as long is waited for. By default a blob that takes years is given up, and one on a bad radio link is not.")
+        { Apply = Entry.One(Wait(TimeSpan.FromSeconds(1)), (to, value) => to with { Fetching = to.Fetching with { StallTimeout = value } }) },
+
         new Entry("parallelRuns", "count", "1 to 16", "4",
             "Most requests that fill one large blob at the same time, if this upstream answers ranges. Many registries throttle each connection; "
             + "more than a few for a blob are taken from other blobs.")
@@ -251,6 +271,9 @@ internal static class OptionTable
         value = text;
         return Oci.Platform.TryParse(text, out _);
     }
+
+    private static TryParse<TimeSpan> Wait(TimeSpan least) =>
+        new TryParse<TimeSpan>(Quantity.TryParseDuration).Within(least, TimeSpan.FromMinutes(10));
 
     private static bool TryParseWait(string text, out TimeSpan wait) =>
         Quantity.TryParseDurationOrUnlimited(text, out wait) && wait <= TimeSpan.FromMinutes(10);

@@ -23,11 +23,24 @@ internal sealed class CheckpointDevice : StorageDeviceBase
         _failed = failed;
         try
         {
-            _file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            _file = Open(path);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             failed(fault);
+        }
+    }
+
+    // One that is there is read; where it may not be written that is enough.
+    private static SafeFileHandle Open(string path)
+    {
+        try
+        {
+            return File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException && File.Exists(path))
+        {
+            return File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         }
     }
 

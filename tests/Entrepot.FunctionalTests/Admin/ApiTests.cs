@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 
@@ -34,6 +36,22 @@ public sealed class ApiTests
         await using var cache = await Appliance.StartAsync(registry);
 
         Assert.Contains("ref is missing", (await cache.AdminAsync(new HttpMethod(method), operation)).IsRefusal(HttpStatusCode.BadRequest), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Api_BodyThatCannotBeRead_IsItsClientsMistakeAndNoFaultOfTheStore()
+    {
+        var log = new LogLines();
+        await using var registry = new TestRegistry();
+        await using var cache = await Appliance.StartAsync(registry, new Setup { Log = log.Log });
+        var request = $"POST /api/v1/bundles?hold= HTTP/1.1\r\nHost: {cache.Admin.Authority}\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n";
+
+        using var client = new TcpClient(cache.Admin.Host, cache.Admin.Port);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request));
+        using var reader = new StreamReader(client.GetStream());
+
+        Assert.Equal("HTTP/1.1 400 Bad Request", await reader.ReadLineAsync().WaitAsync(Appliance.Patience));
+        Assert.DoesNotContain(log.All, line => line.StartsWith("Error", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -12,7 +12,7 @@ public sealed class StatusAndListTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _cache = await Appliance.StartAsync(_registry, new Setup { Times = Setup.Impatient with { Break = TimeSpan.FromMinutes(1) } });
+        _cache = await Appliance.StartAsync(_registry, new Setup { Times = Setup.Patient with { Break = TimeSpan.FromMinutes(1), Stall = TimeSpan.FromMinutes(1) } });
 
         // A server that has just begun to look at its store tells of that.
         await Appliance.UntilAsync(async () => (await ReportAsync())["problems"]!.AsArray().Count == 0, () => "there are problems");

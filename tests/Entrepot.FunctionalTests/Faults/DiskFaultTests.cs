@@ -33,6 +33,15 @@ public sealed class DiskFaultTests : StorageFaultTest
     }
 
     [Theory]
+    [Fault("files may not be opened for writing when the cache starts: EACCES", "permission", FaultyFiles.Access)]
+    [Fault("the disk takes no writes when the cache starts: EIO", "io", FaultyFiles.Io)]
+    public Task Disk_RefusesAtTheStart_PullsGoOn(string fault, string reason, int error) => FailAsync(
+        fault, reason,
+        () => Files.Fault = (call, _, _) => call is FileCall.OpenToWrite or FileCall.Write or FileCall.Flush ? error : 0,
+        () => Files.Fault = (_, _, _) => 0,
+        atStart: true);
+
+    [Theory]
     [Fault("one layer cannot be read: EIO", 0)]
     [Fault("a layer cannot be read from its second MiB on: EIO", 1 << 20)]
     public Task Blob_CannotBeRead_IsDroppedAndFetchedAgain(string fault, int from)

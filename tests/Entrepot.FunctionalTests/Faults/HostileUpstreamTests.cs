@@ -5,7 +5,6 @@ using Entrepot.FunctionalTests.Registry;
 using Entrepot.FunctionalTests.Upstream;
 using Entrepot.Oci;
 using Entrepot.Pull;
-using Entrepot.Upstream;
 
 namespace Entrepot.FunctionalTests.Faults;
 
@@ -16,7 +15,7 @@ public sealed class HostileUpstreamTests : UpstreamFaultTest
     private const int Much = 16 << 20;
 
     // Nothing of this is about time, and some of it is large.
-    private static readonly UpstreamTimes Unhurried = Setup.Patient with { Break = TimeSpan.FromMinutes(1) };
+    private static readonly TestTimes Unhurried = Setup.Patient with { Break = TimeSpan.FromMinutes(1) };
 
     [Theory]
     [Fault("everything has other bytes than its digest says", "flip")]

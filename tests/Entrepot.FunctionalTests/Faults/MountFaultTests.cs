@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Entrepot.FunctionalTests.Admin;
 using Entrepot.Server.Options;
 
@@ -12,14 +11,14 @@ public sealed class MountFaultTests : StorageFaultTest, IAsyncLifetime
     // A file system of its own, small enough to be filled.
     private protected override Func<EntrepotOptions, EntrepotOptions> Options => options =>
     {
-        _isSmall = TryRun("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", options.StorageRoot);
+        _isSmall = Mounts.TryMount(options.StorageRoot, "size=32m");
         return options;
     };
 
     async Task IAsyncLifetime.DisposeAsync()
     {
         await Cache.StopAsync();
-        if (_isSmall) TryRun("umount", "-l", Root);
+        if (_isSmall) Mounts.TryRun("umount", "-l", Root);
         await DisposeAsync();
     }
 
@@ -30,39 +29,29 @@ public sealed class MountFaultTests : StorageFaultTest, IAsyncLifetime
         Assert.True(_isSmall, "no file system can be mounted");
         await Cache.PinAsync("org/app:known");
         var filler = Path.Combine(Root, "filler");
-        await FailAsync(fault, "full", () => Fill(filler), () => File.Delete(filler));
+        await FailAsync(fault, "full", () => Mounts.Fill(filler), () => File.Delete(filler));
     }
 
     [MountTheory]
-    [Fault("the file system is mounted read-only")]
-    public async Task FileSystem_IsReadOnly_PullsGoOn(string fault)
+    [Fault("a small file system is full when the cache starts")]
+    public async Task FileSystem_IsFullAtTheStart_PullsGoOn(string fault)
     {
-        Assert.True(_isSmall && TryRun("mount", "--bind", Root, Root), "no file system can be mounted");
+        Assert.True(_isSmall, "no file system can be mounted");
+        await Cache.PinAsync("org/app:known");
+        var filler = Path.Combine(Root, "filler");
+        await FailAsync(fault, "full", () => Mounts.Fill(filler), () => File.Delete(filler), atStart: true);
+    }
+
+    [MountTheory]
+    [Fault("the file system is mounted read-only", false)]
+    [Fault("the file system is mounted read-only when the cache starts", true)]
+    public async Task FileSystem_IsReadOnly_PullsGoOn(string fault, bool atStart)
+    {
+        Assert.True(_isSmall && Mounts.TryRun("mount", "--bind", Root, Root), "no file system can be mounted");
         await FailAsync(
             fault, "readonly",
-            () => Assert.True(TryRun("mount", "-o", "remount,bind,ro", Root), "it cannot be made read-only"),
-            () => Assert.True(TryRun("umount", "-l", Root), "it stays read-only"));
-    }
-
-    private static void Fill(string path)
-    {
-        using var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
-        try
-        {
-            while (true) file.Write(new byte[4096]);
-        }
-        catch (IOException)
-        {
-            // Now it is.
-        }
-    }
-
-    private static bool TryRun(string program, params string[] arguments)
-    {
-        if (!File.Exists(Path.Combine("/usr/bin", program))) return false;
-        using var process = Process.Start(new ProcessStartInfo(Path.Combine("/usr/bin", program), arguments) { RedirectStandardError = true })!;
-        process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0;
+            () => Assert.True(Mounts.TryRun("mount", "-o", "remount,bind,ro", Root), "it cannot be made read-only"),
+            () => Assert.True(Mounts.TryRun("umount", "-l", Root), "it stays read-only"),
+            atStart);
     }
 }

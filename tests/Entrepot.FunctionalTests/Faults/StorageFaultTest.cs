@@ -14,7 +14,6 @@ public abstract class StorageFaultTest : IAsyncLifetime
 
     private readonly LogLines _lines = new();
     private readonly List<(string What, string Answer)> _answers = [];
-    private TestImage _unknown = null!;
     private TestImage _later = null!;
 
     private protected TestRegistry Registry { get; } = new();
@@ -26,6 +25,9 @@ public abstract class StorageFaultTest : IAsyncLifetime
     /// <summary>What was pulled before the fault; its tag stays fresh.</summary>
     private protected TestImage Known { get; private set; } = null!;
 
+    /// <summary>What was not.</summary>
+    private protected TestImage Unknown { get; private set; } = null!;
+
     private protected string Root => Cache.Options.StorageRoot;
 
     private protected string KnownLayer => Cache.Store.PathOf(Known.Layers[0].Digest);
@@ -35,7 +37,7 @@ public abstract class StorageFaultTest : IAsyncLifetime
     public async Task InitializeAsync()
     {
         Known = Registry.Content.AddImage("org/app", "known", TestBlob.Random(LayerSize, seed: 800));
-        _unknown = Registry.Content.AddImage("org/app", "unknown", TestBlob.Random(LayerSize, seed: 801));
+        Unknown = Registry.Content.AddImage("org/app", "unknown", TestBlob.Random(LayerSize, seed: 801));
         _later = Registry.Content.AddImage("org/app", "later", TestBlob.Random(LayerSize, seed: 802));
 
         // Nothing is answered from memory: it is the disk that is looked at. One connection brings a layer.
@@ -61,14 +63,18 @@ public abstract class StorageFaultTest : IAsyncLifetime
     /// <param name="reason">The fault as metrics name it.</param>
     /// <param name="begin">Begins it.</param>
     /// <param name="end">Ends it.</param>
-    private protected async Task FailAsync(string fault, string reason, Action begin, Action end)
+    /// <param name="atStart">Whether it was there when the server was started.</param>
+    private protected async Task FailAsync(string fault, string reason, Action begin, Action end, bool atStart = false)
     {
-        var before = await Cache.MetricsAsync();
         Registry.BytesPerSecond = UnhurriedBytes;   // a client has its headers before the disk refuses what follows
+        if (atStart) await Cache.StopAsync();
+        var before = atStart ? null : await Cache.MetricsAsync();
         begin();
         FaultRow row;
         try
         {
+            if (atStart) await Cache.StartAgainAsync();
+            before ??= await Cache.MetricsAsync();
             await AskAllAsync();
             await Cache.MetricsAsync(metrics => metrics.Sum("entrepot_storage_faulty", $"reason=\"{reason}\"") == 1);
             Assert.StartsWith($"The store in {Root} fails ({reason})", (string?)(await Admin.AdminClient.StatusAsync(Cache)).Json["problems"]![0], StringComparison.Ordinal);
@@ -126,7 +132,7 @@ public abstract class StorageFaultTest : IAsyncLifetime
     private async Task GoesOnAsync(FaultRow row)
     {
         await Cache.PullAsync(_later);   // and all of it is stored
-        await Cache.PullAsync(_unknown);
+        await Cache.PullAsync(Unknown);
         await Cache.PullAsync(Known);
         FaultPage.Tell("Storage", row);
     }
@@ -135,8 +141,8 @@ public abstract class StorageFaultTest : IAsyncLifetime
     {
         await AskAsync("known tag", "manifests/known", Known.Manifest.Bytes);
         await AskAsync("known layer", $"blobs/{Known.Layers[0].Digest}", Known.Layers[0].Bytes);
-        await AskAsync("unknown tag", "manifests/unknown", _unknown.Manifest.Bytes);
-        await AskAsync("unknown layer", $"blobs/{_unknown.Layers[0].Digest}", _unknown.Layers[0].Bytes);
+        await AskAsync("unknown tag", "manifests/unknown", Unknown.Manifest.Bytes);
+        await AskAsync("unknown layer", $"blobs/{Unknown.Layers[0].Digest}", Unknown.Layers[0].Bytes);
         await AskAsync("known layer again", $"blobs/{Known.Layers[0].Digest}", Known.Layers[0].Bytes);
     }
 
@@ -161,7 +167,7 @@ public abstract class StorageFaultTest : IAsyncLifetime
         var sources = Sources.Select(source => (source, Count: now.Sum("entrepot_requests_total", $"source=\"{source}\"") - before.Sum("entrepot_requests_total", $"source=\"{source}\"")))
             .Where(one => one.Count > 0).Select(one => $"{one.source} {one.Count}");
         var reason = ((string[])["full", "readonly", "permission", "descriptors", "io"]).FirstOrDefault(name => now.Sum("entrepot_storage_faulty", $"reason=\"{name}\"") == 1);
-        var cached = (Cache.Store.Has(Known.Layers[0].Digest), Cache.Store.Has(_unknown.Layers[0].Digest)) switch
+        var cached = (Cache.Store.Has(Known.Layers[0].Digest), Cache.Store.Has(Unknown.Layers[0].Digest)) switch
         {
             (true, true) => "both layers",
             (true, false) => "the known layer",

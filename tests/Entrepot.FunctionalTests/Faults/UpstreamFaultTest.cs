@@ -12,10 +12,10 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
     private const string Ordinary = "Upstreams";
 
     /// <summary>For faults that show in connecting: no other bound is near.</summary>
-    private protected static readonly UpstreamTimes OfConnecting = Setup.Patient with { Connect = TimeSpan.FromMilliseconds(200), Break = TimeSpan.FromMinutes(1) };
+    private protected static readonly TestTimes OfConnecting = Setup.Patient with { Connect = TimeSpan.FromMilliseconds(200), Break = TimeSpan.FromMinutes(1) };
 
     /// <summary>For faults that show later.</summary>
-    private protected static readonly UpstreamTimes OfAnswers = Setup.Impatient with { Total = TimeSpan.FromSeconds(4), Break = TimeSpan.FromMinutes(1) };
+    private protected static readonly TestTimes OfAnswers = Setup.Impatient with { Total = TimeSpan.FromSeconds(4), Break = TimeSpan.FromMinutes(1) };
 
     private readonly ShiftedClock _clock = new();
     private Appliance _cache = null!;
@@ -53,13 +53,13 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
     /// <param name="section">Which table of the page the row is in.</param>
     /// <param name="options">What else is configured from then on.</param>
     private protected async Task FailAsync(
-        string fault, UpstreamTimes times, Func<UpstreamOptions, UpstreamOptions> change, string section = Ordinary, Func<EntrepotOptions, EntrepotOptions>? options = null)
+        string fault, TestTimes times, Func<UpstreamOptions, UpstreamOptions> change, string section = Ordinary, Func<EntrepotOptions, EntrepotOptions>? options = null)
     {
         var right = _cache.Options.Upstreams[0];
         var witness = new Witness(_cache);
         var patient = _cache.Times;
-        _cache.Times = times;
-        await _cache.RestartAsync(now => (options?.Invoke(now) ?? now) with { Upstreams = [change(right)] });   // with the fault: a start needs no upstream
+        _cache.Times = times.Fixed;
+        await _cache.RestartAsync(now => (options?.Invoke(now) ?? now) with { Upstreams = [times.In(change(right))] });   // with the fault: a start needs no upstream
         await witness.BeginAsync();
 
         await AskAsync("known tag", "/manifests/known", _known.Manifest.Bytes);
@@ -84,6 +84,6 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
         Task AskAsync(string what, string path, byte[]? bytes) => witness.AskAsync(what, Repository + path, bytes, Renew);
 
         // One that nobody has asked yet: circuits, tokens and connections are new with it.
-        void Renew() => _cache.ReloadUpstream(one => change(right) with { Connections = 127 - one.Connections });
+        void Renew() => _cache.ReloadUpstream(one => times.In(change(right)) with { Connections = 127 - one.Connections });
     }
 }

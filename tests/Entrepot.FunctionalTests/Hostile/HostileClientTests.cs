@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Net;
+using System.Security.Cryptography;
 using System.Text;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
@@ -13,6 +15,7 @@ public sealed class HostileClientTests : IAsyncLifetime
 {
     private const int Clients = 8;
     private const int Known = 6;
+    private const int AdminShare = 6;   // every sixth connection is to the admin listener
 
     // What an answer may carry: a header with another name would be one that a request brought in.
     private static readonly HashSet<string> Allowed = new(StringComparer.OrdinalIgnoreCase)
@@ -20,6 +23,8 @@ public sealed class HostileClientTests : IAsyncLifetime
         "Accept-Ranges", "Age", "Allow", "Cache-Status", "Connection", "Content-Length", "Content-Range", "Content-Type", "Date", "Docker-Content-Digest",
         "Docker-Distribution-API-Version", "ETag", "Link", "OCI-Filters-Applied", "OCI-Namespace", "Retry-After",
     };
+
+    private static readonly string[] AdminPaths = ["/api/v1/status", "/api/v1/images", "/metrics", "/healthz", "/readyz"];
 
     // In CI 10,000; HOSTILE=100000 in the environment for more, and HOSTILE_SEED for other ones.
     private static readonly int Requests = Number("HOSTILE", 10_000);
@@ -34,6 +39,7 @@ public sealed class HostileClientTests : IAsyncLifetime
     private Appliance _cache = null!;
     private int _left = Requests;
     private int _sent;
+    private int _administered;   // connections to the admin listener that were answered
     private int _resets;   // in the middle of an answer
 
     private string Root => Path.Combine(_around.FullName, "inside", "root");
@@ -42,6 +48,13 @@ public sealed class HostileClientTests : IAsyncLifetime
     {
         _log = Logging.Create(LogFormat.Text, LogEventLevel.Verbose, 1_000_000, TextWriter.Synchronized(_text));
         Directory.CreateDirectory(Path.GetDirectoryName(Root)!);
+        foreach (var path in (string[])["outside", "inside/format", "inside/root2/format", "etc/passwd", "inside/blobs/sha256/e3/x"])
+        {
+            var file = Path.Combine(_around.FullName, path);
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            await File.WriteAllTextAsync(file, $"{path} is nobody's to change");
+        }
+
         _cache = await Appliance.StartAsync(_registry, new Setup { Log = _log, Options = options => options with { StorageRoot = Root } });
         var image = _registry.Content.AddImage("org/app", "1", [.. _blobs]);
         (await _cache.GetManifestAsync("1")).Is(image.Manifest.Bytes);
@@ -72,6 +85,9 @@ public sealed class HostileClientTests : IAsyncLifetime
         Assert.True(await neighbour > 0);
         Assert.True(_wrong.IsEmpty, string.Join("\n\n", _wrong.Take(3)));
         Assert.Equal(before, Around());
+        Assert.InRange(_administered, 1, int.MaxValue);
+        Assert.Equal(HttpStatusCode.OK, (await _cache.AdminAsync("/healthz")).Status);
+        Assert.Equal(HttpStatusCode.OK, (await _cache.AdminAsync("/api/v1/status")).Status);
         Assert.Equal(_blobs.Count + 2, new Store(Root).Checked().Count);
         Assert.InRange(_sent, Requests, int.MaxValue);
         Assert.InRange(_resets, 0, 1 + (_sent / 1000));   // seen: one in ten thousand
@@ -89,13 +105,23 @@ public sealed class HostileClientTests : IAsyncLifetime
         for (var number = 0; Volatile.Read(ref _left) > 0 && _wrong.IsEmpty; number++)
         {
             var seed = HashCode(client, number);
-            var pieces = new HostileRequests(new Random(seed), _cache.Url.Authority, known, Appliance.PathOf(_blobs[Known].Digest)).Connection();
+            var isForAdmin = number % AdminShare == 0;
+            var server = isForAdmin ? _cache.Admin : _cache.Url;
+            var pieces = new HostileRequests(new Random(seed), server.Authority, isForAdmin ? AdminPaths : known, Appliance.PathOf(_blobs[Known].Digest)) { IsForAdmin = isForAdmin }.Connection();
             var bytes = pieces.SelectMany(piece => piece).ToArray();
             var (requests, ending, pending) = StrictReader.Read(bytes);
             Interlocked.Add(ref _left, -requests.Count - 1);
             Interlocked.Add(ref _sent, requests.Count + 1);
             try
             {
+                if (isForAdmin)
+                {
+                    var statuses = await StrictClient.StatusesAsync(server, pieces);
+                    if (statuses.Count > 0) Interlocked.Increment(ref _administered);
+                    if (statuses.Any(status => status >= 500 && status != 505)) Note(seed, "the admin listener failed", bytes, [.. statuses.Select(status => new StrictAnswer(status, [], []))]);
+                    continue;
+                }
+
                 var waits = ending is StrictEnd.Malformed || requests.Any(request => request.EndsConnection);
                 var answers = await StrictClient.SendAsync(_cache.Url, pieces, [.. requests.Select(request => request.Method), pending], requests.Count, waits);
                 if (Objection(requests, ending, answers) is { } objection) Note(seed, objection, bytes, answers);
@@ -163,8 +189,14 @@ public sealed class HostileClientTests : IAsyncLifetime
         return served;
     }
 
-    private List<string> Around() => [.. Directory.EnumerateFileSystemEntries(_around.FullName, "*", SearchOption.AllDirectories)
-        .Where(path => !path.StartsWith(Root + "/", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+    // What lies beside the root, and when it was changed: a directory is when a name in it comes or goes.
+    private List<string> Around() =>
+    [
+        .. new DirectoryInfo(_around.FullName).EnumerateFileSystemInfos("*", SearchOption.AllDirectories).Append(_around)
+            .Where(one => one.FullName != Root && !one.FullName.StartsWith(Root + "/", StringComparison.Ordinal))
+            .Select(one => $"{one.FullName} {one.Attributes} {one.UnixFileMode} {one.LastWriteTimeUtc:O} {(one is FileInfo file ? Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file.FullName))) : "")}")
+            .Order(StringComparer.Ordinal),
+    ];
 
     private static int Number(string name, int otherwise) =>
         int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : otherwise;

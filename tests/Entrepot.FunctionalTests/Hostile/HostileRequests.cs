@@ -54,6 +54,24 @@ internal sealed class HostileRequests(Random random, string host, IReadOnlyList<
         "Origin: http://evil.example", "Range: lines=1-2", "Content-Type: application/json", "Keep-Alive: timeout=999999", "Proxy-Connection: keep-alive", "Via: 1.1 x", "Max-Forwards: 0", "Docker-Content-Digest: sha256:0", "Content-Length: 0",
     ];
 
+    // None names what is there: whoever may reach the admin listener may remove that.
+    private static readonly string[] Refs =
+    [
+        "", "..", "../../../etc/passwd", "%2e%2e%2f%2e%2e%2fetc", "docker.io/%00", "docker.io/never/was:1%0d%0aX-Injected:%201", "docker.io/never/was:1", "docker.io/never/*", "evil.example/a:1",
+        "docker.io/never@sha256:zz", "docker.io/never@sha256:" + Hex, "http://169.254.169.254/latest", "%ff%fe", "%", "docker.io/never/../../../blobs", "/never", "docker.io/NEVER:1", "docker.io/never:$(id)", "a&ref=b",
+    ];
+
+    private static readonly string[] Imports = ["", "..", "../../outside", "%00", "sha256:" + Hex, "%2fetc%2fpasswd", "00000000-0000-0000-0000-000000000000", "a\u00ff"];
+
+    private static readonly string[] Messages =
+    [
+        "", "{", "[]", "null", "{}", "{\"images\":null}", "{\"images\":[\"../../etc/passwd\"]}", "{\"images\":[\"docker.io/never/was:1\"],\"platforms\":[\"../..\"]}", "{\"images\":[{\"reference\":\"\\u0000\"}]}",
+        "{\"blobs\":[{\"digest\":\"sha256:../../outside\",\"size\":-1}]}", "{\"images\":[" + "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "\u0000\u0001\u00ff", "PK\u0003\u0004", "images: [a]",
+    ];
+
+    /// <summary>Whether the admin API is asked as well.</summary>
+    public bool IsForAdmin { get; init; }
+
     /// <summary>One connection's bytes, in the pieces that they are sent in.</summary>
     public IReadOnlyList<byte[]> Connection()
     {
@@ -68,7 +86,7 @@ internal sealed class HostileRequests(Random random, string host, IReadOnlyList<
         return Cut(bytes);
     }
 
-    private string One() => random.Next(18) switch
+    private string One() => IsForAdmin && Chance(2) ? Administration() : random.Next(18) switch
     {
         0 => Request(Pick(Methods), Pick(known)),
         1 or 2 or 3 => Request("GET", Pick(Paths)),
@@ -83,6 +101,26 @@ internal sealed class HostileRequests(Random random, string host, IReadOnlyList<
         16 => Large(),
         _ => Garbage(),
     };
+
+    private string Administration()
+    {
+        var message = Pick(Messages);
+        var header = Pick(["", "", "Origin: http://evil.example\r\n", "Origin: null\r\n", "Content-Type: text/plain\r\n", "Content-Type: application/json\r\n"]);
+        return random.Next(9) switch
+        {
+            0 => Request("DELETE", $"/api/v1/images?ref={Pick(Refs)}", header),
+            1 => Request("DELETE", $"/api/v1/images?set={Pick(Imports)}", header),
+            2 => Request(Pick(["POST", "DELETE"]), $"/api/v1/pins?ref={Pick(Refs)}", header),
+            3 => Request(Pick(["POST", "GET", "PUT"]), $"/api/v1/{Pick(["refresh", "verify", "status", "v1", "..", "warm/../status", "images%2f"])}?ref={Pick(Refs)}", header),
+            4 => Request("GET", $"/api/v1/{Pick(["images", "bundles"])}?ref={Pick(Refs)}&platform={Pick(Imports)}", header),
+            5 => Request("POST", "/api/v1/warm", header + LengthOf(message)) + message,
+            6 => Request("POST", $"/api/v1/bundles?set={Pick(Imports)}", header + LengthOf(message)) + message,
+            7 => Request("POST", $"/api/v1/bundles?import={Pick(Imports)}&{Pick(["blob", "commit", "hold"])}={Pick(Imports)}", header + LengthOf(message)) + message,
+            _ => Request("DELETE", $"/api/v1/bundles?import={Pick(Imports)}", header),
+        };
+    }
+
+    private string LengthOf(string message) => Chance(8) ? "Transfer-Encoding: chunked\r\n" : $"Content-Length: {message.Length + (Chance(8) ? random.Next(5) : 0)}\r\n";
 
     // Requests that are written otherwise than the RFC says.
     private string Form() => random.Next(14) switch

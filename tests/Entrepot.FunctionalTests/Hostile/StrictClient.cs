@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Entrepot.FunctionalTests.Hostile;
 
@@ -21,7 +22,7 @@ internal sealed class ResetInAnswerException() : Exception("the connection was r
 /// A server that closes without having read everything resets, and what it had written last may be lost then (RFC 9112, section 9.6). That is the sender's
 /// own loss, and told apart.
 /// </remarks>
-internal static class StrictClient
+internal static partial class StrictClient
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
@@ -41,6 +42,22 @@ internal static class StrictClient
         await sending.WaitAsync(Patience);
         return answers;
     }
+
+    /// <summary>The statuses of whatever answers come until the server ends the connection, which the client does not wait to do.</summary>
+    public static async Task<IReadOnlyList<int>> StatusesAsync(Uri server, IEnumerable<byte[]> pieces)
+    {
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await socket.ConnectAsync(server.Host, server.Port);
+        var sending = SendAsync(socket, pieces).ContinueWith(_ => EndSending(socket), TaskScheduler.Default);
+        var text = new StringBuilder();
+        var buffer = new byte[64 << 10];
+        for (int count; (count = await ReceiveAsync(socket, buffer).WaitAsync(Patience)) > 0;) text.Append(Encoding.Latin1.GetString(buffer, 0, count));
+        await sending.WaitAsync(Patience);
+        return [.. StatusLine().Matches(text.ToString()).Select(match => int.Parse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture))];
+    }
+
+    [GeneratedRegex(@"(?:^|\n|\})HTTP/1\.1 (\d{3}) ")]
+    private static partial Regex StatusLine();
 
     private static async Task SendAsync(Socket socket, IEnumerable<byte[]> pieces)
     {

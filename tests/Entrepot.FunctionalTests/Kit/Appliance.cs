@@ -21,7 +21,7 @@ internal sealed class Appliance : IAsyncDisposable
 
     private Appliance(TestRegistry upstream, Setup setup)
     {
-        (_setup, Times) = (setup, setup.Times);
+        (_setup, Times) = (setup, setup.Times.Fixed);
         _root = Directory.CreateTempSubdirectory("entrepot-");
         var first = setup.Upstream(new UpstreamOptions { Name = "docker.io", Urls = [upstream.Url], Freshness = new() { TagTtl = setup.TagTtl } });
         _options = setup.Options(new EntrepotOptions
@@ -30,7 +30,7 @@ internal sealed class Appliance : IAsyncDisposable
             Admin = "127.0.0.1:0",
             StorageRoot = _root.FullName,
             MinFreeBytes = 0,   // no test depends on the machine's disk
-            Upstreams = [first, .. setup.More],
+            Upstreams = [setup.Times.In(first), .. setup.More.Select(setup.Times.In)],
         });
     }
 
@@ -44,7 +44,7 @@ internal sealed class Appliance : IAsyncDisposable
 
     public EntrepotOptions Options => _options;
 
-    /// <summary>How long upstreams are waited for from the next start on.</summary>
+    /// <summary>How long upstreams are left alone from the next start on; how long they are waited for is in <see cref="Options"/>.</summary>
     public UpstreamTimes Times { get; set; }
 
     public Store Store => new(_root.FullName);

@@ -10,7 +10,7 @@ namespace Entrepot.FunctionalTests.Kit;
 internal sealed record Setup
 {
     /// <summary>Waits that no honest test reaches, with short pauses between tries.</summary>
-    public static UpstreamTimes Patient { get; } = new()
+    public static TestTimes Patient { get; } = new()
     {
         Headers = TimeSpan.FromSeconds(10),
         Total = TimeSpan.FromSeconds(15),
@@ -20,7 +20,7 @@ internal sealed record Setup
     };
 
     /// <summary>For upstreams that hang.</summary>
-    public static UpstreamTimes Impatient { get; } = Patient with
+    public static TestTimes Impatient { get; } = Patient with
     {
         Headers = TimeSpan.FromMilliseconds(300),
         Total = TimeSpan.FromSeconds(2),
@@ -29,7 +29,7 @@ internal sealed record Setup
 
     public TimeSpan TagTtl { get; init; } = TimeSpan.FromMinutes(1);
 
-    public UpstreamTimes Times { get; init; } = Patient;
+    public TestTimes Times { get; init; } = Patient;
 
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 

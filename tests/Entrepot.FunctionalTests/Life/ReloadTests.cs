@@ -88,6 +88,30 @@ public sealed class ReloadTests : IAsyncLifetime
         Assert.Contains(_log.All, line => line.Contains("added [], changed [\"docker.io\"], removed []", StringComparison.Ordinal));
     }
 
+    // The others are longer than the test has patience for.
+    [Theory]
+    [InlineData("headerTimeout", 504)]
+    [InlineData("requestTimeout", 504)]
+    [InlineData("stallTimeout", 200)]
+    public async Task ChangedTimeout_UpstreamHangs_IsWaitedForAsLong(string option, int status)
+    {
+        var blob = _registry.Content.AddBlob(1_000_000, seed: 605);
+        var brief = TimeSpan.FromMilliseconds(100);
+        var isBody = option == "stallTimeout";
+        _registry.On(Ask.Anything, isBody ? Misbehave.HangAt(400_000) : Misbehave.HangBeforeHeaders(), TestRegistry.Always);
+        _cache.ReloadUpstream(upstream => upstream with
+        {
+            HeaderTimeout = option == "headerTimeout" ? brief : TimeSpan.FromMinutes(1),
+            RequestTimeout = option == "requestTimeout" ? brief : TimeSpan.FromMinutes(1),
+            Fetching = upstream.Fetching with { StallTimeout = isBody ? brief : TimeSpan.FromMinutes(1) },
+        });
+
+        var got = await _cache.GetBlobAsync(blob);
+
+        if (isBody) got.Is(blob.Bytes);   // resumed, and soon
+        else got.IsError(status, "UNAVAILABLE");
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -5,7 +5,8 @@ namespace Entrepot.FunctionalTests.Registry;
 /// <summary>Counts as Docker Hub does: GETs of manifests, and nothing else; says so with every manifest, and answers 429 when none is left. Safe for concurrent use.</summary>
 /// <param name="limit">Requests that everybody together has.</param>
 /// <param name="retryAfter">What the 429 says in seconds; <see langword="null"/> for nothing.</param>
-public sealed class HubLimit(int limit, int? retryAfter = null)
+/// <param name="source">Whom it counts them for, as it says.</param>
+public sealed class HubLimit(int limit, int? retryAfter = null, string source = "192.0.2.7")
 {
     private int _counted;
 
@@ -21,7 +22,7 @@ public sealed class HubLimit(int limit, int? retryAfter = null)
         return reply
             .With("ratelimit-limit", string.Create(CultureInfo.InvariantCulture, $"{limit};w=21600"))
             .With("ratelimit-remaining", string.Create(CultureInfo.InvariantCulture, $"{Math.Max(0, limit - Counted)};w=21600"))
-            .With("docker-ratelimit-source", "192.0.2.7");
+            .With("docker-ratelimit-source", source);
     }
 
     /// <summary>The period is over.</summary>

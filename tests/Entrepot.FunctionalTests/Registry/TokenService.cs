@@ -1,12 +1,17 @@
 using System.Globalization;
+using System.Text;
 
 namespace Entrepot.FunctionalTests.Registry;
 
 /// <summary>Gives out Bearer tokens as registries' token services do. Safe for concurrent use.</summary>
 public sealed class TokenService
 {
+    private const string Bearer = "Bearer ";
+    private const string Basic = "Basic ";
+
     private readonly Lock _gate = new();
     private readonly Dictionary<string, string> _scopes = [];   // guarded by _gate; token to scope
+    private readonly Dictionary<string, string> _accounts = [];   // guarded by _gate; token to the name of who asked for it
     private int _issued;                                        // guarded by _gate
 
     /// <summary>What <c>expires_in</c> says in seconds; it is left out if <see langword="null"/>. Tokens end only by <see cref="RevokeAll"/>.</summary>
@@ -25,6 +30,12 @@ public sealed class TokenService
         lock (_gate) _scopes.Clear();
     }
 
+    /// <summary>The account whose token a request has; <see langword="null"/> if it has none, or nobody's.</summary>
+    public string? AccountOf(ReceivedRequest request)
+    {
+        lock (_gate) return request.Header("Authorization") is { } value && value.StartsWith(Bearer, StringComparison.Ordinal) ? _accounts.GetValueOrDefault(value[Bearer.Length..]) : null;
+    }
+
     internal Reply Issue(ReceivedRequest request)
     {
         if (RequiredAuthorization is { } required && request.Header("Authorization") != required) return Reply.Error(401, "UNAUTHORIZED");
@@ -34,6 +45,7 @@ public sealed class TokenService
         {
             token = string.Create(CultureInfo.InvariantCulture, $"token-{++_issued}");
             _scopes.Add(token, request.QueryValue("scope") ?? "");
+            if (NameIn(request.Header("Authorization")) is { } name) _accounts.Add(token, name);
         }
 
         var expiry = ExpiresIn is { } seconds ? string.Create(CultureInfo.InvariantCulture, $",\"expires_in\":{seconds}") : "";
@@ -44,7 +56,7 @@ public sealed class TokenService
     internal Reply? Challenge(ReceivedRequest request, string repository, Uri realm)
     {
         var scope = $"repository:{repository}:pull";
-        var token = request.Header("Authorization") is { } value && value.StartsWith("Bearer ", StringComparison.Ordinal) ? value[7..] : "";
+        var token = request.Header("Authorization") is { } value && value.StartsWith(Bearer, StringComparison.Ordinal) ? value[Bearer.Length..] : "";
         lock (_gate)
         {
             if (_scopes.TryGetValue(token, out var granted) && (repository.Length == 0 || granted.Contains(scope, StringComparison.Ordinal)))
@@ -54,4 +66,8 @@ public sealed class TokenService
         var asked = repository.Length == 0 ? "" : $",scope=\"{scope}\"";
         return Reply.Error(401, "UNAUTHORIZED").With("WWW-Authenticate", $"Bearer realm=\"{realm}\",service=\"{Service}\"{asked}");
     }
+
+    private static string? NameIn(string? authorization) => authorization?.StartsWith(Basic, StringComparison.Ordinal) == true
+        ? Encoding.UTF8.GetString(Convert.FromBase64String(authorization[Basic.Length..])).Split(':')[0]
+        : null;
 }

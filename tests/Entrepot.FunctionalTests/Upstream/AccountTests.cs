@@ -10,25 +10,31 @@ public sealed class AccountTests : UpstreamTest
 {
     private readonly Dictionary<string, int> _left = new() { ["a"] = 15, ["b"] = 12 };
     private readonly List<string> _asked = [];
+    private readonly List<string> _issued = [];   // whom tokens were given to
     private int? _retryAfter;
 
-    [Fact]
-    public async Task Requests_AreMadeByTheFirstThatHasMoreThanTheReserve_ThenByWhoHasMost()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Requests_AreMadeByTheFirstThatHasMoreThanTheReserve_ThenByWhoHasMost(bool hasTokens)
     {
-        var upstream = await ConnectAsync(TimeProvider.System);
+        var upstream = await ConnectAsync(TimeProvider.System, hasTokens);
 
         for (var i = 0; i < 14; i++) Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
 
         // Each keeps ten, told by the answer that leaves nine; then they take turns.
         Assert.Equal("aaaaaabbbababa", string.Concat(_asked));
+        Assert.Equal(hasTokens ? ["a", "b"] : [], _issued);   // each its own, and once
         Assert.True(upstream.IsShort);
     }
 
-    [Fact]
-    public async Task Request_OneAccountIsLimited_IsAnsweredToAnother()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Request_OneAccountIsLimited_IsAnsweredToAnother(bool hasTokens)
     {
         (_left["a"], _retryAfter) = (0, 300);
-        var upstream = await ConnectAsync(TimeProvider.System);
+        var upstream = await ConnectAsync(TimeProvider.System, hasTokens);
 
         Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
         Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
@@ -37,12 +43,14 @@ public sealed class AccountTests : UpstreamTest
         Assert.False(upstream.IsShort);
     }
 
-    [Fact]
-    public async Task Request_EveryAccountIsLimited_IsRefusedWithoutAskingUntilOneMayAsk()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Request_EveryAccountIsLimited_IsRefusedWithoutAskingUntilOneMayAsk(bool hasTokens)
     {
         (_left["a"], _left["b"], _retryAfter) = (0, 0, 300);
         var clock = new FakeTimeProvider(DateTimeOffset.UnixEpoch);
-        var upstream = await ConnectAsync(clock);
+        var upstream = await ConnectAsync(clock, hasTokens);
 
         var told = await upstream.GetManifestAsync(SomeTag, default);
         clock.Advance(TimeSpan.FromSeconds(100));
@@ -57,23 +65,30 @@ public sealed class AccountTests : UpstreamTest
         Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
     }
 
-    private async Task<RegistryUpstream> ConnectAsync(TimeProvider clock)
+    private async Task<RegistryUpstream> ConnectAsync(TimeProvider clock, bool hasTokens)
     {
-        var registry = await ServeAsync(AnswerAsync);
+        var registry = await ServeAsync(context => AnswerAsync(context, hasTokens));
         return Connect(
-            new UpstreamOptions { Name = "test", Urls = [registry.Address], Accounts = [new("a", "secret", null), new("b", "secret", null)] }, clock: clock);
+            new UpstreamOptions { Name = "test", Urls = [registry.Address], Accounts = [new("a", "secret", null), new("b", "secret", null)] }, Times with { Pause = TimeSpan.Zero }, clock);
     }
 
     // Of requests that come one after the other.
-    private Task AnswerAsync(HttpContext context)
+    private Task AnswerAsync(HttpContext context, bool hasTokens)
     {
-        if (context.Request.Headers.Authorization.ToString() is not { Length: > 6 } basic)
+        var authorization = context.Request.Headers.Authorization.ToString();
+        if (context.Request.Path == "/token")
         {
-            context.Response.Headers.WWWAuthenticate = "Basic realm=\"test\"";
+            _issued.Add(NameIn(authorization));
+            return SendAsync(context, 200, $$"""{"token":"{{_issued[^1]}}-token","expires_in":3600}""", "application/json");
+        }
+
+        if (authorization.Length == 0)
+        {
+            context.Response.Headers.WWWAuthenticate = hasTokens ? $"Bearer realm=\"http://{context.Request.Host}/token\",service=\"test\"" : "Basic realm=\"test\"";
             return SendAsync(context, 401);
         }
 
-        var account = Encoding.UTF8.GetString(Convert.FromBase64String(basic["Basic ".Length..])).Split(':')[0];
+        var account = hasTokens ? authorization["Bearer ".Length..].Split('-')[0] : NameIn(authorization);
         _asked.Add(account);
         var isTooMuch = _left[account] == 0;
         if (!isTooMuch) _left[account]--;
@@ -82,4 +97,6 @@ public sealed class AccountTests : UpstreamTest
         if (isTooMuch && _retryAfter is { } seconds) context.Response.Headers.RetryAfter = $"{seconds}";
         return SendAsync(context, isTooMuch ? 429 : 200, "content");
     }
+
+    private static string NameIn(string basic) => Encoding.UTF8.GetString(Convert.FromBase64String(basic["Basic ".Length..])).Split(':')[0];
 }

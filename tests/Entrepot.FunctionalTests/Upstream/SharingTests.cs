@@ -4,6 +4,7 @@ using Entrepot.FunctionalTests.Registry;
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Upstream;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Entrepot.FunctionalTests.Upstream;
 
@@ -65,20 +66,24 @@ public sealed class SharingTests : UpstreamTest
     {
         await using var registry = _registry;
         var blob = registry.Content.AddBlob(Size, seed: 1);
-        var upstream = ConnectTo(registry, connections: 1, Times with { Total = TimeSpan.FromMilliseconds(200) });
+        var clock = new FakeTimeProvider();
+        var upstream = ConnectTo(registry, connections: 1, clock);
         var first = await OpenAsync(upstream, blob, Demand.Always);
         var demand = new Demand(false);
         using var leaving = new CancellationTokenSource();
 
         var background = OpenAsync(upstream, blob, demand);
         var given = upstream.OpenBlobAsync(new Reference("test", "org/app", blob.Digest), new BlobPart(0, null, null, new Demand(false)), leaving.Token);
-        var foreground = await upstream.OpenBlobAsync(new Reference("test", "org/app", blob.Digest), BlobPart.Whole, default);
-        Assert.Equal(503, foreground.Error?.Status);
+        var foreground = upstream.OpenBlobAsync(new Reference("test", "org/app", blob.Digest), BlobPart.Whole, default);
+        await Appliance.UntilAsync(() => Task.FromResult(upstream.Waiting == 3), () => "not all of them wait");
+        clock.Advance(Times.Total);   // nothing else takes any time by this clock
+        Assert.Equal(503, (await foreground).Error?.Status);
         Assert.False(background.IsCompleted);
 
         await leaving.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => given);
         await first.DisposeAsync();
+        clock.Advance(TimeSpan.FromSeconds(1));   // for the registry to notice that its connection has ended
         Assert.Equal(blob.Bytes, await BytesAsync(await background));
     }
 
@@ -132,8 +137,8 @@ public sealed class SharingTests : UpstreamTest
         Assert.Equal(2, registry.MostConnections);
     }
 
-    private RegistryUpstream ConnectTo(TestRegistry registry, int connections, UpstreamTimes? times = null) =>
-        Connect(new UpstreamOptions { Name = "test", Urls = [registry.Url], Connections = connections }, times);
+    private RegistryUpstream ConnectTo(TestRegistry registry, int connections, TimeProvider? clock = null) =>
+        Connect(new UpstreamOptions { Name = "test", Urls = [registry.Url], Connections = connections }, Times with { Pause = TimeSpan.Zero }, clock);
 
     private static async Task<UpstreamBlob> OpenAsync(RegistryUpstream upstream, TestBlob blob, Demand demand) =>
         (await upstream.OpenBlobAsync(new Reference("test", "org/app", blob.Digest), new BlobPart(0, null, null, demand), default)).Value!;

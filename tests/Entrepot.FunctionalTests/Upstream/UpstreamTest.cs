@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Entrepot.FunctionalTests.Kit;
 using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Upstream;
@@ -23,7 +24,7 @@ public abstract class UpstreamTest : IAsyncLifetime
     private protected UpstreamCounters Counters { get; } = new();
 
     // Long enough never to matter on a busy machine, unless a test is about one of them.
-    protected static UpstreamTimes Times { get; } = new()
+    private protected static TestTimes Times { get; } = new()
     {
         Connect = TimeSpan.FromSeconds(20),
         Headers = TimeSpan.FromSeconds(20),
@@ -57,9 +58,11 @@ public abstract class UpstreamTest : IAsyncLifetime
     private protected RegistryUpstream Connect(params Uri[] urls) => Connect(new UpstreamOptions { Name = "test", Urls = urls });
 
     private protected RegistryUpstream Connect(
-        UpstreamOptions options, UpstreamTimes? times = null, TimeProvider? clock = null, IWebProxy? proxy = null)
+        UpstreamOptions options, TestTimes? times = null, TimeProvider? clock = null, IWebProxy? proxy = null)
     {
-        var upstream = new RegistryUpstream(options, new Allowance(options, clock ?? TimeProvider.System), times ?? Times, new UpstreamLimits { ManifestBytes = ManifestLimit }, Counters, clock ?? TimeProvider.System, proxy);
+        times ??= Times;
+        options = times.In(options);
+        var upstream = new RegistryUpstream(options, new Allowance(options, clock ?? TimeProvider.System), times.Fixed, new UpstreamLimits { ManifestBytes = ManifestLimit }, Counters, clock ?? TimeProvider.System, proxy);
         _upstreams.Push(upstream);
         return upstream;
     }

@@ -50,6 +50,10 @@ public sealed class UpstreamListTests : IDisposable
                 serveWhenDenied: true
                 offline: true
                 connections: 3
+                connectTimeout: 100ms
+                headerTimeout: 90s
+                requestTimeout: 10m
+                stallTimeout: 1s
                 parallelRuns: 16
                 fill: touched
                 bandwidth: 1.5MB/s
@@ -74,7 +78,10 @@ public sealed class UpstreamListTests : IDisposable
                 Offline = true,
             },
             Connections = 3,
-            Fetching = new() { ParallelRuns = 16, Fill = FillMode.Touched },
+            ConnectTimeout = TimeSpan.FromMilliseconds(100),
+            HeaderTimeout = TimeSpan.FromSeconds(90),
+            RequestTimeout = TimeSpan.FromMinutes(10),
+            Fetching = new() { ParallelRuns = 16, Fill = FillMode.Touched, StallTimeout = TimeSpan.FromSeconds(1) },
             Bandwidth = 1_500_000,
         }, result.Options.Upstreams[^1], strict: true);
     }
@@ -144,6 +151,10 @@ public sealed class UpstreamListTests : IDisposable
     [InlineData("{ name: a, tags: [{ match: v*, tagTtl: 1m, ttl: 1m }] }", "upstreams[0].tags[0].ttl: is unknown")]
     [InlineData("{ name: a, tags: [{ match: v*, tagTtl: 1m }, { match: v*, tagTtl: 2m }] }", "upstreams[0].tags[1].match: 'v*' is given twice")]
     [InlineData("{ name: a, connections: 1025 }", "upstreams[0].connections: '1025' is not allowed; allowed: 1 to 1024")]
+    [InlineData("{ name: a, connectTimeout: 99ms }", "upstreams[0].connectTimeout: '99ms' is not allowed; allowed: 100ms to 10m")]
+    [InlineData("{ name: a, headerTimeout: 601s }", "upstreams[0].headerTimeout: '601s' is not allowed; allowed: 100ms to 10m")]
+    [InlineData("{ name: a, requestTimeout: unlimited }", "upstreams[0].requestTimeout: 'unlimited' is not allowed; allowed: 100ms to 10m")]
+    [InlineData("{ name: a, stallTimeout: 999ms }", "upstreams[0].stallTimeout: '999ms' is not allowed; allowed: 1s to 10m")]
     [InlineData("{ name: a, parallelRuns: 17 }", "upstreams[0].parallelRuns: '17' is not allowed; allowed: 1 to 16")]
     [InlineData("{ name: a, fill: lazy }", "upstreams[0].fill: 'lazy' is not allowed; allowed: complete or touched")]
     [InlineData("{ name: a, bandwidth: 999B/s }", "upstreams[0].bandwidth: '999B/s' is not allowed; allowed: 1KB/s to 1TB/s, or unlimited")]

@@ -85,6 +85,18 @@ public sealed class FetchRunTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Fill_UpstreamSaysLaterThanTheUsualStallTimeout_IsWaitedForWhereItsOwnIsLonger()
+    {
+        Upstream.Fetching = Upstream.Fetching with { StallTimeout = TimeSpan.FromSeconds(30) };
+        Upstream.ThenBody(Size).Give(_content.AsMemory(0, 1000)).Break();
+        Upstream.Then(RegistryError.TooManyRequests(TimeSpan.FromSeconds(29)));
+        Upstream.ThenBody(Size).Give(_content.AsMemory(1000)).End();
+
+        Assert.Equal(_content, await (await _kit.FollowAsync(Digest)).ReadAsync());
+        Assert.Equal([0.1, 29], _kit.Clock.Pauses.Select(pause => pause.TotalSeconds));
+    }
+
+    [Fact]
     public async Task Fill_LimitedBeforeAnythingCame_IsToldAtOnce()
     {
         Upstream.Then(RegistryError.TooManyRequests(TimeSpan.FromSeconds(1)));
@@ -144,6 +156,26 @@ public sealed class FetchRunTests : IAsyncLifetime
 
         Assert.Equal(_content, await blob.ReadAsync());
         Assert.Equal(Size, _kit.Store.Written);
+    }
+
+    // A reader so far ahead of a run has another one begun for him, usually.
+    [Fact]
+    public async Task Fill_AnotherPartThanAsked_IsComparedByOneRequestForAllWhoeverWaitsFarAhead()
+    {
+        const int far = 10 << 20;
+        var content = Waiting.Bytes(far + 100_000);
+        var size = content.Length;
+        Upstream.Fetching = new() { ParallelRuns = 4 };
+        var first = Upstream.ThenBody(size).Give(content.AsMemory(0, far));
+        Upstream.ThenBody(size, offset: 5);
+        Upstream.ThenBody(size, offset: 0).Give(content).End();
+        await using var blob = await _kit.FollowAsync(Digest.Of(content));
+        Assert.Equal(content[..far], await blob.ReadAsync(0, far));
+        var rest = blob.ReadAsync(far);
+        first.Break();
+
+        Assert.Equal(content[far..], await rest);
+        Assert.Equal(["GET blob 0-", $"GET blob {far}-", "GET blob 0-"], Upstream.Requests);
     }
 
     [Fact]

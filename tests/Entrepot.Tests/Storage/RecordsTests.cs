@@ -3,7 +3,7 @@ using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Storage;
 using Entrepot.Tests.Kit;
-using Record = Entrepot.Storage.Record;
+using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Tests.Storage;
 
@@ -99,27 +99,6 @@ public sealed class RecordsTests : IDisposable
     }
 
     [Fact]
-    public async Task Open_LogOfManyPieces_AppliesAllInTheirOrder()
-    {
-        const int Count = 19_998;   // some 5 MB
-        var lines = Enumerable.Range(0, Count).Select(i => i % 3 == 2
-            ? Record.ToLine([Record.Of(RecordKind.Untag, PullKit.Of($"tag{i - 1}"))])
-            : Record.ToLine([Record.Of(PullKit.Of($"tag{i}"), Meaning(i)), Record.Of(Tag, Meaning(i))]));
-        await File.WriteAllBytesAsync(Log, [.. lines.SelectMany(line => line)]);
-
-        await using var index = Open();
-
-        Assert.Equal(Meaning(Count - 2), index.FindTag(Tag));
-        for (var i = 0; i < Count; i += 3)
-        {
-            Assert.Equal(Meaning(i), index.FindTag(PullKit.Of($"tag{i}")));
-            Assert.Null(index.FindTag(PullKit.Of($"tag{i + 1}")));
-        }
-
-        Assert.Equal(0, index.Spoilt);
-    }
-
-    [Fact]
     public async Task Open_LinesOfEarlierVersionsThatToldMore_AreRead()
     {
         await WriteAsync(1);
@@ -132,6 +111,29 @@ public sealed class RecordsTests : IDisposable
 
         Assert.Equal(Meaning(0), index.FindTag(PullKit.Of("tag0")));
         Assert.Equal((1, 0), (Known(index), index.Spoilt));
+    }
+
+    [Fact]
+    public async Task Open_LogMayNotBeWritten_IsReadAllTheSameAndWrittenOnceItMay()
+    {
+        await WriteAsync(3);
+        await File.AppendAllTextAsync(Log, "12345678 {\"kind\":\"Tag\",\"upstr" + new string('x', 2000));
+        _root.Dispose();
+        var files = new ReadOnlyFiles();
+        using var root = StoreRoot.Open(_directory.FullName, files);
+        await using (var index = new FasterCacheIndex(root, TimeSpan.FromHours(1), TimeProvider.System, fault => throw fault))
+        {
+            Assert.Equal((3, 0), (Known(index), index.Spoilt));
+            await Assert.ThrowsAsync<IOException>(() => index.SetTagAsync(Tag, Meaning(9), default).AsTask());
+            Assert.Null(index.FindTag(Tag));
+
+            files.IsReadOnly = false;
+            await index.SetTagAsync(Tag, Meaning(9), default);
+        }
+
+        Assert.EndsWith("\n", await File.ReadAllTextAsync(Log), StringComparison.Ordinal);
+        await using var again = Open();
+        Assert.Equal((3, 0, Meaning(9)), (Known(again), again.Spoilt, again.FindTag(Tag)));
     }
 
     [Fact]
@@ -333,6 +335,14 @@ public sealed class RecordsTests : IDisposable
     public void AnySequence_WithReopening_AgreesWithADictionary() =>
         Gen.Select(Gen.Int[0, 9], Gen.Int[0, 5], Gen.Int[0, 3]).Array[1, 60].Sample(
             steps => RunAsync(steps).GetAwaiter().GetResult(), iter: 40, threads: 1);
+
+    private sealed class ReadOnlyFiles : FileCalls
+    {
+        public bool IsReadOnly { get; set; } = true;
+
+        public override SafeFileHandle Open(string path, FileMode mode, FileAccess access, FileOptions options) =>
+            IsReadOnly && access != FileAccess.Read ? throw new UnauthorizedAccessException("scripted") : base.Open(path, mode, access, options);
+    }
 
     private FasterCacheIndex Open() => new(_root, TimeSpan.FromHours(1), TimeProvider.System, fault => throw fault);
 

@@ -144,7 +144,6 @@ public sealed class StagingTests : IAsyncLifetime, IAsyncDisposable
         await WriteAsync(right, content);
         await _staging.DisposeAsync();
         await File.WriteAllBytesAsync(_root.StagedPath(wrong), new byte[Size]);
-        await File.WriteAllBytesAsync(_root.StagedPath(wrong) + ".3", new byte[Size]);
 
         Start();
 

@@ -94,11 +94,14 @@ public sealed class StoreRootTests : IDisposable
     {
         StoreRoot.Open(Root).Dispose();
         var hex = Digest.Of("half"u8).Hex;
-        var partial = Path.Combine(Root, "partial");
+        var (partial, staging) = (Path.Combine(Root, "partial"), Path.Combine(Root, "staging"));
         foreach (var name in (string[])[hex, hex + ".2", hex + hex, "notes.txt", "abc"]) File.WriteAllText(Path.Combine(partial, name), "half");
+        foreach (var name in (string[])[hex, hex + ".2", "notes.txt"]) File.WriteAllText(Path.Combine(staging, name), "half");
 
-        StoreRoot.Open(Root).Dispose();
+        using var root = StoreRoot.Open(Root);
 
         Assert.Equal(["abc", "notes.txt"], Directory.EnumerateFiles(partial).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal([hex, "notes.txt"], Directory.EnumerateFiles(staging).Select(Path.GetFileName).Order(StringComparer.Ordinal));   // what has arrived for an import may be gone on with
+        Assert.Null(root.Unwritable);
     }
 }

@@ -34,6 +34,9 @@ public sealed class UpstreamSetTests : IDisposable
             "TokenRealms" => Blank with { TokenRealms = ["t"] },
             "Bandwidth" => Blank with { Bandwidth = 1000 },
             "Connections" => Blank with { Connections = 1 },
+            "ConnectTimeout" => Blank with { ConnectTimeout = TimeSpan.FromSeconds(1) },
+            "HeaderTimeout" => Blank with { HeaderTimeout = TimeSpan.FromSeconds(1) },
+            "RequestTimeout" => Blank with { RequestTimeout = TimeSpan.FromSeconds(1) },
             "TagTtl" => Blank with { Freshness = rules with { TagTtl = TimeSpan.Zero } },
             "Tags" => Blank with { Freshness = rules with { Tags = [new TagRule("v*", TimeSpan.Zero)] } },
             "RevalidateWait" => Blank with { Freshness = rules with { RevalidateWait = TimeSpan.Zero } },
@@ -43,6 +46,7 @@ public sealed class UpstreamSetTests : IDisposable
             "Offline" => Blank with { Freshness = rules with { Offline = true } },
             "ParallelRuns" => Blank with { Fetching = new FetchRules { ParallelRuns = 1 } },
             "Fill" => Blank with { Fetching = new FetchRules { Fill = FillMode.Touched } },
+            "StallTimeout" => Blank with { Fetching = new FetchRules { StallTimeout = TimeSpan.FromSeconds(1) } },
             _ => throw new ArgumentException($"UpstreamOptions.{property} is new: it has to count in Equals", nameof(property)),
         };
 
