@@ -52,6 +52,17 @@ public sealed class SetLeavingsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Finish_BytesThatTellWhatBelongsTogether_GoLast()
+    {
+        await KnowAsync(_index);
+
+        await FinishAsync();
+
+        Assert.Equal(_index, _kit.Store.Removed.Last());
+        Assert.Equal([_layer, _image], _kit.Store.Removed.Where(digest => digest == _layer || digest == _image));
+    }
+
+    [Fact]
     public async Task Finish_PartsThatOthersNeed_Stay()
     {
         await _kit.Index.AddManifestAsync(PullKit.Of(_image, "library/kept"), MediaTypes.OciManifest, default);
