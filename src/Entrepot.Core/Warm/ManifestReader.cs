@@ -51,7 +51,7 @@ internal sealed class ManifestReader(WarmParts parts, WarmRules rules, WarmRun r
         if (pulled.Source is PullSource.Bypass) return RegistryError.StoreFault("its manifest cannot be kept");
 
         parts.Recency.Pulled(reference.Digest);
-        if (!isStored && pulled.Source is PullSource.Fetched) Interlocked.Increment(ref _counted);
+        if (!isStored && pulled.Source is PullSource.Fetched && run.Count(reference.Digest)) Interlocked.Increment(ref _counted);
         return new WarmManifest(pulled.Content!.Size, Manifest.TryParse(pulled.Content.Bytes), isStored && !_arrived.ContainsKey(reference.Digest));
     }
 
@@ -61,7 +61,7 @@ internal sealed class ManifestReader(WarmParts parts, WarmRules rules, WarmRun r
 
     private void Arrive(Digest digest, ReceivedManifest? manifest)
     {
-        if (_arrived.TryAdd(digest, manifest)) Interlocked.Increment(ref _counted);
+        if (_arrived.TryAdd(digest, manifest) && run.Count(digest)) Interlocked.Increment(ref _counted);
     }
 
     private async Task<Answer<WarmTag>> LookAsync(Reference tag, TagRecord? known, IUpstream upstream)

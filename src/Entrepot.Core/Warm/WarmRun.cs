@@ -29,6 +29,7 @@ public sealed class WarmRun
     private readonly List<WarmedImage> _ended = [];                          // guarded by _gate, like all below
     private readonly Dictionary<Reference, WarmingImage> _running = [];
     private readonly HashSet<Digest> _claimed = [];
+    private readonly HashSet<Digest> _counted = [];
     private WarmProgress _progress;
 
     internal WarmRun(int images) => _progress = new WarmProgress(0, images, 0, 0, 0);
@@ -52,6 +53,12 @@ public sealed class WarmRun
     internal bool Claim(Digest missing)
     {
         lock (_gate) return _claimed.Add(missing);
+    }
+
+    /// <summary>Whether a manifest has come for the first time in this run: one request brings it to all names that mean it.</summary>
+    internal bool Count(Digest manifest)
+    {
+        lock (_gate) return _counted.Add(manifest);
     }
 
     /// <summary>A manifest that a dry run only looks at: it is asked for once, whichever images have it.</summary>
