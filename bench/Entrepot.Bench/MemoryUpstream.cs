@@ -32,7 +32,7 @@ internal sealed class MemoryUpstream(byte[] content) : IUpstream
 
     public Task<Answer<TagPage>> ListTagsAsync(string repository, int? count, string? last, CancellationToken cancel) => throw new NotSupportedException();
 
-    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, FindManifest stored, CancellationToken cancel) => throw new NotSupportedException();
 
     private sealed class HeldStream(byte[] content, Task sending) : MemoryStream(content, writable: false)
     {

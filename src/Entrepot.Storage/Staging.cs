@@ -57,13 +57,13 @@ public sealed class Staging : IAsyncDisposable
     /// <summary>Gives room back.</summary>
     public void Release(long bytes) => _space.Release(bytes, 0);
 
-    /// <summary>Hashes what an earlier process left of a blob; what is wrong is removed.</summary>
+    /// <summary>Hashes what an earlier process left of a blob; what is wrong, or could not be flushed, is removed.</summary>
     /// <returns>Whether the blob is there and verified.</returns>
     public async Task<bool> VerifyAsync(Digest digest, CancellationToken cancel)
     {
         if (!_files.TryGetValue(digest, out var file)) return false;
-        if (file.IsVerified) return true;
-        var isRight = await Task.Run(() => IsRight(digest, cancel), cancel);
+        if (file.IsVerified && !file.Durable.IsFaulted) return true;
+        var isRight = !file.IsVerified && await Task.Run(() => IsRight(digest, cancel), cancel);
         if (isRight) _files.TryUpdate(digest, file with { IsVerified = true }, file);
         else await DropAsync(digest);
         return Has(digest);

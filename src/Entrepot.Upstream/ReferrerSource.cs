@@ -18,7 +18,7 @@ internal sealed class ReferrerSource(RegistryTransport transport, BodyLimit page
 
     private static readonly string[] Accept = [MediaTypes.OciIndex];
 
-    public async Task<Answer<ReferrerList>> ListAsync(Reference subject, string? artifactType, CancellationToken cancel)
+    public async Task<Answer<ReferrerList>> ListAsync(Reference subject, string? artifactType, FindManifest stored, CancellationToken cancel)
     {
         using var index = new ReferrerIndex(artifactType);
         var query = artifactType is null ? "" : "?artifactType=" + Uri.EscapeDataString(artifactType);
@@ -35,7 +35,7 @@ internal sealed class ReferrerSource(RegistryTransport transport, BodyLimit page
                 {
                     // A page may be how a registry without the API says so, or be from somebody else on the way, who knows nothing of referrers.
                     var unsaid = response.Status == HttpStatusCode.OK ? response.Unusable("a page for people instead of a list of referrers") : null;
-                    return await FromTagAsync(subject, index, artifactType, unsaid, cancel);
+                    return await FromTagAsync(subject, index, artifactType, unsaid, stored, cancel);
                 }
             }
             if (response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.ManifestUnknown, cancel);
@@ -54,15 +54,19 @@ internal sealed class ReferrerSource(RegistryTransport transport, BodyLimit page
     }
 
     private async Task<Answer<ReferrerList>> FromTagAsync(
-        Reference subject, ReferrerIndex index, string? artifactType, RegistryError? unsaid, CancellationToken cancel)
+        Reference subject, ReferrerIndex index, string? artifactType, RegistryError? unsaid, FindManifest stored, CancellationToken cancel)
     {
         var reference = ReferrerIndex.TagOf(subject);
 
-        // Asked by HEAD first: most images have no such tag, and a GET that finds none counts at Docker Hub.
+        // Asked by HEAD first: most images have no such tag, or the one that is stored, and any GET of a manifest counts at Docker Hub.
         var probed = await transport.SendAsync(RegistryUpstream.Manifest(HttpMethod.Head, reference) with { Kind = Kind }, cancel);
         if (!probed.Has(out var probe, out var error)) return error;
         using (probe)
+        {
             if (probe.Status == HttpStatusCode.NotFound) return unsaid is null ? Finish(index, artifactType) : unsaid;
+            if (probe is { Status: HttpStatusCode.OK, Digest: { } digest } && await stored(digest, cancel) is { } known && index.TryAdd(known, isFiltered: false))
+                return Finish(index, artifactType);
+        }
 
         var sent = await transport.SendAsync(RegistryUpstream.Manifest(HttpMethod.Get, reference) with { Kind = Kind }, cancel);
         if (!sent.Has(out var response, out error)) return error;

@@ -187,8 +187,8 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
     }
 
     /// <inheritdoc/>
-    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
-        _referrers.ListAsync(subject, artifactType, cancel);
+    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, FindManifest stored, CancellationToken cancel) =>
+        _referrers.ListAsync(subject, artifactType, stored, cancel);
 
     /// <inheritdoc/>
     public void Dispose() => _transport.Dispose();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Entrepot.ClientTests.Images;
 using Entrepot.ClientTests.Kit;
 
@@ -26,5 +27,23 @@ public sealed class WarmTests
         await dockerd.PullAsync(image);
         Assert.Equal(0, await scene.Entrepot.CountAsync("entrepot_requests_total{kind=\"blob\",upstream=\"docker.io\",source=\"fetched\"}"));
         folder.Delete(recursive: true);
+    }
+
+    [ClientFact]
+    public async Task Warm_ServerKilled_EndsWithinSecondsAndSaysSo()
+    {
+        var image = ImageBuilder.Single("library/large", ImageBuilder.Platform(ImageFormat.Oci, TestImage.NativeArchitecture, Layer.Plain(7, 48 << 20)));
+        await using var scene = await Scene.StartAsync("1h", [image], environment: new Dictionary<string, string> { ["ENTREPOT_UPSTREAMS__0__BANDWIDTH"] = "1MB/s" });
+        using var command = Process.Start(
+            new ProcessStartInfo(TestRun.Program, ["warm", image.ToString(), "--server", $"{scene.Entrepot.Admin}"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        var said = (command.StandardOutput.ReadToEndAsync(), command.StandardError.ReadToEndAsync());
+        await Eventually.TrueAsync(async () => await scene.Entrepot.MetricAsync("entrepot_fetches_running") > 0);
+
+        await scene.Entrepot.KillAsync();
+
+        await command.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal(1, command.ExitCode);
+        Assert.Contains("went away", await said.Item2, StringComparison.Ordinal);
+        await scene.Entrepot.StartAsync();
     }
 }

@@ -53,8 +53,15 @@ public interface IUpstream
     /// All descriptors that refer to a manifest, of one artifact type if that is given: from the referrers API with all its pages, or, where
     /// an upstream has none, from the referrers tag schema. What nobody refers to has an empty list; there is no 404.
     /// </summary>
-    Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel);
+    /// <param name="subject">The manifest, by digest.</param>
+    /// <param name="artifactType">The only type that is wanted; <see langword="null"/> for all.</param>
+    /// <param name="stored">Finds manifests that need not be fetched: a tag that means one of them costs a HEAD alone, which registries do not count.</param>
+    /// <param name="cancel">Ends the requests.</param>
+    Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, FindManifest stored, CancellationToken cancel);
 }
+
+/// <summary>Finds the bytes of a manifest that is here; <see langword="null"/> if it is not.</summary>
+public delegate ValueTask<ReadOnlyMemory<byte>?> FindManifest(Digest digest, CancellationToken cancel);
 
 /// <summary>What a HEAD told of a manifest. Each is <see langword="null"/> if the upstream did not say it.</summary>
 /// <param name="Digest">Docker-Content-Digest.</param>

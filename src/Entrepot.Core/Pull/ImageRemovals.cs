@@ -13,7 +13,9 @@ internal sealed class ImageRemovals(IBlobStore store, ICacheIndex index, Pins pi
     {
         var lists = removal.Manifests.Where(one => one.KeptIn is null).Select(one => index.FindReferrers(one.Manifest)?.List).OfType<Digest>().ToList();
         await pins.WhileUnchangedAsync(() => ForgetAsync(removal), CancellationToken.None);
-        return removal.Blobs.Concat(lists).Sum(blob => store.Remove(blob, began));
+
+        // The image's own manifest last: after a crash it tells what else was to go.
+        return lists.Concat(removal.Blobs.Reverse()).Sum(blob => store.Remove(blob, began));
     }
 
     // A manifest that is pinned meanwhile stays known. Before a repository forgets one that another still has, that one is written down as having it:

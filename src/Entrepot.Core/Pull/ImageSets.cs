@@ -7,7 +7,8 @@ namespace Entrepot.Pull;
 /// <para>Safe for concurrent use; a set changes while no pin does. Blobs get their names first, then all names of the import and all that the set keeps
 /// become true in one durable step, so that at every moment each image is whole or absent, also after a crash. Sets may share images: what another
 /// set or pin keeps stays.</para>
-/// <para>What a replaced set leaves behind is written down in the same step and removed afterwards; a crash between the two has the next start remove it.</para>
+/// <para>What a replaced set leaves behind is written down in the same step and removed afterwards. What a crash or the disk keeps from being removed is
+/// removed with what the next change leaves, or by the next start.</para>
 /// </remarks>
 public sealed class ImageSets
 {
@@ -25,11 +26,18 @@ public sealed class ImageSets
     private readonly Pins _pins;
     private readonly ImageCatalog _catalog;
     private readonly ImageRemovals _removals;
+    private readonly StoredManifests _manifests;
     private readonly Action _forgetRefusals;
+    private readonly Action<Reference, Exception> _storeFailed;
     private readonly TimeProvider _clock;
 
-    internal ImageSets(IBlobStore store, ICacheIndex index, Pins pins, ImageCatalog catalog, ImageRemovals removals, Action forgetRefusals, TimeProvider clock) =>
-        (_store, _index, _pins, _catalog, _removals, _forgetRefusals, _clock) = (store, index, pins, catalog, removals, forgetRefusals, clock);
+    internal ImageSets(
+        IBlobStore store, ICacheIndex index, Pins pins, ImageCatalog catalog, ImageRemovals removals, Action forgetRefusals, Action<Reference, Exception> storeFailed,
+        TimeProvider clock)
+    {
+        (_store, _index, _pins, _catalog, _removals) = (store, index, pins, catalog, removals);
+        (_manifests, _forgetRefusals, _storeFailed, _clock) = (new StoredManifests(store), forgetRefusals, storeFailed, clock);
+    }
 
     /// <summary>The names of all sets, in ordinal order.</summary>
     public IReadOnlyList<string> Names => [.. _index.Sets().Keys.Where(name => name != Leaving).Order(StringComparer.Ordinal)];
@@ -46,15 +54,14 @@ public sealed class ImageSets
     /// <param name="staged">What has arrived for them.</param>
     /// <param name="cancel">Ends it before anything is visible; after that no more.</param>
     /// <param name="stop">Ends the removing of what the set had before; the next start goes on with it.</param>
-    /// <exception cref="IOException">The disk refuses. No image is visible that was not; blobs that got their names stay as any others do.</exception>
+    /// <exception cref="IOException">The disk refuses. No image is visible that was not; blobs may have got their names, for the caller to take them back.</exception>
     public async Task<(Objection? Objection, ImportEnd? End)> ReplaceAsync(ImportedSet import, StagedBlobs staged, CancellationToken cancel, CancellationToken stop)
     {
-        var (objection, leftovers) = await _pins.WhileUnchangedAsync(() => ReplaceLockedAsync(import, staged, cancel), cancel);
+        var (objection, gone) = await _pins.WhileUnchangedAsync(() => ReplaceLockedAsync(import, staged, cancel), cancel);
         if (objection is not null) return (objection, null);
 
         _forgetRefusals();   // what was not to be had is, by now
-        await _index.CheckpointAsync(CancellationToken.None);
-        return (null, new ImportEnd(import.Images.Count, leftovers!.Gone, await SweepAsync(leftovers.Roots, stop)));
+        return (null, new ImportEnd(import.Images.Count, gone, await TidyAsync(import.Images[0].Reference, stop)));
     }
 
     /// <summary>Removes a set: what nobody else keeps of it is gone, names first.</summary>
@@ -68,8 +75,8 @@ public sealed class ImageSets
         if (members is null || set == Leaving)
             return new Objection(404, $"there is no set '{set}'; {(Names is { Count: > 0 } others ? $"there are: {string.Join(", ", others)}" : "nothing has been imported")}");
 
-        var (_, leftovers) = await _pins.WhileUnchangedAsync(() => ChangeLockedAsync(new ImportedSet(set, [], new HashSet<Digest>()), new SetChange()), cancel);
-        var freed = await SweepAsync(leftovers!.Roots, stop);
+        await _pins.WhileUnchangedAsync(() => ChangeLockedAsync(new ImportedSet(set, [], new HashSet<Digest>()), new SetChange()), cancel);
+        var freed = await TidyAsync(members.Keys.First(), stop);
         var names = members.Keys.OrderBy(name => name.ToString(), StringComparer.Ordinal).ToList();
         foreach (var name in names)
             await told(new ImageChange(name, ImageFate.Removed) { Digest = members[name], Bytes = name == names[^1] ? freed : 0 });
@@ -78,25 +85,35 @@ public sealed class ImageSets
     }
 
     /// <summary>Removes what a crash has left of replaced and removed sets. Called once, when it is known what is stored.</summary>
-    public async Task FinishAsync(CancellationToken stop)
-    {
-        if (_index.Sets().TryGetValue(Leaving, out var left)) await SweepAsync([.. left.Keys], stop);
-    }
+    /// <exception cref="IOException">The disk refuses; it can be called again.</exception>
+    public Task FinishAsync(CancellationToken stop) => SweepAsync(_ => { }, stop);
 
-    private async Task<(Objection? Objection, Leftovers? Leftovers)> ReplaceLockedAsync(ImportedSet import, StagedBlobs staged, CancellationToken cancel)
+    private async Task<(Objection? Objection, IReadOnlyList<Reference> Gone)> ReplaceLockedAsync(ImportedSet import, StagedBlobs staged, CancellationToken cancel)
     {
         var parts = new ImportedParts(import.Blobs, ReadAsync, digest => staged.Has(digest) || _store.Contains(digest));
         foreach (var image in import.Images)
-            if (await parts.AddAsync(image, cancel) is { } objection) return (objection, null);
+            if (await parts.AddAsync(image, cancel) is { } objection) return (objection, []);
 
         var lists = await ListsAsync(import, parts, cancel);
         using var held = _pins.Hold([.. lists.Values.Select(list => list.Digest)]);
-        foreach (var (digest, list) in lists.Values)
+        foreach (var (digest, list) in lists.Values.Where(list => list.Digest != ReferrerLists.Nothing))
             if (!staged.Has(digest) && !_store.Contains(digest)) await staged.AddAsync(list);
 
         await staged.PlaceAsync([.. lists.Values.Select(list => list.Digest).Concat(parts.Order).Distinct().Where(staged.Has)]);
+        return await ChangeLockedAsync(import, NamesOf(import, parts, lists));
+
+        async Task<ReadOnlyMemory<byte>?> ReadAsync(Digest digest, CancellationToken token)
+        {
+            if (staged.Has(digest)) return await staged.ReadAsync(digest, token);
+            if (await _store.OpenAsync(digest, token) is not { } blob) return null;
+            await using (blob) return blob.Size <= StoredManifests.MaxBytes ? await blob.ReadAllAsync(token) : null;
+        }
+    }
+
+    private SetChange NamesOf(ImportedSet import, ImportedParts parts, IReadOnlyDictionary<Reference, (Digest Digest, ReadOnlyMemory<byte> List)> lists)
+    {
         var now = _clock.GetUtcNow();
-        return await ChangeLockedAsync(import, new SetChange
+        return new SetChange
         {
             Manifests = [.. parts.Manifests],
             Referrers = [.. lists.Select(list => KeyValuePair.Create(list.Key, new ReferrersRecord(list.Value.Digest, now)))],
@@ -105,14 +122,7 @@ public sealed class ImageSets
                 .. import.Images.Where(image => image.Reference.IsTag).Select(image => KeyValuePair.Create(
                     image.Reference, new TagRecord(image.Digest, parts.Manifests[image.Reference.At(image.Digest)], parts.SizeOf(image.Digest), now))),
             ],
-        });
-
-        async Task<ReadOnlyMemory<byte>?> ReadAsync(Digest digest, CancellationToken token)
-        {
-            if (staged.Has(digest)) return await staged.ReadAsync(digest, token);
-            if (await _store.OpenAsync(digest, token) is not { } blob) return null;
-            await using (blob) return blob.Size <= StoredManifests.MaxBytes ? await blob.ReadAllAsync(token) : null;
-        }
+        };
     }
 
     // What refers to each manifest: what comes with the import, and what was known before and has not gone with it. Where nothing does, that is known, too.
@@ -142,7 +152,7 @@ public sealed class ImageSets
     }
 
     // The one durable step, and the same in memory.
-    private async Task<(Objection? Objection, Leftovers? Leftovers)> ChangeLockedAsync(ImportedSet import, SetChange names)
+    private async Task<(Objection? Objection, IReadOnlyList<Reference> Gone)> ChangeLockedAsync(ImportedSet import, SetChange names)
     {
         var had = _index.Sets().GetValueOrDefault(import.Name) ?? new Dictionary<Reference, Digest>();
         var has = import.Images.ToDictionary(image => image.Reference, image => image.Digest);
@@ -162,34 +172,58 @@ public sealed class ImageSets
 
         foreach (var (reference, digest) in has) await _pins.KeepAsync(import.Name, reference, digest);
         foreach (var reference in gone) _pins.Leave(reference, import.Name);
-        return (null, new Leftovers([.. gone.OrderBy(name => name.ToString(), StringComparer.Ordinal)], roots));
+        return (null, [.. gone.OrderBy(name => name.ToString(), StringComparer.Ordinal)]);
     }
 
-    // What has no tag and no pin any more goes, with what nothing else needs; then it is not to be removed any more.
-    private async Task<long> SweepAsync(IReadOnlyList<Reference> roots, CancellationToken stop)
+    // What has changed is true and durable: a disk that refuses now only keeps something from being removed.
+    private async Task<long> TidyAsync(Reference changed, CancellationToken stop)
     {
-        if (roots.Count == 0) return 0;
-        var (began, freed) = (_clock.GetUtcNow(), 0L);
+        var freed = 0L;
         try
         {
-            var listed = await _catalog.List(_ => true, mustRead: true, stop).ToListAsync(stop);
-            var meant = roots.ToHashSet();
-            var gone = listed.Where(image => meant.Contains(image.Reference) && image is { Tags.Count: 0, IsPinned: false }).ToList();
-            foreach (var removal in RemovalPlan.Of(gone, listed, _pins.Reaches))
-            {
-                stop.ThrowIfCancellationRequested();
-                freed += await _removals.DoAsync(removal, began);
-            }
+            await _index.CheckpointAsync(CancellationToken.None);
+            await SweepAsync(bytes => freed += bytes, stop);
         }
         catch (OperationCanceledException)
         {
-            return freed;
+            // The next start goes on with it.
+        }
+        catch (Exception fault) when (ManifestPull.IsStoreFault(fault))
+        {
+            _storeFailed(changed, fault);
         }
 
-        await _index.ChangeSetsAsync(new SetChange { Dropped = [.. roots.Select(root => (Leaving, root))] }, CancellationToken.None);
         return freed;
     }
 
-    // What a set does not keep any more: names, and what they meant.
-    private sealed record Leftovers(IReadOnlyList<Reference> Gone, IReadOnlyList<Reference> Roots);
+    // What sets have left, and has no tag and no pin any more, goes with what nothing else needs; then it is not to be removed any more.
+    private async Task SweepAsync(Action<long> freed, CancellationToken stop)
+    {
+        if (!_index.Sets().TryGetValue(Leaving, out var left)) return;
+        var (roots, began) = (left.Keys.ToList(), _clock.GetUtcNow());
+        var listed = await _catalog.List(_ => true, mustRead: true, stop).ToListAsync(stop);
+        foreach (var removal in RemovalPlan.Of(await GoneAsync(roots, listed, stop), listed, _pins.Reaches))
+        {
+            stop.ThrowIfCancellationRequested();
+            freed(await _removals.DoAsync(removal, began));
+        }
+
+        await _index.ChangeSetsAsync(new SetChange { Dropped = [.. roots.Select(root => (Leaving, root))] }, CancellationToken.None);
+    }
+
+    // An image whose removal was broken off is not listed any more, or only its parts are, as images of their own: what it consisted of is found out from its bytes, which go last.
+    private async Task<IReadOnlyList<CachedImage>> GoneAsync(List<Reference> roots, List<CachedImage> listed, CancellationToken stop)
+    {
+        var meant = roots.ToHashSet();
+        var forgotten = new List<CachedImage>();
+        foreach (var root in roots.Except(listed.Select(image => image.Reference)).Where(root => _store.Contains(root.Digest)))
+        {
+            var parts = await _manifests.PartsAsync(root.Digest, [], mustRead: true, stop);
+            forgotten.Add(new CachedImage(root, [], "", 0, IsComplete: false, IsPinned: false, null, []) { Parts = parts });
+            meant.UnionWith(parts.Children.Select(root.At));
+        }
+
+        return [.. listed.Where(image => meant.Contains(image.Reference) && image is { Tags.Count: 0, IsPinned: false }), .. forgotten];
+    }
+
 }

@@ -46,7 +46,7 @@ internal sealed class OfflineUpstream(string name, FreshnessRules freshness) : I
     public Task<Answer<TagPage>> ListTagsAsync(string repository, int? count, string? last, CancellationToken cancel) => NotKept<TagPage>("lists of tags are not kept");
 
     /// <inheritdoc/>
-    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
+    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, FindManifest stored, CancellationToken cancel) =>
         NotKept<ReferrerList>("no list of what refers to it is kept");
 
     private static Task<Answer<T>> Unknown<T>(RegistryError error) where T : class => Task.FromResult<Answer<T>>(error with { Detail = NotStored });

@@ -19,7 +19,7 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, Pins pi
     public async Task<Pulled<ReferrerList>> GetAsync(Reference subject, string? artifactType, IUpstream upstream, CancellationToken cancel)
     {
         var known = await FindAsync(subject, cancel);
-        if (known is null && !IsStored(subject)) return Told(await upstream.ListReferrersAsync(subject, artifactType, cancel), artifactType);
+        if (known is null && !IsStored(subject)) return Told(await upstream.ListReferrersAsync(subject, artifactType, FindStoredAsync, cancel), artifactType);
 
         if (known is not { } kept) return Told(await RefreshAsync(subject, upstream, cancel), artifactType);
 
@@ -75,6 +75,25 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, Pins pi
         }
     }
 
+    /// <summary>Finds a manifest in the store; one that has rotted, or that the disk refuses, is not there.</summary>
+    public async ValueTask<ReadOnlyMemory<byte>?> FindStoredAsync(Digest digest, CancellationToken cancel)
+    {
+        try
+        {
+            if (await store.OpenAsync(digest, cancel) is not { } blob) return null;
+            await using (blob)
+            {
+                if (blob.Size > StoredManifests.MaxBytes) return null;
+                var content = await blob.ReadAllAsync(cancel);
+                return digest.Matches(content) ? content : default(ReadOnlyMemory<byte>?);
+            }
+        }
+        catch (Exception fault) when (ManifestPull.IsStoreFault(fault))
+        {
+            return null;
+        }
+    }
+
     /// <summary>Waits until nothing runs any longer, not even for those who have left.</summary>
     public async Task EndedAsync()
     {
@@ -86,7 +105,7 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, Pins pi
 
     private async Task<Answer<ReferrerList>> AskAndKeepAsync(Reference subject, IUpstream upstream)
     {
-        var answer = await upstream.ListReferrersAsync(subject, null, stop);
+        var answer = await upstream.ListReferrersAsync(subject, null, FindStoredAsync, stop);
         if (!answer.Has(out var list, out _) || !IsStored(subject)) return answer;
         try
         {

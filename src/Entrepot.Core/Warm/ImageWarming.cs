@@ -18,7 +18,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
     private readonly HashSet<Digest> _manifests = [];
     private readonly Dictionary<Digest, (long Size, bool Counts)> _missing = [];
     private readonly List<Reference> _pins = [];
-    private readonly ManifestReader _reader = new(parts, rules, cancel);
+    private readonly ManifestReader _reader = new(parts, rules, run, cancel);
     private IUpstream _upstream = null!;   // set before anything is asked
     private Digest? _digest;
     private string? _error;
@@ -114,7 +114,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
         }
 
         _size += content.Size;
-        if (!content.WasStored) (_isNew, _bytes) = (true, _bytes + content.Size);
+        if (!content.WasStored) (_isNew, _bytes) = (true, _bytes + (run.Claim(reference.Digest) ? content.Size : 0));
         subjects?.Add((reference, content.WasStored));
         if (content.Manifest is not { } manifest) return true;   // what is not understood is all there is
 
@@ -182,7 +182,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
         if (kept is { } known && (_upstream.Freshness.Offline || (isFresh && parts.Clock.GetUtcNow() - known.AsOf < ListsHold)))
             return new ReferrerList(known.List, Filtered: false);
         if (_upstream.Freshness.Offline) return new ReferrerList(ReferrerIndex.Empty, Filtered: false);
-        return rules.DryRun ? await _upstream.ListReferrersAsync(subject, null, cancel) : await parts.Referrers.RefreshAsync(subject, _upstream, cancel);
+        return rules.DryRun ? await _upstream.ListReferrersAsync(subject, null, _reader.FindAsync, cancel) : await parts.Referrers.RefreshAsync(subject, _upstream, cancel);
     }
 
     private async Task FetchAllAsync()

@@ -16,7 +16,7 @@ internal sealed record WarmTag(Digest Digest, bool IsNews);
 internal sealed record WarmManifest(long Size, Manifest? Manifest, bool WasStored);
 
 /// <summary>Finds out what tags mean and what manifests say, for one image: as pulls do it, or without leaving a trace. Tags may be asked for at once, manifests one by one.</summary>
-internal sealed class ManifestReader(WarmParts parts, WarmRules rules, CancellationToken cancel)
+internal sealed class ManifestReader(WarmParts parts, WarmRules rules, WarmRun run, CancellationToken cancel)
 {
     private readonly ConcurrentDictionary<Digest, ReceivedManifest?> _arrived = new();   // with their tags; of a dry run with what came
     private int _counted;
@@ -51,13 +51,17 @@ internal sealed class ManifestReader(WarmParts parts, WarmRules rules, Cancellat
         if (pulled.Source is PullSource.Bypass) return RegistryError.StoreFault("its manifest cannot be kept");
 
         parts.Recency.Pulled(reference.Digest);
-        if (!isStored && pulled.Source is PullSource.Fetched) Interlocked.Increment(ref _counted);
+        if (!isStored && pulled.Source is PullSource.Fetched && run.Count(reference.Digest)) Interlocked.Increment(ref _counted);
         return new WarmManifest(pulled.Content!.Size, Manifest.TryParse(pulled.Content.Bytes), isStored && !_arrived.ContainsKey(reference.Digest));
     }
 
+    /// <summary>A manifest that is stored, or that has come for a dry run; <see langword="null"/> if it would have to be fetched.</summary>
+    public async ValueTask<ReadOnlyMemory<byte>?> FindAsync(Digest digest, CancellationToken token) =>
+        _arrived.GetValueOrDefault(digest) is { } received && digest.Matches(received.Content.Span) ? received.Content : await parts.Referrers.FindStoredAsync(digest, token);
+
     private void Arrive(Digest digest, ReceivedManifest? manifest)
     {
-        if (_arrived.TryAdd(digest, manifest)) Interlocked.Increment(ref _counted);
+        if (_arrived.TryAdd(digest, manifest) && run.Count(digest)) Interlocked.Increment(ref _counted);
     }
 
     private async Task<Answer<WarmTag>> LookAsync(Reference tag, TagRecord? known, IUpstream upstream)
@@ -75,8 +79,14 @@ internal sealed class ManifestReader(WarmParts parts, WarmRules rules, Cancellat
     {
         if (_arrived.GetValueOrDefault(reference.Digest) is not { } received)
         {
-            if (!(await upstream.GetManifestAsync(reference, cancel)).Has(out received, out var error)) return error;
-            Arrive(reference.Digest, received);
+            var (asking, isOwn) = run.Look(reference.Digest, () => upstream.GetManifestAsync(reference, cancel));
+            var answer = await asking;
+
+            // Another image's repository was refused, which says nothing of this one.
+            if (answer.Error is not null && !isOwn) (answer, isOwn) = (await upstream.GetManifestAsync(reference, cancel), true);
+            if (!answer.Has(out received, out var error)) return error;
+            if (isOwn) Arrive(reference.Digest, received);
+            else _arrived.TryAdd(reference.Digest, received);
         }
 
         return reference.Digest.Matches(received.Content.Span)

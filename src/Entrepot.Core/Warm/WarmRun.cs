@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using Entrepot.Oci;
+using Entrepot.Pull;
 
 namespace Entrepot.Warm;
 
@@ -19,10 +21,15 @@ public readonly record struct WarmingImage(Reference Reference, long Bytes, long
 /// <summary>A warming that runs, or has ended. Safe for concurrent use.</summary>
 public sealed class WarmRun
 {
+    // Manifests that a dry run keeps to share them: of 64 images for 64 platforms, some 10 MB. What is beyond is asked for by each image that has it.
+    private const int MostLooked = 4096;
+
+    private readonly ConcurrentDictionary<Digest, Lazy<Task<Answer<ReceivedManifest>>>> _looked = new();
     private readonly Lock _gate = new();
     private readonly List<WarmedImage> _ended = [];                          // guarded by _gate, like all below
     private readonly Dictionary<Reference, WarmingImage> _running = [];
     private readonly HashSet<Digest> _claimed = [];
+    private readonly HashSet<Digest> _counted = [];
     private WarmProgress _progress;
 
     internal WarmRun(int images) => _progress = new WarmProgress(0, images, 0, 0, 0);
@@ -42,10 +49,25 @@ public sealed class WarmRun
         lock (_gate) return _ended[after..];
     }
 
-    /// <summary>Whether a blob that is missing is so for the first time in this run: what several images share is fetched, and counts, once.</summary>
-    internal bool Claim(Digest blob)
+    /// <summary>Whether what is missing is so for the first time in this run: what several images share is fetched, and counts, once.</summary>
+    internal bool Claim(Digest missing)
     {
-        lock (_gate) return _claimed.Add(blob);
+        lock (_gate) return _claimed.Add(missing);
+    }
+
+    /// <summary>Whether a manifest has come for the first time in this run: one request brings it to all names that mean it.</summary>
+    internal bool Count(Digest manifest)
+    {
+        lock (_gate) return _counted.Add(manifest);
+    }
+
+    /// <summary>A manifest that a dry run only looks at: it is asked for once, whichever images have it.</summary>
+    /// <returns>The answer, and whether this call has asked for it.</returns>
+    internal (Task<Answer<ReceivedManifest>> Asking, bool IsOwn) Look(Digest digest, Func<Task<Answer<ReceivedManifest>>> ask)
+    {
+        var own = new Lazy<Task<Answer<ReceivedManifest>>>(ask);
+        var shared = _looked.Count < MostLooked ? _looked.GetOrAdd(digest, own) : own;
+        return (shared.Value, shared == own);
     }
 
     internal void Begin(Reference image)

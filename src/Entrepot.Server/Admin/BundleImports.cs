@@ -78,7 +78,7 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
         }
     }
 
-    /// <summary>Makes an import visible, all of it or nothing. Whatever comes of it, it is over then, unless a blob has not arrived yet or the disk refuses.</summary>
+    /// <summary>Makes an import visible, all of it or nothing. Whatever comes of it, it is over then, unless a blob has not arrived yet.</summary>
     /// <param name="id">The import.</param>
     /// <param name="cancel">Ends it before anything is visible.</param>
     /// <param name="stop">Ends the removing of what the set had before; the next start goes on with it.</param>
@@ -93,9 +93,25 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
             if (missing.Count > 0) return (new Objection(409, $"{Named(missing)} {(missing.Count == 1 ? "has" : "have")} not been sent; nothing was imported"), null);
 
             var blobs = contents.Blobs.Select(blob => blob.Key).Concat(contents.Base).ToHashSet();
-            var staged = new StagedBlobs { Has = staging.Has, ReadAsync = staging.ReadAsync, AddAsync = list => AddAsync(list, cancel), PlaceAsync = staging.PlaceAsync };
-            var (objection, end) = await sets.ReplaceAsync(new ImportedSet(contents.Set, contents.Images, blobs), staged, cancel, stop);
+            IReadOnlyList<Digest> placed = [];
+            var staged = new StagedBlobs
+            {
+                Has = staging.Has, ReadAsync = staging.ReadAsync, AddAsync = list => AddAsync(list, cancel), PlaceAsync = digests => staging.PlaceAsync(placed = digests),
+            };
+            (Objection? Objection, ImportEnd? End) done;
+            try
+            {
+                done = await sets.ReplaceAsync(new ImportedSet(contents.Set, contents.Images, blobs), staged, cancel, stop);
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+            {
+                await DropAsync(session);
+                await TakeBackAsync(placed);
+                throw;
+            }
+
             await DropAsync(session);
+            var (objection, end) = done;
             return objection is not null
                 ? (objection, null)
                 : (null, new ImportDone(contents.Set, end!.Images, [.. end.Gone.Select(name => name.ToString())], end.Freed));
@@ -183,6 +199,16 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
         finally
         {
             if (!isUsed) staging.Release(room);
+        }
+    }
+
+    // A refused import leaves nothing: what got its name before the disk refused goes again, what names others first, unless somebody else keeps it.
+    private async Task TakeBackAsync(IReadOnlyList<Digest> placed)
+    {
+        foreach (var digest in placed.Reverse())
+        {
+            if (!IsWanted(digest)) await staging.DropAsync(digest);
+            store.Remove(digest, clock.GetUtcNow());
         }
     }
 

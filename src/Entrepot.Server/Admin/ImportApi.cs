@@ -47,6 +47,10 @@ internal sealed class ImportApi(BundleImports imports, Func<UpstreamRoutes> rout
         {
             context.Abort();
         }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"{fault.Message}; nothing was imported, and once that is mended the same command can be run again", fault);
+        }
     }
 
     /// <summary>Ends an import that is not to become visible.</summary>

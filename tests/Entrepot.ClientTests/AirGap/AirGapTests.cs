@@ -25,6 +25,7 @@ public sealed class AirGapTests
 
         foreach (var image in hub) await far.PullAsync(image);
         await far.PullAsync(other, "quay.io");
+        await far.PullAsync(hub[0], "docker.io");
         await far.Entrepot.StopAsync();
         await far.Entrepot.StartAsync();
         await far.Skopeo.CopyAsync(hub[0]);
@@ -122,6 +123,23 @@ public sealed class AirGapTests
             var found = JsonNode.Parse(await OrasAsync("discover", "--format", "json", reference))!["referrers"]!.AsArray().Single()!;
             return ((string)found["artifactType"]!, (string)found["digest"]!);
         }
+    }
+
+    [ProgramTheory]
+    [ProgramData("oras")]
+    public async Task ExportedArchive_IsCopiedByOras(string name)
+    {
+        var (oras, image) = (ClientProgram.Named(name).File, SampleImages.Named("library/multi"));
+        await using var near = await Scene.StartAsync("0s", [image], name);
+        await using var far = await FarSite.StartAsync(nameof(ExportedArchive_IsCopiedByOras));
+        await near.Entrepot.RunAsync("bundle", "export", "-o", far.File("site.tar"), $"docker.io/{image}");
+
+        await Tool.RunAsync(
+            "env", ["--chdir", Path.GetDirectoryName(far.File("x"))!, oras, "copy", "--no-tty", "--from-oci-layout", $"site.tar@{image.Root.Digest}", "--to-oci-layout", "copy:1"],
+            null, ("DOCKER_CONFIG", "/nonexistent"));
+
+        foreach (var content in image.Blobs.Concat(image.Manifests))
+            Assert.Equal(content.Bytes, await File.ReadAllBytesAsync(far.File($"copy/blobs/sha256/{content.Hex}")));
     }
 
     [ClientFact]

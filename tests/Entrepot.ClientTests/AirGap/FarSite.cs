@@ -48,11 +48,15 @@ internal sealed class FarSite : IAsyncDisposable
         }
     }
 
-    /// <summary>Has skopeo and containerd pull an image of another registry by its own name.</summary>
+    /// <summary>Has all engines but dockerd, which knows mirrors of Docker Hub alone, pull an image of any registry by its own name and by its digest.</summary>
     public async Task PullAsync(TestImage image, string registry)
     {
+        await EnginesAsync();
         await Skopeo.CopyAsync(image, registry);
         await Containerd!.PullAsync(image, registry, null);
+        await Containerd.PullByDigestAsync(image, registry);
+        await Podman.PullFromAsync(image, registry);
+        await Podman.PullByDigestAsync(image, registry);
     }
 
     /// <summary>A dockerd there that has nothing but this <c>daemon.json</c>.</summary>
@@ -77,6 +81,8 @@ internal sealed class FarSite : IAsyncDisposable
     /// <summary>skopeo there.</summary>
     public Skopeo Skopeo => new(Folder("skopeo"), Log("skopeo"), Entrepot.Host);
 
+    private Podman Podman => new(Folder("podman"), Log("podman"), Entrepot.Host);
+
     private Containerd? Containerd { get; set; }
 
     private Dockerd? Dockerd { get; set; }
@@ -91,7 +97,7 @@ internal sealed class FarSite : IAsyncDisposable
     {
         if (Dockerd is null) _running.Push(Dockerd = await Dockerd.StartAsync(Folder("dockerd"), Log("dockerd"), Entrepot.Host));
         if (Containerd is null) _running.Push(Containerd = await Containerd.StartAsync(Folder("containerd"), Log("containerd"), Entrepot.Host));
-        return [Skopeo, Dockerd, Containerd, new Podman(Folder("podman"), Log("podman"), Entrepot.Host)];
+        return [Skopeo, Dockerd, Containerd, Podman];
     }
 
     private string Folder(string process) => Path.Combine(_folder.FullName, process);

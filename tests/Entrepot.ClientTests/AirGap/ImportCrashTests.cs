@@ -47,8 +47,7 @@ public sealed class ImportCrashTests(ITestOutputHelper output)
             else
             {
                 await far.Entrepot.KillAsync();
-                await command.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(10));   // it says that the server is gone, and waits no longer
-                output.WriteLine($"{command.ExitCode}: {await said.Item2}");
+                await AssertSaysThatTheServerIsGoneAsync(command, said.Item2);
                 await far.Entrepot.StartAsync();
             }
 
@@ -61,6 +60,48 @@ public sealed class ImportCrashTests(ITestOutputHelper output)
         await far.ImportAsync(layout, "--set", "site");
         foreach (var image in images) Assert.True(await IsWholeOrAbsentAsync(far.Entrepot.Address, image));
         Assert.Empty(Directory.EnumerateFiles(Path.Combine(far.Entrepot.Root, "staging")));
+        await far.Entrepot.RunAsync("remove", "--set", "site");
+        Assert.Empty(StoredBlobs.Verify(far.Entrepot.BlobFolder));
+    }
+
+    [ClientFact]
+    public async Task Kill_WhileASetIsReplaced_ItIsTheOldOrTheNewOneAndThenExactlyTheNewOne()
+    {
+        output.WriteLine($"CRASH_SEED={TestRun.Seed}");
+        var random = new Random(TestRun.Seed);
+        await using var far = await FarSite.StartAsync(nameof(Kill_WhileASetIsReplaced_ItIsTheOldOrTheNewOneAndThenExactlyTheNewOne));
+        List<TestImage>[] sets = [MakeSet(random, 0), MakeSet(random, 3)];   // three tags mean other images in the other set, and three are in one alone
+        string[] layouts = [far.File("even"), far.File("odd")];
+        for (var i = 0; i < 2; i++) await LayoutFolder.WriteAsync(layouts[i], sets[i]);
+        await far.ImportAsync(layouts[1], "--set", "site");
+        var whole = await TimeAsync(() => far.ImportAsync(layouts[0], "--set", "site"));
+
+        for (var kill = 0; kill < 2 * Kills; kill++)
+        {
+            var (before, after) = (sets[kill % 2], sets[(kill + 1) % 2]);
+            using var command = Start(far, layouts[(kill + 1) % 2]);
+            using var ended = new CancellationTokenSource();
+            var watching = WatchAsync(far.Entrepot.Address, before, after, ended.Token);
+            var said = (command.StandardOutput.ReadToEndAsync(), command.StandardError.ReadToEndAsync());
+
+            // At any moment, and at the one when the new set has just become visible and the old one is about to go.
+            if (kill % 4 < 2) await Task.Delay(whole * random.NextDouble());
+            else await Eventually.TrueAsync(async () => command.HasExited || (await MeaningAsync(far.Entrepot.Address, after[0]) ?? []).SequenceEqual(after[0].Root.Bytes));
+            if (kill % 3 == 0) command.Kill();
+            else await far.Entrepot.KillAsync();
+            await AssertSaysThatTheServerIsGoneAsync(command, said.Item2);
+            await ended.CancelAsync();
+            await watching;
+            if (kill % 3 != 0)
+            {
+                await far.Entrepot.StartAsync();
+                await AssertIsOneOfAsync(far.Entrepot.Address, before, after);
+            }
+
+            await far.ImportAsync(layouts[(kill + 1) % 2], "--set", "site");
+            await AssertIsExactlyAsync(far, after, before);
+        }
+
         await far.Entrepot.RunAsync("remove", "--set", "site");
         Assert.Empty(StoredBlobs.Verify(far.Entrepot.BlobFolder));
     }
@@ -89,6 +130,90 @@ public sealed class ImportCrashTests(ITestOutputHelper output)
             await Tool.RunAsync("umount", ["-l", disk.FullName]);
             disk.Delete();
         }
+    }
+
+    private static List<TestImage> MakeSet(Random random, int first) =>
+    [
+        .. Enumerable.Range(first, Images).Select(i => ImageBuilder.Single(
+            $"library/app{i}", ImageBuilder.Platform(ImageFormat.Oci, TestImage.NativeArchitecture, Layer.Plain(i, 1 << 20), Layer.Gzip(random.Next(), LayerBytes / 3)))),
+    ];
+
+    private static Process Start(FarSite far, string layout) => Process.Start(
+        new ProcessStartInfo(TestRun.Program, ["bundle", "import", layout, "--set", "site", "--server", $"{far.Entrepot.Admin}"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+
+    // Within seconds, unless it was done already, or was killed itself.
+    private async Task AssertSaysThatTheServerIsGoneAsync(Process command, Task<string> said)
+    {
+        await command.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(10));
+        output.WriteLine($"{command.ExitCode}: {await said}");
+        if (command.ExitCode is 0 or 137) return;
+        Assert.Equal(1, command.ExitCode);
+        Assert.Matches("went away|nothing answers|has not answered", await said);
+    }
+
+    // What a tag means; null if nothing.
+    private static async Task<byte[]?> MeaningAsync(Uri server, TestImage image)
+    {
+        using var manifest = await Http.Client.GetAsync(new Uri(server, $"v2/{image.Repository}/manifests/{image.Tag}"));
+        return manifest.IsSuccessStatusCode ? await manifest.Content.ReadAsByteArrayAsync() : null;
+    }
+
+    // Each image of either set is whole, whichever its tag means, unless the tag has come to mean something else meanwhile.
+    private static async Task WatchAsync(Uri server, List<TestImage> before, List<TestImage> after, CancellationToken end)
+    {
+        for (var next = 0; !end.IsCancellationRequested; next = (next + 1) % (before.Count + after.Count))
+        {
+            var image = before.Concat(after).ElementAt(next);
+            try
+            {
+                if (await MeaningAsync(server, image) is not { } meaning || !meaning.SequenceEqual(image.Root.Bytes)) continue;
+                var isWhole = await IsWholeAsync(server, image);
+                Assert.True(isWhole || !(await MeaningAsync(server, image) ?? []).SequenceEqual(meaning), $"{image} is half gone");
+            }
+            catch (Exception fault) when (fault is HttpRequestException or IOException)
+            {
+                await Task.Yield();
+            }
+        }
+    }
+
+    private static async Task<bool> IsWholeAsync(Uri server, TestImage image)
+    {
+        foreach (var blob in image.Blobs)
+        {
+            using var answer = await Http.Client.GetAsync(new Uri(server, $"v2/{image.Repository}/blobs/{blob.Digest}"));
+            if (answer.StatusCode is HttpStatusCode.NotFound) return false;
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            Assert.Equal(blob.Bytes, await answer.Content.ReadAsByteArrayAsync());
+        }
+
+        return true;
+    }
+
+    // All tags mean what they did before, or all what they do afterwards, and what they mean is whole.
+    private static async Task AssertIsOneOfAsync(Uri server, List<TestImage> before, List<TestImage> after)
+    {
+        var now = (await MeaningAsync(server, after[^1]) ?? []).SequenceEqual(after[^1].Root.Bytes) ? after : before;
+        foreach (var image in now)
+        {
+            Assert.Equal(image.Root.Bytes, await MeaningAsync(server, image));
+            Assert.True(await IsWholeAsync(server, image), $"{image} is half gone");
+        }
+    }
+
+    private static async Task AssertIsExactlyAsync(FarSite far, List<TestImage> after, List<TestImage> before)
+    {
+        foreach (var image in after)
+        {
+            Assert.Equal(image.Root.Bytes, await MeaningAsync(far.Entrepot.Address, image));
+            Assert.True(await IsWholeAsync(far.Entrepot.Address, image));
+        }
+
+        foreach (var gone in before.Where(image => !after.Exists(other => other.Repository == image.Repository))) Assert.Null(await MeaningAsync(far.Entrepot.Address, gone));
+        var wanted = after.SelectMany(image => image.Blobs.Concat(image.Manifests)).Select(content => content.Digest).ToHashSet();
+        await Eventually.TrueAsync(() => Task.FromResult(wanted.SetEquals(Directory.EnumerateFiles(far.Entrepot.BlobFolder, "*", SearchOption.AllDirectories).Select(file => "sha256:" + Path.GetFileName(file)))));
+        StoredBlobs.Verify(far.Entrepot.BlobFolder);
+        Assert.Empty(Directory.EnumerateFiles(Path.Combine(far.Entrepot.Root, "staging")));
     }
 
     private static TestImage Image(string name, int seed, int bytes) =>

@@ -59,6 +59,18 @@ internal sealed class Containerd : IEngine
         await AssertHoldsAsync(image, architecture, DefaultNamespace);
     }
 
+    /// <summary>Pulls an image of any registry by its digest, checks every byte it got, and removes it.</summary>
+    public async Task PullByDigestAsync(TestImage image, string registry)
+    {
+        var name = $"{registry}/{image.Repository}@{image.Root.Digest}";
+        await RunAsync("images", "rm", "--sync", $"{registry}/{image}");
+        await AssertEmptyAsync(DefaultNamespace);
+        await RunAsync(["images", "pull", "--hosts-dir", Hosts(_folder), "--snapshotter", "native", name]);
+        TestRun.CountPull("containerd");
+        await AssertHoldsAsync(image, null, DefaultNamespace);
+        await RunAsync("images", "rm", "--sync", name);
+    }
+
     public async Task RemoveAsync(TestImage image)
     {
         await RunAsync("images", "rm", "--sync", $"docker.io/{image}");

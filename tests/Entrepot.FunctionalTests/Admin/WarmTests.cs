@@ -46,6 +46,55 @@ public sealed class WarmTests : SiteTest
         Assert.All(Registry.Log.All.Skip(before), request => Assert.Equal("HEAD", request.Method));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Image_UnchangedWhenItsListsAreOld_CostsNoCountedRequest(bool api)
+    {
+        var (image, sbom, hub) = AddToHub("1", 412, api);
+        var first = Assert.Single((await WarmAsync("org/app:1")).Ended);
+        Assert.Equal(("fetched", hub.Counted), (Text(first, "status"), (int)first["requests"]!));
+        Assert.True(Cache.Store.Has(sbom.Digest));
+        var (before, counted) = (Asked, hub.Counted);
+        _clock.Advance(TimeSpan.FromHours(13));
+
+        var warmed = Assert.Single((await WarmAsync("org/app:1")).Ended);
+
+        Assert.Equal(("unchanged", 0L, 0), (Text(warmed, "status"), (long)warmed["bytes"]!, (int)warmed["requests"]!));
+        Assert.Contains(Registry.Log.All.Skip(before), request => request.Path.EndsWith($"/referrers/{image.Manifest.Digest}", StringComparison.Ordinal));
+        Assert.Equal(counted, hub.Counted);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task DryRun_OfWhatHasReferrers_CountsRequestsAsARealOne(bool api)
+    {
+        var (_, _, hub) = AddToHub("1", 414, api);
+
+        var planned = Assert.Single((await WarmAsync(Body("org/app:1", "dryRun", true))).Ended);
+        var (asked, real) = (hub.Counted, Assert.Single((await WarmAsync("org/app:1")).Ended));
+
+        Assert.Equal(((int)planned["requests"]!, (int)planned["requests"]!), (asked, hub.Counted - asked));
+        Assert.Equal(((long)planned["bytes"]!, (int)planned["requests"]!), ((long)real["bytes"]!, (int)real["requests"]!));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Image_UnderSeveralNames_CountsOnce(bool dryRun)
+    {
+        var (image, sbom, hub) = AddToHub("1", 416, api: true);
+        Registry.Content.AddManifest("org/app", "latest", image.Manifest.Bytes, image.Manifest.MediaType);
+        string[] names = ["org/app:1", "org/app:latest", $"org/app@{image.Manifest.Digest}"];
+
+        var (ended, _) = await WarmAsync(new JsonObject { ["images"] = new JsonArray([.. names.Select(name => (JsonNode)Image(name))]), ["dryRun"] = dryRun });
+
+        Assert.Equal(3, ended.Count);
+        Assert.Equal(image.Manifest.Bytes.Length + sbom.Bytes.Length + BlobsOf(image, sbom), ended.Sum(one => (long)one["bytes"]!));
+        Assert.Equal((2, 2), (ended.Sum(one => (int)one["requests"]!), hub.Counted));
+    }
+
     [Fact]
     public async Task Platforms_OfAnIndex_AreAllThatIsFetched()
     {
@@ -246,6 +295,21 @@ public sealed class WarmTests : SiteTest
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => warming);
         (await pull).Is(big.Layers[0].Bytes);
     }
+
+    // An image with an SBOM, at a registry that counts as Docker Hub does.
+    private (TestImage Image, TestManifest Sbom, HubLimit Hub) AddToHub(string tag, int seed, bool api)
+    {
+        var (image, hub) = (AddImage(tag, seed), new HubLimit(100));
+        var sbom = Registry.Content.AddReferrer("org/app", image.Manifest, "application/spdx+json");
+        Registry.HasReferrers = api;
+        if (!api) Registry.Content.AddIndex("org/app", image.Manifest.Digest.ToString().Replace(':', '-'), sbom);
+        Registry.On(Ask.AnyManifest, hub.Answer, TestRegistry.Always);
+        return (image, sbom, hub);
+    }
+
+    private static long BlobsOf(TestImage image, TestManifest referrer) =>
+        image.Config.Size + image.Layers.Sum(layer => (long)layer.Size)
+        + Entrepot.Oci.Manifest.TryParse(referrer.Bytes)!.Blobs.DistinctBy(blob => blob.Digest).Sum(blob => blob.Size);
 
     private TestImage AddImage(string tag, int seed) =>
         Registry.Content.AddImage("org/app", tag, TestBlob.Random(20_000, seed), TestBlob.Random(3000, seed + 1000));

@@ -219,8 +219,14 @@ public sealed class ExportTests : SiteTest
     public async Task Export_NotStored_IsFetchedOnceAndWhatIsStoredIsNot()
     {
         var image = Registry.Content.AddImage("org/new", "1", _app.Layers[0], TestBlob.Random(5_000, seed: 804));
+        var before = Registry.Log.All.Count;
         (await RunAsync("-o", In("site.tar"), "org/new:1", App)).IsFine();
         var asked = Registry.Log.All.Count;
+
+        // Of the images what is new, each once, and nothing of what is stored.
+        Assert.Equal(
+            new[] { image.Layers[1].Digest, image.Config.Digest }.Select(digest => $"/v2/org/new/blobs/{digest}").Append($"/v2/org/new/manifests/{image.Manifest.Digest}").Order(StringComparer.Ordinal),
+            Registry.Log.All.Skip(before).Where(request => request.Method == "GET" && (request.IsBlob || request.IsManifest)).Select(request => request.Path).Order(StringComparer.Ordinal));
         (await RunAsync("-o", In("again.tar"), "org/new:1", App)).IsFine();
 
         Assert.Equal(image.Layers[1].Bytes, Read(In("site.tar"))[BundleNames.Member(image.Layers[1].Digest)]);

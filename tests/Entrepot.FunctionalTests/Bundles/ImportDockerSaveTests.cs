@@ -2,6 +2,7 @@ using System.Formats.Tar;
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json.Nodes;
+using Entrepot.FunctionalTests.Cli;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.Oci;
@@ -48,6 +49,40 @@ public sealed class ImportDockerSaveTests : ImportTest
         var layer = JsonNode.Parse((await Cache.GetManifestAsync("1")).Bytes)!["layers"]![1]!;
         Assert.Equal((Digest.Of(packed).ToString(), "application/vnd.docker.image.rootfs.diff.tar.gzip"), ((string?)layer["digest"], (string?)layer["mediaType"]));
         (await Cache.GetAsync(Appliance.PathOf(Digest.Of(packed)))).Is(packed);
+    }
+
+    [Fact]
+    public async Task Import_LayerPackedByZstandard_IsCalledSoAndToldToBeUnproven()
+    {
+        var packed = Zstandard(570);
+        var file = Files.Tar("app.tar", Members(["org/app:1"], "a/layer.tar", "two.tar.zst", "c/layer.tar").Append(ImageArchive.Member("two.tar.zst", packed)));
+
+        var ran = await ImportAsync(file);
+
+        Assert.Equal((0, "entrepot: not verified against the configs of their images, since nothing here unpacks Zstandard: 1 layer, "
+            + $"{Digest.Of(packed)}; what the archive has of them was imported as it is\n"), (ran.Status, ran.Error));
+        var layer = JsonNode.Parse((await Cache.GetManifestAsync("1")).Bytes)!["layers"]![1]!;
+        Assert.Equal((Digest.Of(packed).ToString(), "application/vnd.oci.image.layer.v1.tar+zstd"), ((string?)layer["digest"], (string?)layer["mediaType"]));
+        (await Cache.GetAsync(Appliance.PathOf(Digest.Of(packed)))).Is(packed);
+        var json = await ImportAsync(file, "--output", "json");
+        await Schemas.CheckLinesAsync("import", json);
+        Assert.Equal(Digest.Of(packed).ToString(), (string?)JsonNode.Parse(json.Out)!["unproven"]!.AsArray().Single());
+    }
+
+    [Fact]
+    public async Task Import_LayerPackedByZstandardThatIsNamedAfterItsBytes_IsHeldAgainstThat()
+    {
+        var packed = Zstandard(571);
+        var member = $"blobs/sha256/{Digest.Of(packed).Hex}";
+        var right = Files.Tar("right.tar", Members(["org/app:1"], "a/layer.tar", member, "c/layer.tar").Append(ImageArchive.Member(member, packed)));
+        var damaged = (byte[])packed.Clone();
+        damaged[700] ^= 1;
+        var wrong = Files.Tar("wrong.tar", Members(["org/app:2"], "a/layer.tar", member, "c/layer.tar").Append(ImageArchive.Member(member, damaged)));
+
+        Assert.Equal(0, (await ImportAsync(right)).Status);
+        (await ImportAsync(wrong)).IsFailure($"'{wrong}' is damaged: its '{member}' should be {Digest.Of(packed)}, and is something else; nothing was imported");
+
+        Assert.Equal(404, (await Cache.GetManifestAsync("2")).Status);
     }
 
     [Theory]
@@ -120,6 +155,9 @@ public sealed class ImportDockerSaveTests : ImportTest
 
         Assert.Equal(200, (await Cache.GetManifestAsync("3")).Status);
     }
+
+    // By its first bytes, which is all that anything here looks at.
+    private static byte[] Zstandard(int seed) => [0x28, 0xb5, 0x2f, 0xfd, .. TestBlob.Random(2_000, seed).Bytes];
 
     private static byte[] Packed(byte[] layer)
     {

@@ -1,5 +1,6 @@
 using System.Formats.Tar;
 using System.IO.Compression;
+using Entrepot.FunctionalTests.Cli;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.Pull;
 using Entrepot.Server.Options;
@@ -10,6 +11,22 @@ namespace Entrepot.FunctionalTests.Bundles;
 public sealed class ImportRefusalTests : ImportTest
 {
     protected override EntrepotOptions Options(EntrepotOptions options) => base.Options(options) with { Quota = QuotaSize.OfBytes(16 << 20) };
+
+    [Theory]
+    [InlineData("", "'import' needs at least one file, e.g. ")]
+    [InlineData("x.tar --set ../x", "--set '../x' is not allowed; allowed: 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit")]
+    [InlineData("x.tar --name *", "--name '*' is not allowed; allowed: an image such as docker.io/library/alpine:3.20")]
+    [InlineData("x.tar --from y", "unknown flag '--from'")]
+    [InlineData("x.tar --output xml", "--output 'xml' is not allowed; allowed: text, json")]
+    public async Task Usage_ThatIsWrong_IsStatus2AndAsksNobody(string arguments, string expected)
+    {
+        using var line = new CommandLine();
+
+        var ran = await line.RunAsync(["bundle", "import", .. arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries), "--server", "127.0.0.1:1"]);
+
+        Assert.Equal((2, ""), (ran.Status, ran.Out));
+        Assert.StartsWith($"entrepot: {expected}", ran.Error, StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task DamagedLayer_IsNamedByItsDigest()

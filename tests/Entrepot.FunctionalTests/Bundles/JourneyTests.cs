@@ -45,6 +45,25 @@ public sealed class JourneyTests : SiteTest
         await far.PullAsync(second);
     }
 
+    [Theory]
+    [InlineData("full.tar", "delta.tar")]
+    [InlineData("delta.tar", "full.tar")]
+    public async Task FullAndDelta_InOneCommand_GiveTheNewerTags(string one, string other)
+    {
+        await using var far = await StartFarAsync();
+        var (first, stays) = (await MoveAsync(1), Registry.Content.AddImage("org/app", "stays", TestBlob.Random(LayerBytes, seed: 950)));
+        await ExportAsync("full.tar", "org/app:stays");
+        var second = await MoveAsync(2);
+        await ExportAsync("delta.tar", "org/app:stays", "--since", In("full.receipt.json"));
+
+        (await CommandLine.RunAsync(far.Admin, "bundle", "import", In(one), In(other), "--set", "site")).IsFine();
+
+        await far.PullAsync(second);
+        await far.PullAsync(stays);
+        Assert.False(far.Store.Has(first.Layers[0].Digest));
+        Assert.Equal(404, (await far.GetManifestAsync(first.Manifest.Digest.ToString())).Status);
+    }
+
     [Fact]
     public async Task Paths_AreRelativeToTheCommandsOwnDirectory()
     {

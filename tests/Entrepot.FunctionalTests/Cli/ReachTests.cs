@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Entrepot.FunctionalTests.Bundles;
 using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.FunctionalTests.Upstream;
@@ -7,11 +8,18 @@ using Entrepot.FunctionalTests.Upstream;
 namespace Entrepot.FunctionalTests.Cli;
 
 /// <summary>What a command says when the admin API is not where it looks.</summary>
-public sealed class ReachTests
+public sealed class ReachTests : IDisposable
 {
+    private const string Archive = "{archive}";   // a layout that is there as long as a test
+
+    private readonly ImageArchive _files = new();
+
     public static TheoryData<string[]> Commands => new(
         ["status"], ["list"], ["list", "alpine"], ["refresh", "alpine"], ["pin", "alpine"], ["unpin", "alpine"], ["remove", "alpine"], ["verify"],
-        ["warm", "alpine"], ["bundle", "export", "-o", Path.Combine(Path.GetTempPath(), "entrepot-never.tar"), "alpine"]);
+        ["warm", "alpine"], ["bundle", "export", "-o", Path.Combine(Path.GetTempPath(), "entrepot-never.tar"), "alpine"],
+        ["bundle", "import", Archive]);
+
+    public void Dispose() => _files.Dispose();
 
     [Theory]
     [MemberData(nameof(Commands))]
@@ -21,7 +29,7 @@ public sealed class ReachTests
 
         foreach (var output in (string[])["text", "json"])
         {
-            var ran = await CommandLine.RunAsync(nobody, [.. arguments, "--output", output]);
+            var ran = await CommandLine.RunAsync(nobody, [.. There(arguments), "--output", output]);
 
             ran.IsFailure($"nothing answers at http://{nobody.Authority} (Connection refused); start the server with 'entrepot serve', or say with --server where it is");
             Assert.Empty(ran.Out);
@@ -65,7 +73,7 @@ public sealed class ReachTests
         await using var registry = new TestRegistry();
         await using var cache = await Appliance.StartAsync(registry);
 
-        var ran = await CommandLine.RunAsync(cache.Url, arguments);
+        var ran = await CommandLine.RunAsync(cache.Url, There(arguments));
 
         ran.IsFailure($"http://{cache.Url.Authority} is a registry port, which engines pull from; commands want the admin port: "
             + "try --server http://127.0.0.1:5001, or what the option 'admin' says");
@@ -159,7 +167,7 @@ public sealed class ReachTests
         await using var silent = new RawServer("", isSilentAfterwards: true);
         using var line = new CommandLine { ServerPatience = TimeSpan.FromMilliseconds(200) };
 
-        var ran = await line.RunAsync([.. arguments, "--server", silent.Address.Authority]);
+        var ran = await line.RunAsync([.. There(arguments), "--server", silent.Address.Authority]);
 
         ran.IsFailure($"http://{silent.Address.Authority} has not answered within 0.2 s; is it the admin port, and does the server still run?");
     }
@@ -201,6 +209,14 @@ public sealed class ReachTests
         line.Interrupt();
 
         (await running).IsFailure("interrupted at its beginning");
+    }
+
+    private string[] There(string[] arguments) => [.. arguments.Select(argument => argument == Archive ? Layout() : argument)];
+
+    private string Layout()
+    {
+        var image = new Content().AddImage("org/app", "1", TestBlob.Random(1000, seed: 1));
+        return _files.Layout("site.tar", ("docker.io/org/app:1", image));
     }
 
     private static Uri FreePort()

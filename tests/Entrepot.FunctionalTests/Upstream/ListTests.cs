@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Entrepot.Oci;
+using Entrepot.Pull;
 using Microsoft.AspNetCore.Http;
 
 namespace Entrepot.FunctionalTests.Upstream;
@@ -10,6 +11,8 @@ public sealed class ListTests : UpstreamTest
     private const string Signature = "{\"mediaType\":\"m\",\"artifactType\":\"sig\",\"annotations\":{\"a\":\"b\"}}";
 
     private static readonly Reference Subject = SomeTag.At(SomeDigest);
+
+    private static readonly FindManifest NothingIsStored = (_, _) => default;
 
     [Fact]
     public async Task ListTags_PageWithLink_HasMore()
@@ -48,7 +51,7 @@ public sealed class ListTests : UpstreamTest
             return IndexAsync(context, Signature);
         });
 
-        var list = (await Connect(registry.Address).ListReferrersAsync(Subject, null, default)).Value!;
+        var list = (await Connect(registry.Address).ListReferrersAsync(Subject, null, NothingIsStored, default)).Value!;
 
         Assert.Equal([Signature, Sbom], Descriptors(list.Content));
         Assert.False(list.Filtered);
@@ -67,7 +70,7 @@ public sealed class ListTests : UpstreamTest
             return IndexAsync(context, Sbom);
         });
 
-        var list = (await Connect(registry.Address).ListReferrersAsync(Subject, "sbom", default)).Value!;
+        var list = (await Connect(registry.Address).ListReferrersAsync(Subject, "sbom", NothingIsStored, default)).Value!;
 
         Assert.Equal([Sbom], Descriptors(list.Content));
         Assert.True(list.Filtered);
@@ -84,7 +87,7 @@ public sealed class ListTests : UpstreamTest
             ? IndexAsync(context, $"{Signature},{Sbom}")
             : SendAsync(context, status, "", type));
 
-        var list = (await Connect(registry.Address).ListReferrersAsync(Subject, "sig", default)).Value!;
+        var list = (await Connect(registry.Address).ListReferrersAsync(Subject, "sig", NothingIsStored, default)).Value!;
 
         Assert.Equal([Signature], Descriptors(list.Content));
         Assert.True(list.Filtered);
@@ -92,11 +95,30 @@ public sealed class ListTests : UpstreamTest
     }
 
     [Fact]
+    public async Task ListReferrers_TagThatMeansWhatIsStored_IsAskedByHeadAlone()
+    {
+        var stored = System.Text.Encoding.UTF8.GetBytes($"{{\"schemaVersion\":2,\"manifests\":[{Signature},{Sbom}]}}");
+        var digest = Digest.Of(stored);
+        var registry = await ServeAsync(context =>
+        {
+            if (context.Request.Path.Value!.Contains("/referrers/", StringComparison.Ordinal)) return SendAsync(context, 404);
+            context.Response.Headers["Docker-Content-Digest"] = digest.ToString();
+            return IndexAsync(context, Sbom);
+        });
+
+        var list = (await Connect(registry.Address).ListReferrersAsync(
+            Subject, null, (wanted, _) => new(wanted == digest ? stored : default(ReadOnlyMemory<byte>?)), default)).Value!;
+
+        Assert.Equal([Signature, Sbom], Descriptors(list.Content));
+        Assert.Equal(["GET", "HEAD"], registry.Requests.Select(request => request.Method));
+    }
+
+    [Fact]
     public async Task ListReferrers_NoApiAndNoTag_AreNone()
     {
         var registry = await ServeAsync(context => SendAsync(context, 404));
 
-        Assert.Empty(Descriptors((await Connect(registry.Address).ListReferrersAsync(Subject, null, default)).Value!.Content));
+        Assert.Empty(Descriptors((await Connect(registry.Address).ListReferrersAsync(Subject, null, NothingIsStored, default)).Value!.Content));
     }
 
     [Fact]
@@ -106,7 +128,7 @@ public sealed class ListTests : UpstreamTest
             ? SendAsync(context, 404)
             : SendAsync(context, 200, "<html>", "text/html"));
 
-        Assert.Equal(502, (await Connect(registry.Address).ListReferrersAsync(Subject, null, default)).Error?.Status);
+        Assert.Equal(502, (await Connect(registry.Address).ListReferrersAsync(Subject, null, NothingIsStored, default)).Error?.Status);
     }
 
     [Fact]
@@ -115,7 +137,7 @@ public sealed class ListTests : UpstreamTest
         var registry = await ServeAsync(context => SendAsync(context, 404));
         var digest = Digest.Parse("sha512:" + new string('a', 64) + new string('b', 64));
 
-        await Connect(registry.Address).ListReferrersAsync(SomeTag.At(digest), null, default);
+        await Connect(registry.Address).ListReferrersAsync(SomeTag.At(digest), null, NothingIsStored, default);
 
         Assert.Equal("/v2/team/app/manifests/sha512-" + new string('a', 64), registry.Requests[^1].Target);
     }
@@ -128,7 +150,7 @@ public sealed class ListTests : UpstreamTest
     {
         var registry = await ServeAsync(context => SendAsync(context, status, content));
 
-        Assert.Equal(expected, (await Connect(registry.Address).ListReferrersAsync(Subject, null, default)).Error?.Status);
+        Assert.Equal(expected, (await Connect(registry.Address).ListReferrersAsync(Subject, null, NothingIsStored, default)).Error?.Status);
     }
 
     [Fact]
@@ -140,7 +162,7 @@ public sealed class ListTests : UpstreamTest
             return IndexAsync(context, Sbom);
         });
 
-        Assert.Equal(502, (await Connect(registry.Address).ListReferrersAsync(Subject, null, default)).Error?.Status);
+        Assert.Equal(502, (await Connect(registry.Address).ListReferrersAsync(Subject, null, NothingIsStored, default)).Error?.Status);
         Assert.Equal(50, registry.Requests.Count);
     }
 
@@ -155,7 +177,7 @@ public sealed class ListTests : UpstreamTest
             return IndexAsync(context, Sbom);
         });
 
-        Assert.Equal(502, (await Connect(registry.Address).ListReferrersAsync(Subject, null, default)).Error?.Status);
+        Assert.Equal(502, (await Connect(registry.Address).ListReferrersAsync(Subject, null, NothingIsStored, default)).Error?.Status);
         Assert.Single(registry.Requests);
     }
 

@@ -85,8 +85,14 @@ internal sealed class MemoryBlobStore : IBlobStore
 
     public long ShortOf(long bytes) => Math.Max(0, bytes - PinRoom);
 
-    public long Remove(Digest digest, DateTimeOffset unusedSince) =>
-        !Pinned.ContainsKey(digest) && _blobs.TryRemove(digest, out var content) ? Quota.OnDisk(content.Length) : 0;
+    /// <summary>What was to be removed as unused, in order.</summary>
+    public ConcurrentQueue<Digest> Removed { get; } = new();
+
+    public long Remove(Digest digest, DateTimeOffset unusedSince)
+    {
+        Removed.Enqueue(digest);
+        return !Pinned.ContainsKey(digest) && _blobs.TryRemove(digest, out var content) ? Quota.OnDisk(content.Length) : 0;
+    }
 
     public bool Drop(Digest digest) => _blobs.TryRemove(digest, out _);
 

@@ -107,7 +107,7 @@ internal sealed class ScriptedUpstream(string name = "docker.io") : IUpstream
     public Task<Answer<TagPage>> ListTagsAsync(string repository, int? count, string? last, CancellationToken cancel) =>
         repository == "library/alpine" ? Say<TagPage>(new TagPage(["3.20", "latest"], false)) : Say<TagPage>(RegistryError.NameUnknown);
 
-    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, CancellationToken cancel) =>
+    public Task<Answer<ReferrerList>> ListReferrersAsync(Reference subject, string? artifactType, FindManifest stored, CancellationToken cancel) =>
         IsDown ? Say<ReferrerList>(RegistryError.Down("scripted")) : Say<ReferrerList>(new ReferrerList("{}"u8.ToArray(), artifactType is not null));
 
     private Answer<UpstreamBlob> Held(BlobAsk ask)

@@ -119,6 +119,24 @@ public sealed class StagingTests : IAsyncLifetime, IAsyncDisposable
     }
 
     [Fact]
+    public async Task Verify_AfterAFlushThatFailed_LetsItBeWrittenAgain()
+    {
+        var (digest, content) = Blob(1);
+        _files.IsRefusing = true;
+        await WriteAsync(digest, content);
+        await Assert.ThrowsAsync<IOException>(() => _staging.PlaceAsync([digest]));
+        _files.IsRefusing = false;
+
+        Assert.False(await _staging.VerifyAsync(digest, default));
+        Assert.Equal((true, true), await WriteAsync(digest, content));
+        Assert.True(await _staging.VerifyAsync(digest, default));
+        await _staging.PlaceAsync([digest]);
+
+        Assert.True(_store.Contains(digest));
+        Assert.Equal(0, _space.Usage.Reserved);
+    }
+
+    [Fact]
     public async Task Place_BesideAPartThatRests_TakesItsPlace()
     {
         var (digest, content) = Blob(1);

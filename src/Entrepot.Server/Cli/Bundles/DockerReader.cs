@@ -54,8 +54,16 @@ internal static class DockerReader
             {
                 LayerPacking.None => id,
                 LayerPacking.Gzip => await GzipLayer.HashAsync(source, id, cancel) ?? throw Damaged(archive, layer, id),
-                _ => await source.HashAsync(id, _ => { }, cancel),   // nothing here unpacks it
+                _ => await source.HashAsync(id, _ => { }, cancel),
             };
+
+            // Nothing here unpacks it. A member that is named after its bytes can be held against that, and whoever imports is told.
+            if (packing is LayerPacking.Zstd)
+            {
+                if (DockerSave.DigestOf(layer) is { } own && own != digest) throw Damaged(archive, layer, own);
+                input.AddUnproven(digest);
+            }
+
             input.AddBlob(digest, source);
             layers.Add((digest, source.Size, packing));
         }

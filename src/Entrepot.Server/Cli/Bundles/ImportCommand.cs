@@ -82,6 +82,9 @@ internal static class ImportCommand
             await session.Around.Out.WriteLineAsync(session.IsJson
                 ? JsonSerializer.Serialize(report, ImportJson.Default.ImportReport)
                 : Text(report, session.Around.Clock.GetElapsedTime(began)));
+            if (report.Unproven.Count > 0)
+                await session.ComplainAsync($"not verified against the configs of their images, since nothing here unpacks Zstandard: {Words.Count(report.Unproven.Count, "layer")}, "
+                    + $"{string.Join(", ", report.Unproven)}; what the archive has of them was imported as it is");
             return ExitStatus.Fine;
         }
         catch (ArchiveException wrong)

@@ -11,10 +11,11 @@ namespace Entrepot.Server.Cli.Bundles;
 /// <param name="SentBytes">Their bytes.</param>
 /// <param name="Removed">What the set had before and has not any more, in full form.</param>
 /// <param name="FreedBytes">Bytes on disk that this freed.</param>
+/// <param name="Unproven">Layers packed by Zstandard of which only their own bytes are known, not whether they unpack to what the image's config says.</param>
 /// <param name="Mirrors">What the machines of the site need to pull the images by their own names.</param>
 internal sealed record ImportReport(
     string Set, IReadOnlyList<ImportedReference> Images, int Blobs, long Bytes, int SentBlobs, long SentBytes, IReadOnlyList<string> Removed, long FreedBytes,
-    MirrorHints Mirrors);
+    IReadOnlyList<string> Unproven, MirrorHints Mirrors);
 
 /// <summary>An image that was imported.</summary>
 /// <param name="Reference">Its name in full form.</param>

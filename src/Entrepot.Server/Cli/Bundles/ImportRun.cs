@@ -106,7 +106,7 @@ internal sealed class ImportRun(Session session, ImportInput input, string set, 
         return new ImportReport(
             done.Set, [.. plan.Images.Select(image => new ImportedReference(image.Reference, image.Digest)).OrderBy(image => image.Reference, StringComparer.Ordinal)],
             plan.Blobs.Count, plan.Blobs.Sum(blob => blob.Size), begun.Wanted.Count, begun.Bytes, done.Removed, done.Freed,
-            MirrorHints.Of(session.Server.Server, new Uri(status.Registry[0]), registries));
+            [.. input.Unproven.Select(digest => digest.ToString()).Order(StringComparer.Ordinal)], MirrorHints.Of(session.Server.Server, new Uri(status.Registry[0]), registries));
     }
 
     private static string RegistryOf(string reference) => reference[..reference.IndexOf('/', StringComparison.Ordinal)];
