@@ -106,7 +106,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         var regular = new RegularScrub(_scrub, options.Scrub, marks.TryLoad(), marks.Save, parts.Clock)
         {
             Ended = (progress, wrong) => Log.Scrubbed(_log, progress.Blobs, progress.Bytes, wrong, progress.Unreadable),
-            Failed = fault => Log.ScrubFailed(_log, fault),
+            Failed = ScrubFailed,
         };
         _probes = new Probes(_health, () => _upstreams.Now.Any(upstream => !upstream.Freshness.Offline && !upstream.WasDead));
         _metrics = new CacheMetrics(_connections, _fetches, _space, _scrub, _upstreams, parts.Clock);
@@ -329,6 +329,12 @@ public sealed class EntrepotHost : IAsyncDisposable
         if (_health.Now is null) Log.CheckpointFailed(_log, fault);   // once, and not every minute while it lasts
         _health.Report(fault);
         _faults.Add("The index could not be written down", fault);
+    }
+
+    private void ScrubFailed(Exception fault)
+    {
+        if (_health.Now is null) Log.ScrubFailed(_log, fault);   // the same
+        _health.Report(fault);
     }
 
     private void NotKept(Reference reference, Exception fault)

@@ -225,5 +225,4 @@ public sealed class ImageSets
 
         return [.. listed.Where(image => meant.Contains(image.Reference) && image is { Tags.Count: 0, IsPinned: false }), .. forgotten];
     }
-
 }
