@@ -96,7 +96,10 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
             IReadOnlyList<Digest> placed = [];
             var staged = new StagedBlobs
             {
-                Has = staging.Has, ReadAsync = staging.ReadAsync, AddAsync = list => AddAsync(list, cancel), PlaceAsync = digests => staging.PlaceAsync(placed = digests),
+                Has = staging.Has,
+                ReadAsync = staging.ReadAsync,
+                AddAsync = list => AddAsync(list, cancel),
+                PlaceAsync = digests => staging.PlaceAsync(placed = digests),
             };
             (Objection? Objection, ImportEnd? End) done;
             try
