@@ -110,6 +110,7 @@ generator=$(dotnet msbuild bench/Entrepot.Bench -p:Configuration=Release -getPro
 failed=()
 machine
 for name in "${only[@]-"${figures[@]}"}"; do
+  sync -f "$work"   # what the figure before has left to be written is none of this one's
   # Neither as a condition, within which a failing command would not end the figure, nor in the foreground, where signals would wait for it.
   (
     trap 'stop_all; remove_limit' EXIT

@@ -48,7 +48,9 @@ launch() {
   (cd "${folder[$name]}" && exec "${limit[@]+"${limit[@]}"}" setsid "$@" > "$work/$name.log" 2>&1) &
   pids[$name]=$!
   url[$name]=http://127.0.0.1:$port
+  # With a pause: on two processors, asking without one takes the second from whoever starts.
   until answers "$port"; do
+    sleep 0.005
     kill -0 "${pids[$name]}" 2> /dev/null || { echo "$name did not start:" >&2; tail -n 5 "$work/$name.log" >&2; return 1; }
   done
 }
