@@ -25,7 +25,10 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi; }
 # Prints the processor time of a server's processes and of their ended children, in hundredths of a second.
 cpu() {
   local pid
-  for pid in ${pids[$1]}; do sed 's/.*) //' "/proc/$pid/stat"; done | awk '{ used += $12 + $13 + $14 + $15 } END { print used + 0 }'
+  for pid in ${pids[$1]}; do
+    [ -e "/proc/$pid" ] || continue   # nginx's cache loader ends after a minute, and is one of its master's ended children then
+    sed 's/.*) //' "/proc/$pid/stat"
+  done | awk '{ used += $12 + $13 + $14 + $15 } END { print used + 0 }'
 }
 
 # settle SERVER [SECONDS]: waits, 6 seconds at most, until it has done what it does behind its answers (writing, flushing): until 0.3 s cost it at most 0.01 s.

@@ -59,13 +59,9 @@ public sealed class EntrepotHost : IAsyncDisposable
     private readonly Scrub _scrub;
     private readonly Housekeeping _house;
     private readonly Probes _probes;
-    private readonly ZeroCopyOutput _output;
-    private readonly ConnectionLimits _connections;
-    private readonly WebApplication _registryWeb;
-    private readonly WebApplication _adminWeb;
+    private readonly Listeners _listeners;
     private readonly AdminApi _api;
     private readonly WarmSchedules _schedules;
-    private readonly WebApplication? _metricsWeb;
     private readonly ILogger<EntrepotHost> _log;
     private readonly EntrepotOptions _options;   // as they were at the start
     private readonly Lock _changing = new();     // taken for a change of options, and for the beginning of the end
@@ -74,17 +70,12 @@ public sealed class EntrepotHost : IAsyncDisposable
     private Task _evicting = Task.CompletedTask;      // what smaller quotas have leave; guarded by _changing
     private bool _isEnding;   // guarded by _changing
 
-    private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root)
+    private EntrepotHost(EntrepotOptions options, HostParts parts, StoreRoot root, FasterCacheIndex index, UpstreamSet upstreams, Listeners listeners)
     {
-        (_options, _root) = (options, root);
+        (_options, _root, _index, _upstreams, _listeners) = (options, root, index, upstreams, listeners);
+        (_listeners.Refused, _listeners.OutOfDescriptors) = (ConnectionRefused, OutOfDescriptors);
         _faults = new RecentFaults(parts.Clock);
-        _index = new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, CheckpointFailed);
-        _output = new ZeroCopyOutput(options.MinRate, parts.Clock, parts.Calls);
-        _connections = new ConnectionLimits(DescriptorLimit.ConnectionsOf(options.Connections), options.ClientConnections, ConnectionRefused, parts.Clock);
-        _registryWeb = Listeners.OfRegistry(options, parts, _connections, _output, OutOfDescriptors);
-        _adminWeb = Listeners.OfAdmin(options.Admin, options, parts, _output, OutOfDescriptors);
-        _metricsWeb = options.Metrics is { } address ? Listeners.OfAdmin(address, options, parts, _output, OutOfDescriptors) : null;
-        _log = _registryWeb.Services.GetRequiredService<ILogger<EntrepotHost>>();
+        _log = _listeners.Registry.Services.GetRequiredService<ILogger<EntrepotHost>>();
 
         _space = new DiskSpace(root, _index, EvictionPolicies[options.Eviction](), options.Quota.Resolve(root.TotalBytes()), options.MinFreeBytes)
         {
@@ -97,8 +88,6 @@ public sealed class EntrepotHost : IAsyncDisposable
         };
         _store = new DiskBlobStore(root, _index, _space, parts.Clock, digest => Log.FalseFile(_log, digest));
         _fetches = new FetchTable(_store, parts.Clock, DescriptorLimit.FetchesOf(options.Fetches)) { Waiting = options.Waiting, Resumed = fetch => Log.Resumed(_log, fetch), Ended = FetchEnded };
-        _upstreams = new UpstreamSet(parts.Times, LimitsOf(options), parts.Clock) { CircuitChanged = change => Log.Circuit(_log, change, parts.Times.Break) };
-        var upstreams = _upstreams.Replace(InForce(options));
         _pulls = new PullThrough(_store, _index, _fetches, new MemoryCache(options.MemoryCacheBytes), _upstreams.Now, parts.Clock, NotKept) { Unreadable = Unread };
 
         _scrub = new Scrub(_store, _index, Unverified) { DiskWorks = _health.Probe, Dropped = RestoreAsync };
@@ -109,19 +98,19 @@ public sealed class EntrepotHost : IAsyncDisposable
             Failed = ScrubFailed,
         };
         _probes = new Probes(_health, () => _upstreams.Now.Any(upstream => !upstream.Freshness.Offline && !upstream.WasDead));
-        _metrics = new CacheMetrics(_connections, _fetches, _space, _scrub, _upstreams, parts.Clock);
+        _metrics = new CacheMetrics(_listeners.Connections, _fetches, _space, _scrub, _upstreams, parts.Clock);
         _metrics.ReadWhenScraped(_health, regular);
         _metrics.ReadWhenScraped(parts.LogQueue);
-        _metrics.AddUpstreams(upstreams.Added);
+        _metrics.AddUpstreams(_upstreams.Now.Select(upstream => upstream.Name));
         _registry = new RegistryEndpoint(_pulls, Routes(options), _metrics, _log, parts.Clock);
         _reconciler = new Reconciler(root, _store, _index, (count, path) => Log.ForeignFiles(_log, count, path));
         _schedules = new WarmSchedules(_pulls.Warmup, () => _registry.Routes, () => _space.Measured, parts.Clock, _log);
         _imports = new BundleImports(_staging = new Staging(root, _store, _space, parts.Clock), _pulls.Images.Sets, _store, parts.Clock);
         _house = NewHousekeeping(regular, parts.Clock);
         _api = NewApi(NewStatus(regular, parts.Clock), parts.Clock);
-        _registryWeb.Run(_registry.HandleAsync);
-        _adminWeb.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
-        _metricsWeb?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);
+        _listeners.Registry.Run(_registry.HandleAsync);
+        _listeners.Admin.Run(new AdminEndpoint(_metrics, _probes, _api).HandleAsync);
+        _listeners.Metrics?.Run(new MetricsEndpoint(_metrics, _probes).HandleAsync);
     }
 
     /// <summary>Where the registry API answers, with real ports.</summary>
@@ -134,7 +123,7 @@ public sealed class EntrepotHost : IAsyncDisposable
     public Uri? Metrics { get; private set; }
 
     /// <summary>What was sent of files.</summary>
-    internal ZeroCopyCounts FileBytes => _output.Counts;
+    internal ZeroCopyCounts FileBytes => _listeners.Output.Counts;
 
     /// <summary>Waits until all uses so far are marked in the store.</summary>
     internal Task MarkedAsync() => _pulls.MarkedAsync();
@@ -151,7 +140,7 @@ public sealed class EntrepotHost : IAsyncDisposable
         try
         {
             root = StoreRoot.Open(options.StorageRoot, parts.Files);
-            host = new EntrepotHost(options, parts, root);
+            host = await MakeAsync(options, parts, root);
             await host.ListenAsync(cancel);
 
             // Counting a million blobs takes longer than it is worth waiting for: clients are answered already.
@@ -167,6 +156,33 @@ public sealed class EntrepotHost : IAsyncDisposable
             if (fault is StoreUnusableException unusable) throw new StartupException(unusable.Message, unusable);
             throw;
         }
+    }
+
+    // Three things that need none of the others, and most of the time that a start takes: reading what is remembered, and loading what talks to both sides.
+    private static async Task<EntrepotHost> MakeAsync(EntrepotOptions options, HostParts parts, StoreRoot root)
+    {
+        EntrepotHost? host = null;   // told of things from when it is there, which is before they begin to happen
+        var index = Task.Run(() => new FasterCacheIndex(root, options.CheckpointEvery, parts.Clock, fault => host?.CheckpointFailed(fault)));
+        var upstreams = Task.Run(() => MakeUpstreams(options, parts, change => Log.Circuit(host!._log, change, parts.Times.Break)));
+        var listeners = Task.Run(() => new Listeners(options, parts));
+        try
+        {
+            await Task.WhenAll(index, upstreams, listeners);
+            return host = new EntrepotHost(options, parts, root, await index, await upstreams, await listeners);
+        }
+        catch
+        {
+            if (index.IsCompletedSuccessfully) await (await index).DisposeAsync();
+            if (upstreams.IsCompletedSuccessfully) (await upstreams).Dispose();
+            throw;
+        }
+    }
+
+    private static UpstreamSet MakeUpstreams(EntrepotOptions options, HostParts parts, Action<CircuitChange> changed)
+    {
+        var upstreams = new UpstreamSet(parts.Times, LimitsOf(options), parts.Clock) { CircuitChanged = changed };
+        upstreams.Replace(InForce(options));
+        return upstreams;
     }
 
     /// <summary>Takes over what may change while it runs: the upstreams, for requests that begin afterwards, and the quota. What leaves for a smaller one does
@@ -208,10 +224,10 @@ public sealed class EntrepotHost : IAsyncDisposable
         patience.CancelAfter(_options.ShutdownTimeout);
         _ = _api.DrainAsync();
         var schedules = _schedules.DisposeAsync().AsTask();
-        await _registryWeb.StopAsync(patience.Token);
+        await _listeners.Registry.StopAsync(patience.Token);
         await schedules;
         _ = _api.EndAsync();
-        await _adminWeb.StopAsync(patience.Token);   // in order, so that clients get their last line
+        await _listeners.Admin.StopAsync(patience.Token);   // in order, so that clients get their last line
         await DisposeAsync();
     }
 
@@ -224,12 +240,12 @@ public sealed class EntrepotHost : IAsyncDisposable
             _isEnding = true;
         }
 
-        await _registryWeb.DisposeAsync();
-        await _adminWeb.DisposeAsync();
+        await _listeners.Registry.DisposeAsync();
+        await _listeners.Admin.DisposeAsync();
         await _api.EndAsync();   // its clients are gone by now: what still runs is a step on the disk
         _api.Dispose();
         await _schedules.DisposeAsync();
-        if (_metricsWeb is not null) await _metricsWeb.DisposeAsync();
+        if (_listeners.Metrics is { } metrics) await metrics.DisposeAsync();
         await _ending.CancelAsync();
         await _housekeeping;
         await _scrub.DisposeAsync();
@@ -269,11 +285,11 @@ public sealed class EntrepotHost : IAsyncDisposable
         if (_root.Unwritable is { } unwritable) _health.Report(unwritable);
         if (_index.Spoilt > 0) Log.SpoiltRecords(_log, _index.Spoilt);
         if (_index.Warning is { } warning) Log.IndexLost(_log, warning);
-        if (_connections.Most < _options.Connections) Log.FewDescriptors(_log, _options.Connections, DescriptorLimit.Find() ?? 0, _connections.Most, DescriptorLimit.FetchesOf(_options.Fetches));
+        if (_listeners.Connections.Most < _options.Connections) Log.FewDescriptors(_log, _options.Connections, DescriptorLimit.Find() ?? 0, _listeners.Connections.Most, DescriptorLimit.FetchesOf(_options.Fetches));
         _index.Start();
-        Admin = (await Listeners.BindAsync(_adminWeb, [_options.Admin], cancel))[0];
-        if (_metricsWeb is not null) Metrics = (await Listeners.BindAsync(_metricsWeb, [_options.Metrics!], cancel))[0];
-        Registry = await Listeners.BindAsync(_registryWeb, _options.Listen, cancel);
+        Admin = (await Listeners.BindAsync(_listeners.Admin, [_options.Admin], cancel))[0];
+        if (_listeners.Metrics is { } web) Metrics = (await Listeners.BindAsync(web, [_options.Metrics!], cancel))[0];
+        Registry = await Listeners.BindAsync(_listeners.Registry, _options.Listen, cancel);
         _probes.Open();
     }
 
@@ -320,7 +336,7 @@ public sealed class EntrepotHost : IAsyncDisposable
 
     private void ConnectionRefused(ConnectionRefusal why, IPAddress client, long count)
     {
-        var (option, most) = why is ConnectionRefusal.All ? ("limits.connections", _connections.Most) : ("limits.clientConnections", _options.ClientConnections);
+        var (option, most) = why is ConnectionRefusal.All ? ("limits.connections", _listeners.Connections.Most) : ("limits.clientConnections", _options.ClientConnections);
         Log.ConnectionRefused(_log, client, option, most, count);
     }
 

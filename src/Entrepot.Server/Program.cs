@@ -8,8 +8,8 @@ Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS
 using var signals = new StopSignals(endNow: () => Environment.Exit(ExitStatus.Failed));
 signals.Register();
 
-var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
-    .ToDictionary(pair => (string)pair.Key, pair => (string)pair.Value!);
+var environment = new Dictionary<string, string>();
+foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables()) environment.Add((string)variable.Key, (string)variable.Value!);
 return await EntrepotCommand.RunAsync(args, new Surroundings
 {
     Out = Console.Out,

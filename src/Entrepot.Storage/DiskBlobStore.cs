@@ -15,7 +15,6 @@ public sealed class DiskBlobStore : IBlobStore
     private readonly StoreRoot _root;
     private readonly ICacheIndex _index;
     private readonly DiskSpace _space;
-    private readonly TimeProvider _clock;
     private readonly Action<Digest> _falseFile;
     private readonly ConcurrentDictionary<Digest, Lazy<Task<bool>>> _checks = new();
     private readonly ConcurrentDictionary<string, bool> _taken = new();   // names in partial/ that a writer has now
@@ -28,13 +27,16 @@ public sealed class DiskBlobStore : IBlobStore
     /// <param name="falseFile">Told of a file that was not what its name says and has been removed; must return at once.</param>
     public DiskBlobStore(StoreRoot root, ICacheIndex index, DiskSpace space, TimeProvider clock, Action<Digest> falseFile)
     {
-        (_root, _index, _space, _clock, _falseFile, Cold) = (root, index, space, clock, falseFile, new ColdReads(root.Files));
+        (_root, _index, _space, Clock, _falseFile, Cold) = (root, index, space, clock, falseFile, new ColdReads(root.Files));
         Commits = new Commits(root, index, space, clock, Forget);
         Placements = new Placements(root, index, space, clock);
     }
 
     /// <summary>What files are made of.</summary>
     internal FileCalls Files => _root.Files;
+
+    /// <summary>The time.</summary>
+    internal TimeProvider Clock { get; }
 
     /// <summary>What waits for the disk in place of its readers.</summary>
     internal ColdReads Cold { get; }
@@ -150,7 +152,7 @@ public sealed class DiskBlobStore : IBlobStore
         if (partial.Path != _root.PartialPath(digest)) return false;
         lock (_space.NameOf(digest))
         {
-            _space.Rest(digest, size, reserved, new Resting(Quota.OnDisk(size), fill, _clock.GetUtcNow()));
+            _space.Rest(digest, size, reserved, new Resting(Quota.OnDisk(size), fill, Clock.GetUtcNow()));
             return _taken.TryRemove(partial.Path, out _);
         }
     }

@@ -14,6 +14,20 @@ take() {
   seconds=$(field seconds "$said")
 }
 
+# warm_cold SERVER...: has each fetch other blobs, and Entrepot as many as it takes for some seconds, as for hits; ends with what that left to do.
+warm_cold() {
+  local paths server end
+  for server; do
+    end=$((SECONDS + warm_seconds))
+    while :; do
+      mapfile -t paths < <(blobs 8 5000000)
+      fetch "$server" "${paths[@]}" > /dev/null
+      [ "$server" = entrepot ] && [ "$SECONDS" -lt "$end" ] || break
+    done
+    settle "$server"
+  done
+}
+
 figure_cold_throttled() {
   local path round server rate=200000000
   # A cache that asked over several connections would be given so much for each of them.
@@ -38,8 +52,7 @@ figure_cold() {
   start_entrepot entrepot
   start_proxy_cache nginx
   start_registry registry
-  path=$(cold_blob 40000000)
-  for server in entrepot nginx registry; do take "$server" "$path"; done
+  warm_cold entrepot nginx registry
   for ((round = 0; round < cold_rounds; round++)); do
     path=$(cold_blob "$((cold_mb * 1000000))")
     # Once before, or whoever comes first would find it out of the processors' caches.

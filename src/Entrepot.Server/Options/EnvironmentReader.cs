@@ -26,11 +26,11 @@ internal static class EnvironmentReader
     public static RawMap Overlay(
         RawMap values, IReadOnlyDictionary<string, string> environment, List<Problem> problems, List<string> warnings)
     {
-        var ours = environment
-            .Where(pair => pair.Key.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) && pair.Value.Length > 0)
-            .Where(pair => !Ignored.Any(name => pair.Key.StartsWith(name, StringComparison.OrdinalIgnoreCase)))
-            .Where(pair => !pair.Key.Equals(ServerVariable, StringComparison.OrdinalIgnoreCase))
-            .Select(pair => (Name: pair.Key, pair.Value, Parts: pair.Key[Prefix.Length..].Split("__")))
+        var ours = environment.Keys
+            .Where(name => name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) && environment[name].Length > 0)
+            .Where(name => !Ignored.Any(other => name.StartsWith(other, StringComparison.OrdinalIgnoreCase)))
+            .Where(name => !name.Equals(ServerVariable, StringComparison.OrdinalIgnoreCase))
+            .Select(name => new Variable(name, environment[name], name[Prefix.Length..].Split("__")))
             // Lists before their items, and items in the order of their numbers, however the process got them.
             .OrderBy(variable => string.Join(' ', variable.Parts.Select(part => part.PadLeft(10, '0'))), StringComparer.OrdinalIgnoreCase)
             // Two names that differ in case alone are one option: the same one wins at every start.
@@ -100,4 +100,7 @@ internal static class EnvironmentReader
 
     /// <summary>The variable that sets an option of the appliance.</summary>
     internal static string NameOf(OptionSpec spec) => Prefix + spec.Path.Replace(".", "__", StringComparison.Ordinal).ToUpperInvariant();
+
+    // A class: what sorts and filters values is compiled anew for each type of them when the program starts, and once for all classes.
+    private sealed record Variable(string Name, string Value, string[] Parts);
 }

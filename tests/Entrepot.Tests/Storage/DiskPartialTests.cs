@@ -2,6 +2,8 @@ using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Storage;
 using Entrepot.Tests.Kit;
+using Microsoft.Extensions.Time.Testing;
+using Microsoft.Win32.SafeHandles;
 
 namespace Entrepot.Tests.Storage;
 
@@ -201,6 +203,28 @@ public sealed class DiskPartialTests : IDisposable
         await partial.WriteAsync(_content.AsMemory(0, Half), 0, default);
     }
 
+    [Fact]
+    public async Task Write_IsWrittenDownOnceASecondAtMost()
+    {
+        const int piece = 9 << 20;
+        var (flushes, clock) = (new Flushes(), new FakeTimeProvider());
+        Restart(flushes, clock);
+        await using var partial = await _store.CreateAsync(Digest, FillMode.Complete, default);
+        partial.Describe(8 * piece, null);
+        await WriteAsync(0);
+        await WriteAsync(1);
+        Assert.False(flushes.Next.IsCompleted);
+
+        clock.Advance(TimeSpan.FromSeconds(1));
+        await WriteAsync(2);
+        await flushes.Next.Soon();
+        var next = flushes.Expect();
+        await WriteAsync(3);
+        Assert.False(next.IsCompleted);
+
+        async Task WriteAsync(int number) => await partial.WriteAsync(new byte[piece], (long)number * piece, default);
+    }
+
     private async Task RestAsync(int from, int to, FillMode fill = FillMode.Complete)
     {
         await using var partial = await _store.CreateAsync(Digest, fill, default);
@@ -217,17 +241,32 @@ public sealed class DiskPartialTests : IDisposable
         Assert.Empty(Directory.EnumerateFiles(Path.GetDirectoryName(File)!));
     }
 
-    private void Restart()
+    private void Restart(FileCalls? files = null, TimeProvider? clock = null)
     {
         _root.Dispose();
-        _root = StoreRoot.Open(_directory.FullName);
-        Open();
+        _root = StoreRoot.Open(_directory.FullName, files ?? new FileCalls());
+        Open(clock);
     }
 
-    private void Open()
+    private void Open(TimeProvider? clock = null)
     {
         var index = new MemoryIndex();
         _space = DiskSpaces.Large(_root, index);
-        _store = new DiskBlobStore(_root, index, _space, TimeProvider.System, _ => { });
+        _store = new DiskBlobStore(_root, index, _space, clock ?? TimeProvider.System, _ => { });
+    }
+
+    private sealed class Flushes : FileCalls
+    {
+        private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Next => _next.Task;
+
+        public Task Expect() => (_next = new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+
+        public override void Flush(SafeFileHandle file)
+        {
+            base.Flush(file);
+            _next.TrySetResult();
+        }
     }
 }
