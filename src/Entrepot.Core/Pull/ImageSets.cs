@@ -26,16 +26,17 @@ public sealed class ImageSets
     private readonly Pins _pins;
     private readonly ImageCatalog _catalog;
     private readonly ImageRemovals _removals;
+    private readonly ReferrerLists _referrers;
     private readonly StoredManifests _manifests;
     private readonly Action _forgetRefusals;
     private readonly Action<Reference, Exception> _storeFailed;
     private readonly TimeProvider _clock;
 
     internal ImageSets(
-        IBlobStore store, ICacheIndex index, Pins pins, ImageCatalog catalog, ImageRemovals removals, Action forgetRefusals, Action<Reference, Exception> storeFailed,
-        TimeProvider clock)
+        IBlobStore store, ICacheIndex index, Pins pins, ImageCatalog catalog, ImageRemovals removals, ReferrerLists referrers, Action forgetRefusals,
+        Action<Reference, Exception> storeFailed, TimeProvider clock)
     {
-        (_store, _index, _pins, _catalog, _removals) = (store, index, pins, catalog, removals);
+        (_store, _index, _pins, _catalog, _removals, _referrers) = (store, index, pins, catalog, removals, referrers);
         (_manifests, _forgetRefusals, _storeFailed, _clock) = (new StoredManifests(store), forgetRefusals, storeFailed, clock);
     }
 
@@ -57,11 +58,11 @@ public sealed class ImageSets
     /// <exception cref="IOException">The disk refuses. No image is visible that was not; blobs may have got their names, for the caller to take them back.</exception>
     public async Task<(Objection? Objection, ImportEnd? End)> ReplaceAsync(ImportedSet import, StagedBlobs staged, CancellationToken cancel, CancellationToken stop)
     {
-        var (objection, gone) = await _pins.WhileUnchangedAsync(() => ReplaceLockedAsync(import, staged, cancel), cancel);
+        var (objection, changed) = await _pins.WhileUnchangedAsync(() => ReplaceLockedAsync(import, staged, cancel), cancel);
         if (objection is not null) return (objection, null);
 
         _forgetRefusals();   // what was not to be had is, by now
-        return (null, new ImportEnd(import.Images.Count, gone, await TidyAsync(import.Images[0].Reference, stop)));
+        return (null, new ImportEnd(import.Images.Count, changed.Gone, await TidyAsync(import.Images[0].Reference, changed.Relisted, stop)));
     }
 
     /// <summary>Removes a set: what nobody else keeps of it is gone, names first.</summary>
@@ -76,7 +77,7 @@ public sealed class ImageSets
             return new Objection(404, $"there is no set '{set}'; {(Names is { Count: > 0 } others ? $"there are: {string.Join(", ", others)}" : "nothing has been imported")}");
 
         await _pins.WhileUnchangedAsync(() => ChangeLockedAsync(new ImportedSet(set, [], new HashSet<Digest>()), new SetChange()), cancel);
-        var freed = await TidyAsync(members.Keys.First(), stop);
+        var freed = await TidyAsync(members.Keys.First(), [], stop);
         var names = members.Keys.OrderBy(name => name.ToString(), StringComparer.Ordinal).ToList();
         foreach (var name in names)
             await told(new ImageChange(name, ImageFate.Removed) { Digest = members[name], Bytes = name == names[^1] ? freed : 0 });
@@ -86,27 +87,25 @@ public sealed class ImageSets
 
     /// <summary>Removes what a crash has left of replaced and removed sets. Called once, when it is known what is stored.</summary>
     /// <exception cref="IOException">The disk refuses; it can be called again.</exception>
-    public Task FinishAsync(CancellationToken stop) => SweepAsync(_ => { }, stop);
+    public Task FinishAsync(CancellationToken stop) => SweepAsync([], _ => { }, stop);
 
-    private async Task<(Objection? Objection, IReadOnlyList<Reference> Gone)> ReplaceLockedAsync(ImportedSet import, StagedBlobs staged, CancellationToken cancel)
+    private async Task<(Objection? Objection, Changed Changed)> ReplaceLockedAsync(ImportedSet import, StagedBlobs staged, CancellationToken cancel)
     {
         var parts = new ImportedParts(import.Blobs, ReadAsync, digest => staged.Has(digest) || _store.Contains(digest));
         foreach (var image in import.Images)
-            if (await parts.AddAsync(image, cancel) is { } objection) return (objection, []);
+            if (await parts.AddAsync(image, cancel) is { } objection) return (objection, default);
 
-        var lists = await ListsAsync(import, parts, cancel);
+        var lists = await ListsAsync(parts, cancel);
         using var held = _pins.Hold([.. lists.Values.Select(list => list.Digest)]);
         foreach (var (digest, list) in lists.Values.Where(list => list.Digest != ReferrerLists.Nothing))
             if (!staged.Has(digest) && !_store.Contains(digest)) await staged.AddAsync(list);
 
         await staged.PlaceAsync([.. lists.Values.Select(list => list.Digest).Concat(parts.Order).Distinct().Where(staged.Has)]);
-        return await ChangeLockedAsync(import, NamesOf(import, parts, lists));
+        return (null, await ChangeLockedAsync(import, NamesOf(import, parts, lists)));
 
         async Task<ReadOnlyMemory<byte>?> ReadAsync(Digest digest, CancellationToken token)
         {
-            if (staged.Has(digest)) return await staged.ReadAsync(digest, token);
-            if (await _store.OpenAsync(digest, token) is not { } blob) return null;
-            await using (blob) return blob.Size <= StoredManifests.MaxBytes ? await blob.ReadAllAsync(token) : null;
+            return staged.Has(digest) ? await staged.ReadAsync(digest, token) : await _manifests.ReadAsync(digest, token);
         }
     }
 
@@ -125,16 +124,14 @@ public sealed class ImageSets
         };
     }
 
-    // What refers to each manifest: what comes with the import, and what was known before and has not gone with it. Where nothing does, that is known, too.
-    private async Task<IReadOnlyDictionary<Reference, (Digest Digest, ReadOnlyMemory<byte> List)>> ListsAsync(ImportedSet import, ImportedParts parts, CancellationToken cancel)
+    // What refers to each manifest: what comes with the import, and what was known before; what of that goes with the set is taken out when it does. Where nothing does, that is known, too.
+    private async Task<IReadOnlyDictionary<Reference, (Digest Digest, ReadOnlyMemory<byte> List)>> ListsAsync(ImportedParts parts, CancellationToken cancel)
     {
-        var gone = GoneFrom(import).Where(reference => !reference.IsTag).ToHashSet();
         var lists = new Dictionary<Reference, (Digest, ReadOnlyMemory<byte>)>();
         foreach (var (subject, referrers) in parts.Referrers)
         {
             using var list = new ReferrerIndex(null);
-            if (_index.FindReferrers(subject) is { } record && await _store.OpenAsync(record.List, cancel) is { } blob)
-                await using (blob) list.TryAddOnly(await blob.ReadAllAsync(cancel), digest => !gone.Contains(subject.At(digest)));
+            if (_index.FindReferrers(subject) is { } record && await _manifests.ReadAsync(record.List, cancel) is { } known) list.TryAddOnly(known, _ => true);
             foreach (var (mediaType, manifest) in referrers) list.TryAddManifest(mediaType, manifest);
             var content = list.Finish().ToArray();
             lists[subject] = (Digest.Of(content), content);
@@ -145,22 +142,20 @@ public sealed class ImageSets
         return lists;
     }
 
-    private List<Reference> GoneFrom(ImportedSet import)
-    {
-        var has = import.Images.Select(image => image.Reference).ToHashSet();
-        return [.. (_index.Sets().GetValueOrDefault(import.Name)?.Keys ?? []).Where(reference => !has.Contains(reference))];
-    }
-
     // The one durable step, and the same in memory.
-    private async Task<(Objection? Objection, IReadOnlyList<Reference> Gone)> ChangeLockedAsync(ImportedSet import, SetChange names)
+    private async Task<Changed> ChangeLockedAsync(ImportedSet import, SetChange names)
     {
-        var had = _index.Sets().GetValueOrDefault(import.Name) ?? new Dictionary<Reference, Digest>();
+        var sets = _index.Sets();
+        var had = sets.GetValueOrDefault(import.Name) ?? new Dictionary<Reference, Digest>();
         var has = import.Images.ToDictionary(image => image.Reference, image => image.Digest);
-        var gone = GoneFrom(import);
-        var roots = had.Select(one => one.Key.At(one.Value)).Except(has.Select(one => one.Key.At(one.Value))).ToList();
+        var gone = had.Keys.Where(reference => !has.ContainsKey(reference)).ToList();
 
-        // What other sets keep by a tag follows it, as pins do.
-        var kept = has.SelectMany(one => _pins.SetsOf(one.Key).Append(import.Name).Distinct(), (one, set) => new SetMember(set, one.Key, one.Value));
+        // What other sets keep by a tag follows it, as pins do: they leave behind what it meant before, as this one does.
+        var kept = has.SelectMany(one => _pins.SetsOf(one.Key).Append(import.Name).Distinct(), (one, set) => new SetMember(set, one.Key, one.Value)).ToList();
+        var moved = kept.Select(member => member.Reference.At(sets.GetValueOrDefault(member.Set)?.GetValueOrDefault(member.Reference, member.Digest) ?? member.Digest));
+        var roots = gone.Select(reference => reference.At(had[reference])).Concat(moved).Except(has.Select(one => one.Key.At(one.Value))).ToList();
+        var relisted = names.Referrers.Select(one => (Subject: one.Key, Before: _index.FindReferrers(one.Key)?.List, Now: one.Value.List))
+            .Where(one => one.Before is not null && one.Before != one.Now).Select(one => (one.Subject, one.Before!.Value)).ToList();
         await _index.ChangeSetsAsync(
             names with
             {
@@ -172,17 +167,18 @@ public sealed class ImageSets
 
         foreach (var (reference, digest) in has) await _pins.KeepAsync(import.Name, reference, digest);
         foreach (var reference in gone) _pins.Leave(reference, import.Name);
-        return (null, [.. gone.OrderBy(name => name.ToString(), StringComparer.Ordinal)]);
+        return new Changed([.. gone.OrderBy(name => name.ToString(), StringComparer.Ordinal)], relisted);
     }
 
     // What has changed is true and durable: a disk that refuses now only keeps something from being removed.
-    private async Task<long> TidyAsync(Reference changed, CancellationToken stop)
+    private async Task<long> TidyAsync(Reference changed, IReadOnlyList<(Reference Subject, Digest List)> relisted, CancellationToken stop)
     {
         var freed = 0L;
         try
         {
             await _index.CheckpointAsync(CancellationToken.None);
-            await SweepAsync(bytes => freed += bytes, stop);
+            foreach (var (subject, _) in relisted) await _pins.ArrivedAsync(subject.Digest);
+            await SweepAsync([.. relisted.Select(one => one.List).Where(list => list != ReferrerLists.Nothing)], bytes => freed += bytes, stop);
         }
         catch (OperationCanceledException)
         {
@@ -196,19 +192,45 @@ public sealed class ImageSets
         return freed;
     }
 
-    // What sets have left, and has no tag and no pin any more, goes with what nothing else needs; then it is not to be removed any more.
-    private async Task SweepAsync(Action<long> freed, CancellationToken stop)
+    // What sets have left, and has no tag and no pin any more, goes with what nothing else needs; then it is not to be removed any more. With it go lists of what
+    // refers to something in whose place there are others: a crash leaves one of those at most as a blob that nothing keeps from being evicted.
+    private async Task SweepAsync(List<Digest> replaced, Action<long> freed, CancellationToken stop)
     {
-        if (!_index.Sets().TryGetValue(Leaving, out var left)) return;
-        var (roots, began) = (left.Keys.ToList(), _clock.GetUtcNow());
+        var (roots, began) = (_index.Sets().GetValueOrDefault(Leaving)?.Keys.ToList() ?? [], _clock.GetUtcNow());
+        if (roots.Count == 0 && replaced.Count == 0) return;
+
         var listed = await _catalog.List(_ => true, mustRead: true, stop).ToListAsync(stop);
-        foreach (var removal in RemovalPlan.Of(await GoneAsync(roots, listed, stop), listed, _pins.Reaches))
+        var removals = new List<(Removal Removal, IReadOnlyDictionary<Reference, Reference> Subjects)>();
+        foreach (var removal in RemovalPlan.Of(await GoneAsync(roots, listed, stop), listed, _pins.Reaches)) removals.Add((removal, await SubjectsAsync(removal, stop)));
+
+        // What refers to others goes after them: only those that stay need another list, and then there is room for it.
+        foreach (var (removal, subjects) in removals.OrderBy(one => one.Subjects.Count > 0))
         {
             stop.ThrowIfCancellationRequested();
-            freed(await _removals.DoAsync(removal, began));
+            freed(await _removals.DoAsync(removal, began, async manifest =>
+            {
+                if (subjects.TryGetValue(manifest, out var subject) && await _referrers.UnlistAsync(manifest.Digest, subject) is { } list) replaced.Add(list);
+            }));
         }
 
-        await _index.ChangeSetsAsync(new SetChange { Dropped = [.. roots.Select(root => (Leaving, root))] }, CancellationToken.None);
+        freed(RemoveLists(replaced, listed));
+        if (roots.Count > 0) await _index.ChangeSetsAsync(new SetChange { Dropped = [.. roots.Select(root => (Leaving, root))] }, CancellationToken.None);
+    }
+
+    private async Task<IReadOnlyDictionary<Reference, Reference>> SubjectsAsync(Removal removal, CancellationToken stop)
+    {
+        var subjects = new Dictionary<Reference, Reference>();
+        foreach (var (manifest, _) in removal.Manifests)
+            if (await _referrers.SubjectOfAsync(manifest, stop) is { } subject) subjects.Add(manifest, subject);
+        return subjects;
+    }
+
+    // The same image in another repository may have the same list still.
+    private long RemoveLists(List<Digest> replaced, List<CachedImage> listed)
+    {
+        if (replaced.Count == 0) return 0;
+        var used = listed.SelectMany(image => image.Parts.Manifests.Select(image.Reference.At)).Select(manifest => _index.FindReferrers(manifest)?.List).OfType<Digest>().ToHashSet();
+        return replaced.Distinct().Where(list => !used.Contains(list)).Sum(list => _store.Remove(list, _clock.GetUtcNow()));
     }
 
     // An image whose removal was broken off is not listed any more, or only its parts are, as images of their own: what it consisted of is found out from its bytes, which go last.
@@ -225,4 +247,7 @@ public sealed class ImageSets
 
         return [.. listed.Where(image => meant.Contains(image.Reference) && image is { Tags.Count: 0, IsPinned: false }), .. forgotten];
     }
+
+    // What a set had and has not any more, and manifests of which other lists say now what refers to them, with the lists before.
+    private readonly record struct Changed(IReadOnlyList<Reference> Gone, IReadOnlyList<(Reference Subject, Digest List)> Relisted);
 }

@@ -21,12 +21,13 @@ public sealed class Images
     private readonly TimeProvider _clock;
 
     internal Images(
-        IBlobStore store, ICacheIndex index, ManifestPull pulls, Pins pins, Func<string, IUpstream?> upstream, TimeProvider clock, Action<Reference, Exception> storeFailed)
+        IBlobStore store, ICacheIndex index, ManifestPull pulls, ReferrerLists referrers, Pins pins, Func<string, IUpstream?> upstream, TimeProvider clock,
+        Action<Reference, Exception> storeFailed)
     {
         (_index, _pulls, _pins, _upstream, _clock) = (index, pulls, pins, upstream, clock);
         _catalog = new ImageCatalog(store, index, pins);
         _removals = new ImageRemovals(store, index, pins);
-        Sets = new ImageSets(store, index, pins, _catalog, _removals, pulls.ForgetRefusals, storeFailed, clock);
+        Sets = new ImageSets(store, index, pins, _catalog, _removals, referrers, pulls.ForgetRefusals, storeFailed, clock);
     }
 
     /// <summary>The sets of imported images.</summary>

@@ -218,13 +218,23 @@ internal sealed class Pins : IDisposable
     /// <summary>A manifest is stored now; pins that reach it reach what it names.</summary>
     public async Task ArrivedAsync(Digest manifest)
     {
-        Reference[] reaching;
-        lock (_gate) reaching = [.. _pins.Where(pin => pin.Value.Reach.ContainsKey(manifest) || MeaningOf(pin.Key) == manifest).Select(pin => pin.Key)];
-        if (reaching.Length > 0) await FollowAsync(reaching);
+        var reaching = Reaching(manifest);
+        if (reaching.Count > 0) await FollowAsync(reaching);
+    }
+
+    /// <summary>Another list says what refers to a manifest now, which is written down; pins that reach the manifest reach the list. Called while no pin changes.</summary>
+    public async Task RelistedAsync(Digest manifest)
+    {
+        foreach (var pin in Reaching(manifest)) await FollowLockedAsync(pin, mustRead: true);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _changes.Dispose();
+
+    private IReadOnlyList<Reference> Reaching(Digest manifest)
+    {
+        lock (_gate) return [.. _pins.Where(pin => pin.Value.Reach.ContainsKey(manifest) || MeaningOf(pin.Key) == manifest).Select(pin => pin.Key)];
+    }
 
     private async Task FollowAsync(IEnumerable<Reference> pins)
     {
@@ -258,6 +268,9 @@ internal sealed class Pins : IDisposable
             if (before.Parts is not null && root == before.Manifest && parts.Sizes.Count == before.Reach.Count && parts.Sizes.Keys.All(before.Reach.ContainsKey)) return;
             Set(reference, before with { Manifest = root, Parts = parts });
             if (before.Keepers.Contains(Own)) await _index.SetPinsAsync(new Dictionary<Reference, Digest> { [reference] = root }, CancellationToken.None);
+
+            // What a set kept before a pull moved its tag stays as an image that is cached like any other, by its digest, and leaves when its room is needed: as with
+            // what any pull replaces, its upstream may have it no longer, while clients still ask for it. It is an import that removes what it replaces.
             var sets = before.Keepers.Where(keeper => keeper != Own).Select(set => new SetMember(set, reference, root)).ToList();
             if (sets.Count > 0) await _index.ChangeSetsAsync(new SetChange { Kept = sets }, CancellationToken.None);
         }

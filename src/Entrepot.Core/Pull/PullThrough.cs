@@ -48,7 +48,7 @@ public sealed class PullThrough : IAsyncDisposable
         _recency = new Recency(store, clock);
         _restoring = new Restoring(store, index, _manifests, _blobs, Upstream);
         Warmup = new Warmup(new WarmParts(store, index, fetches, _manifests, _referrers, _recency, _pins, name => _upstreams.GetValueOrDefault(name), clock));
-        Images = new Images(store, index, _manifests, _pins, name => _upstreams.GetValueOrDefault(name), clock, storeFailed);
+        Images = new Images(store, index, _manifests, _referrers, _pins, name => _upstreams.GetValueOrDefault(name), clock, storeFailed);
         Bundles = new BundleExport(store, index, Images, name => _upstreams.GetValueOrDefault(name), clock);
     }
 

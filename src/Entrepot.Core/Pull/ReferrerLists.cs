@@ -12,6 +12,7 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, Pins pi
     /// <summary>The name of a list of nothing.</summary>
     public static Digest Nothing { get; } = Digest.Of(ReferrerIndex.Empty.Span);
 
+    private readonly StoredManifests _manifests = new(store);
     private readonly Flights<Reference, Answer<ReferrerList>> _asking = new();
     private readonly Flights<Digest, bool> _keeping = new();
 
@@ -94,6 +95,37 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, Pins pi
         }
     }
 
+    /// <summary>What a stored manifest refers to, in its repository; <see langword="null"/> if nothing, or if it is not stored.</summary>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    public async Task<Reference?> SubjectOfAsync(Reference manifest, CancellationToken cancel) =>
+        await _manifests.ReadAsync(manifest.Digest, cancel) is { } content && ReferrerIndex.SubjectOf(content) is { } subject ? manifest.At(subject) : null;
+
+    /// <summary>Takes a manifest that goes out of the list that is kept of what refers to its subject: nothing is listed that could not be had. Called while no pin changes.</summary>
+    /// <returns>The list that another one replaces now, and that the caller is to remove; <see langword="null"/> if none was replaced.</returns>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    public async Task<Digest?> UnlistAsync(Digest referrer, Reference subject)
+    {
+        if (index.FindReferrers(subject) is not { } record || record.List == Nothing || await _manifests.ReadAsync(record.List, stop) is not { } list) return null;
+
+        var isListed = false;
+        using var others = new ReferrerIndex(null);
+        if (!others.TryAddOnly(list, IsOther) || !isListed) return null;
+
+        var content = others.Finish();
+        var digest = Digest.Of(content.Span);
+        using var held = pins.Hold([digest]);
+        if (digest != Nothing) await StoreOnceAsync(digest, content);
+        await index.SetReferrersAsync(subject, record with { List = digest }, stop);
+        await pins.RelistedAsync(subject.Digest);
+        return record.List;
+
+        bool IsOther(Digest listed)
+        {
+            isListed |= listed == referrer;
+            return listed != referrer;
+        }
+    }
+
     /// <summary>Waits until nothing runs any longer, not even for those who have left.</summary>
     public async Task EndedAsync()
     {
@@ -122,15 +154,17 @@ internal sealed class ReferrerLists(IBlobStore store, ICacheIndex index, Pins pi
     private async Task KeepAsync(Reference subject, ReadOnlyMemory<byte> list)
     {
         var digest = Digest.Of(list.Span);
-        if (digest != Nothing)
-        {
-            var (keeping, _) = _keeping.Join(digest, () => StoreAsync(digest, list));
-            await keeping;
-        }
+        if (digest != Nothing) await StoreOnceAsync(digest, list);
 
         var isNews = index.FindReferrers(subject)?.List != digest;
         await index.SetReferrersAsync(subject, new ReferrersRecord(digest, clock.GetUtcNow()), stop);
         if (isNews) await pins.ArrivedAsync(subject.Digest);
+    }
+
+    private async Task StoreOnceAsync(Digest digest, ReadOnlyMemory<byte> list)
+    {
+        var (keeping, _) = _keeping.Join(digest, () => StoreAsync(digest, list));
+        await keeping;
     }
 
     private async Task<bool> StoreAsync(Digest digest, ReadOnlyMemory<byte> list)

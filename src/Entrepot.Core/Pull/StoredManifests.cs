@@ -10,10 +10,15 @@ internal sealed class StoredManifests(IBlobStore store)
 
     /// <summary>A manifest; <see langword="null"/> if it is not stored, or is none.</summary>
     /// <exception cref="IOException">The disk refuses.</exception>
-    public async ValueTask<Manifest?> FindAsync(Digest digest, CancellationToken cancel)
+    public async ValueTask<Manifest?> FindAsync(Digest digest, CancellationToken cancel) =>
+        await ReadAsync(digest, cancel) is { } content ? Manifest.TryParse(content) : null;
+
+    /// <summary>A manifest's bytes; <see langword="null"/> if it is not stored, or too large for one.</summary>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    public async ValueTask<ReadOnlyMemory<byte>?> ReadAsync(Digest digest, CancellationToken cancel)
     {
         if (await store.OpenAsync(digest, cancel) is not { } blob) return null;
-        await using (blob) return blob.Size <= MaxBytes ? Manifest.TryParse(await blob.ReadAllAsync(cancel)) : null;
+        await using (blob) return blob.Size <= MaxBytes ? await blob.ReadAllAsync(cancel) : null;
     }
 
     /// <summary>As <see cref="FindAsync"/>; what the disk refuses is as good as not stored.</summary>

@@ -34,7 +34,7 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
             lock (_gate) before = [.. _sessions.Values.Where(session => session.Contents.Set == contents.Set)];
             foreach (var session in before) Close(session);
             var begun = await BeginLockedAsync(id, contents, cancel);
-            foreach (var session in before) await DropAsync(session.Contents);
+            foreach (var session in before) await DropAsync(session);
             return begun;
         }
         finally
@@ -98,7 +98,7 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
             {
                 Has = staging.Has,
                 ReadAsync = staging.ReadAsync,
-                AddAsync = list => AddAsync(list, cancel),
+                AddAsync = list => AddAsync(session, list, cancel),
                 PlaceAsync = digests => staging.PlaceAsync(placed = digests),
             };
             (Objection? Objection, ImportEnd? End) done;
@@ -190,14 +190,16 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
         }
     }
 
-    private async Task AddAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
+    private async Task AddAsync(ImportSession session, ReadOnlyMemory<byte> content, CancellationToken cancel)
     {
+        var digest = Digest.Of(content.Span);
+        session.Made.Add(digest);
         var room = Quota.OnDisk(content.Length);
         if (!await staging.TryReserveAsync(room, cancel)) throw new IOException($"there is no room for {room} bytes");
         var isUsed = false;
         try
         {
-            (_, isUsed) = await staging.WriteAsync(Digest.Of(content.Span), content.Length, new MemoryStream(content.ToArray()), cancel);
+            (_, isUsed) = await staging.WriteAsync(digest, content.Length, new MemoryStream(content.ToArray()), cancel);
         }
         finally
         {
@@ -219,6 +221,8 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
     {
         Close(session);
         await DropAsync(session.Contents);
+        foreach (var digest in session.Made)
+            if (!IsWanted(digest)) await staging.DropAsync(digest);
     }
 
     private async Task DropAsync(ImportContents contents)

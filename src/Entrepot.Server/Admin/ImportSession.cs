@@ -29,6 +29,9 @@ internal sealed class ImportSession(string id, ImportContents contents, Staging 
     /// <summary>What it is to bring.</summary>
     public ImportContents Contents => contents;
 
+    /// <summary>What was made here for it, and arrived with it. Only for whoever commits or ends it.</summary>
+    public HashSet<Digest> Made { get; } = [];
+
     /// <summary>The bytes of a blob that belongs to it; <see langword="null"/> if it does not.</summary>
     public long? SizeOf(Digest digest) => _sizes.TryGetValue(digest, out var size) ? size : null;
 

@@ -80,15 +80,17 @@ internal sealed partial class DockerRegistry : IAsyncDisposable
     public async Task PushAsync(TestImage image)
     {
         foreach (var blob in image.Blobs) await PushBlobAsync(image.Repository, blob);
-        foreach (var manifest in image.Manifests)
-        {
-            var reference = manifest == image.Root ? image.Tag : manifest.Digest;
-            using var content = new ByteArrayContent(manifest.Bytes);
-            content.Headers.ContentType = new MediaTypeHeaderValue(manifest.MediaType);
-            using var answer = await Http.Client.PutAsync(new Uri(Address, $"v2/{image.Repository}/manifests/{reference}"), content);
-            Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
-            Assert.Equal(manifest.Digest, answer.Headers.GetValues("Docker-Content-Digest").Single());
-        }
+        foreach (var manifest in image.Manifests) await PushAsync(image.Repository, manifest == image.Root ? image.Tag : manifest.Digest, manifest);
+    }
+
+    /// <summary>Puts a manifest there, under a tag or by its digest; what it names is there already.</summary>
+    public async Task PushAsync(string repository, string reference, Content manifest)
+    {
+        using var content = new ByteArrayContent(manifest.Bytes);
+        content.Headers.ContentType = new MediaTypeHeaderValue(manifest.MediaType);
+        using var answer = await Http.Client.PutAsync(new Uri(Address, $"v2/{repository}/manifests/{reference}"), content);
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        Assert.Equal(manifest.Digest, answer.Headers.GetValues("Docker-Content-Digest").Single());
     }
 
     /// <summary>Lets it finish what it is doing, and ends it. Its clients find a refused connection from then on.</summary>

@@ -158,6 +158,32 @@ public sealed class WarmTests : SiteTest
         Assert.Equal([ofSbom.Digest.ToString()], Digests(await Cache.GetAsync($"/v2/org/app/referrers/{sbom.Digest}")));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Referrers_WhileTheUpstreamIsAway_AreListedAndServedAlsoAfterARestart(bool api)
+    {
+        var image = AddImage("1", 465);
+        var sbom = Registry.Content.AddReferrer("org/app", image.Manifest, "application/spdx+json");
+        Registry.HasReferrers = api;
+        if (!api) Registry.Content.AddIndex("org/app", image.Manifest.Digest.ToString().Replace(':', '-'), sbom);
+        await WarmAsync("org/app:1");
+        await Registry.DisposeAsync();
+
+        for (var restart = 0; restart < 2; restart++)
+        {
+            var all = await Cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}");
+            var own = await Cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}?artifactType=application/spdx%2Bjson");
+            var other = await Cache.GetAsync($"/v2/org/app/referrers/{image.Manifest.Digest}?artifactType=text/plain");
+            Assert.Equal((200, "Entrepot; fwd=stale; detail=unreachable"), (all.Status, all.CacheStatus));
+            Assert.Equal([sbom.Digest.ToString()], Digests(all));
+            Assert.Equal([sbom.Digest.ToString()], Digests(own));
+            Assert.Empty(Digests(other));
+            (await Cache.GetManifestAsync(sbom.Digest.ToString())).Is(sbom.Bytes);
+            await Cache.RestartAsync();
+        }
+    }
+
     [Fact]
     public async Task Referrers_NotWanted_AreNotAskedFor()
     {

@@ -57,6 +57,34 @@ public sealed partial class ImportFaultTests : SiteTest, IDisposable
         await IsExactlyAsync(_moved, _kept, _new);
     }
 
+    [Theory]
+    [InlineData(nameof(FileCall.Write))]
+    [InlineData(nameof(FileCall.Flush))]
+    public async Task DiskFails_WithTheSecondListOfReferrers_NeitherOfThemStays(string call)
+    {
+        await ImportOldAsync();
+        var (signature, sbom) = (Referrer(_moved), Referrer(_kept));
+        var sent = new[] { _moved, _kept, _new, signature, sbom }.SelectMany(BlobsOf).ToList();
+        var lists = new HashSet<string>();
+        _disk.Fault = (which, path, _) =>
+        {
+            if (which != Enum.Parse<FileCall>(call) || !path.Contains(Staging, StringComparison.Ordinal) || sent.Any(path.Contains)) return 0;
+            lock (lists) return lists.Add(path) && lists.Count == 2 ? FaultyFiles.Io : 0;
+        };
+
+        var ran = await ImportAsync(_moved, _kept, _new, signature, sbom);
+
+        Assert.Equal((1, ""), (ran.Status, ran.Out));
+        Assert.Matches(Said(), ran.Error);
+        Assert.Equal(2, lists.Count);
+        await IsExactlyAsync(_old, _gone, _kept);
+        Assert.Empty(Directory.EnumerateFiles(Path.Combine(Cache.Options.StorageRoot, "staging")));
+        Assert.Equal(0, (await Cache.MetricsAsync()).Sum("entrepot_storage_reserved_bytes"));
+        _disk.Fault = (_, _, _) => 0;
+        (await ImportAsync(_moved, _kept, _new, signature, sbom)).IsFine();
+        await PullsAsync(_moved, _kept, _new);
+    }
+
     [Fact]
     public async Task DiskFails_WhileWhatIsReplacedGoes_TheImportIsDoneAndTheNextStartEndsIt()
     {
@@ -113,7 +141,13 @@ public sealed partial class ImportFaultTests : SiteTest, IDisposable
     private Task<Ran> ImportNewAsync() => ImportAsync(_moved, _kept, _new);
 
     private Task<Ran> ImportAsync(params TestImage[] images) =>
-        CommandAsync("bundle", "import", _archive.Layout("site.tar", images.Select(image => ($"docker.io/{image.Repository}:{image.Tag}", image))), "--set", "site");
+        CommandAsync("bundle", "import", _archive.Layout("site.tar", images.Select(image => (NameOf(image), image))), "--set", "site");
+
+    private static string NameOf(TestImage image) =>
+        image.Tag.Length > 0 ? $"docker.io/{image.Repository}:{image.Tag}" : $"docker.io/{image.Repository}@{image.Manifest.Digest}";
+
+    private TestImage Referrer(TestImage subject) => new(
+        subject.Repository, "", _elsewhere.AddReferrer(subject.Repository, subject.Manifest, "application/vnd.example.signature"), _elsewhere.AddBlob("{}"u8.ToArray()), []);
 
     private void FailAfter(FileCall which, string where, int error, int after)
     {
@@ -133,7 +167,7 @@ public sealed partial class ImportFaultTests : SiteTest, IDisposable
     // These images, all of them, and nothing else: no name, and no blob, once what is on its way out is gone.
     private async Task IsExactlyAsync(params TestImage[] images)
     {
-        var blobs = images.SelectMany(image => image.Layers.Append(image.Config).Select(blob => blob.Digest).Append(image.Manifest.Digest)).Select(digest => digest.Hex).ToHashSet();
+        var blobs = images.SelectMany(BlobsOf).ToHashSet();
         await Appliance.UntilAsync(
             () => Task.FromResult(blobs.SetEquals(Stored())), () => $"it has {string.Join(", ", Stored().Except(blobs))} besides, and lacks {string.Join(", ", blobs.Except(Stored()))}");
         Assert.Equal(blobs.Count, new Store(Cache.Options.StorageRoot).Checked().Count);
@@ -145,6 +179,8 @@ public sealed partial class ImportFaultTests : SiteTest, IDisposable
         IReadOnlyList<string> Stored() =>
             [.. Directory.EnumerateFiles(Path.Combine(Cache.Options.StorageRoot, "blobs"), "*", SearchOption.AllDirectories).Select(file => Path.GetFileName(file))];
     }
+
+    private static IEnumerable<string> BlobsOf(TestImage image) => image.Layers.Append(image.Config).Select(blob => blob.Digest).Append(image.Manifest.Digest).Select(digest => digest.Hex);
 
     // By a program: this process has some of the files for itself.
     private static void Copy(string from, string to)

@@ -107,4 +107,40 @@ public sealed class ImportSetTests : ImportTest
         await Cache.RestartAsync();
         await PullsAsync(second);
     }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task SharedTag_ThatAnotherSetMoves_LeavesNothingOfWhatItMeantBefore(bool restart)
+    {
+        var (first, second) = (Image("org/app", "1", 532, 533), Image("org/app", "1", 534, 533));
+        (await ImportAsync(Files.Layout("full.tar", (Full(first), first)))).IsFine();
+        if (restart) await Cache.RestartAsync();
+        (await ImportAsync(Files.Layout("delta.tar", (Full(second), second)))).IsFine();
+
+        await PullsAsync(second);
+        Assert.Equal((false, false, true), (Has(first.Manifest.Digest), Has(first.Layers[0]), Has(first.Layers[1])));
+        Assert.Equal(404, (await Cache.GetManifestAsync(first.Manifest.Digest.ToString())).Status);
+
+        (await RunAsync("remove", "--set", "delta")).IsFine();
+        await PullsAsync(second);
+        (await RunAsync("remove", "--set", "full")).IsFine();
+        await NothingIsLeftAsync(second);
+        Assert.Empty(Cache.Store.Checked());
+    }
+
+    [Fact]
+    public async Task SharedTag_ThatAnotherSetMoves_StaysWhereASetKeepsItByDigest()
+    {
+        var (first, second) = (Image("org/app", "1", 535), Image("org/app", "1", 536));
+        (await ImportAsync(Files.Layout("a.tar", (Full(first), first)))).IsFine();
+        (await ImportAsync(Files.Layout("c.tar", ($"docker.io/org/app@{first.Manifest.Digest}", first)))).IsFine();
+
+        (await ImportAsync(Files.Layout("b.tar", (Full(second), second)))).IsFine();
+
+        await PullsAsync(second);
+        await PullsAsync(first, first.Manifest.Digest.ToString());
+        foreach (var set in (string[])["a", "b", "c"]) (await RunAsync("remove", "--set", set)).IsFine();
+        Assert.Empty(Cache.Store.Checked());
+    }
 }

@@ -89,6 +89,27 @@ public sealed class SetLeavingsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Finish_WhatRefersToSomethingThatStays_IsNotListedAnyMore()
+    {
+        var signature = Put($$"""{"schemaVersion":2,"config":{"digest":"{{_config}}","size":2},"layers":[],"subject":{"digest":"{{_image}}","size":1} }""");
+        var list = Put($$"""{"schemaVersion":2,"manifests":[{"digest":"{{signature}}","size":1},{"digest":"{{_other}}","size":1}]}""");
+        var subject = PullKit.Of(_image, "library/kept");
+        await _kit.Index.AddManifestAsync(subject, MediaTypes.OciManifest, default);
+        await _kit.Index.SetTagAsync(PullKit.Of("1", "library/kept"), new TagRecord(_image, MediaTypes.OciManifest, 1, default), default);
+        await _kit.Index.SetReferrersAsync(subject, new ReferrersRecord(list, default), default);
+        await _kit.Index.ChangeSetsAsync(new SetChange { Kept = [new SetMember(ImageSets.Leaving, subject.At(signature), signature)] }, default);
+
+        await FinishAsync();
+
+        var now = _kit.Index.FindReferrers(subject)!.List;
+        Assert.NotEqual(list, now);
+        await using var kept = await _kit.Store.OpenAsync(now, default);
+        Assert.Equal([_other], Manifest.TryParse(await kept!.ReadAllAsync(default))!.Manifests.Select(one => one.Digest));
+        Assert.All([signature, list], digest => Assert.False(_kit.Store.Contains(digest)));
+        Assert.Empty(_kit.Index.Sets());
+    }
+
+    [Fact]
     public async Task Finish_DiskThatRefuses_IsToldAndCanBeCalledAgain()
     {
         _kit.Store.OpenFault = new IOException("scripted");
