@@ -3,7 +3,7 @@
 #
 # How fast bundle export writes and bundle import takes in, against what the disk and SHA-256 do in the same rounds, and how much
 # processor time and memory the command and its server take. Publishes src/Entrepot.Server unless PROGRAM names an executable.
-# Prints a page in Markdown: bench/results/bundles.md is one.
+# Prints a page in Markdown: bench/results/bundles.md is one. Exits 1 if a ratio is below 0.7, or either side took more than 150 MB.
 #
 #   -s MIB      bytes of the image that is carried, in MiB (default 5120)
 #   -r ROUNDS   rounds, of which medians are taken (default 5)
@@ -12,12 +12,12 @@
 # Needs Linux, bash, python3 and openssl, and five times the bytes on the disk of TMPDIR, which is the one that is measured.
 set -euo pipefail
 
-mib=5120 rounds=5
+mib=5120 rounds=5 is_dry=
 while getopts s:r:dh option; do
   case $option in
     s) mib=$OPTARG ;;
     r) rounds=$OPTARG ;;
-    d) mib=64 rounds=1 ;;
+    d) mib=64 rounds=1 is_dry=1 ;;
     h) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) exit 2 ;;
   esac
@@ -187,8 +187,8 @@ rates() { awk -v mib="$mib" '{ print mib / $1 }' "$work/series.$1"; }
 ratios() { paste <(rates "$1") <(rates write) <(rates read) <(rates sha) | awk '{ least = $2 < $3 ? $2 : $3; if ($4 < least) least = $4; print $1 / least }'; }
 used_by() { awk -v mib="$mib" '{ print $2 / mib * 1024 }' "$work/series.$1" | summary %.2f; }
 used_by_server() { awk -v mib="$mib" '{ print ($1 - $2) / mib * 1024 }' "$work/series.$1.server" | summary %.2f; }
-most() { awk '$3 > most { most = $3 } END { print most " MiB" }' "$work/series.$1"; }
-row() { echo "| \`bundle $1\` | $(ratios "$1" | summary %.2f) | $(rates "$1" | summary %.0f) | $(used_by "$1") | $(used_by_server "$1") | $(most "$1") | $(most "$1.server") |"; }
+most() { awk '$3 > most { most = $3 } END { print most }' "$work/series.$1"; }
+row() { echo "| \`bundle $1\` | $(ratios "$1" | summary %.2f) | $(rates "$1" | summary %.0f) | $(used_by "$1") | $(used_by_server "$1") | $(most "$1") MiB | $(most "$1.server") MiB |"; }
 cat << PAGE
 # Bundles
 
@@ -196,7 +196,7 @@ cat << PAGE
 $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors, $(awk '$1 == "MemTotal:" { print int($2 / 1048576) }' /proc/meminfo) GiB memory, $(df --output=fstype "$work" | tail -n 1); load $load at the start, $(cut -d' ' -f1 /proc/loadavg) at the end.
 
 Each round asks the disk and SHA-256 first. The page cache has nothing of the blobs that are exported, nor of the archive that is imported; both are written and flushed.
-\`ratio\` is to the slowest of the three in the same round; at least 0.7 is wanted, and at most 150 MiB of memory. Cells have the median, then least and most.
+\`ratio\` is to the slowest of the three in the same round; at least 0.7 is wanted, and at most 150 MB of memory, which are 143 MiB. Cells have the median, then least and most.
 
 | | MiB/s |
 | --- | --- |
@@ -209,3 +209,16 @@ Each round asks the disk and SHA-256 first. The page cache has nothing of the bl
 $(row export)
 $(row import)
 PAGE
+
+# ---- what is wanted ---------------------------------------------------------------------------------------------------
+
+[ -z "$is_dry" ] || exit 0
+status=0
+# want WHAT VALUE CONDITION: complains unless awk finds that the condition holds of x, the value.
+want() { awk -v x="$2" "BEGIN { exit !($3) }" || { echo "$1 is $2; wanted: $3" >&2; status=1; }; }
+for command in export import; do
+  want "the ratio of bundle $command, its median," "$(ratios "$command" | summary %.4f | cut -d' ' -f1)" "x >= 0.7"
+  want "the memory of bundle $command, in MiB," "$(most "$command")" "x * 1.048576 <= 150"
+  want "the memory of its server, in MiB," "$(most "$command.server")" "x * 1.048576 <= 150"
+done
+exit "$status"

@@ -80,7 +80,7 @@ internal static class FileTargets
         static (string?, BundleKey?) Public(string pem) => (BundleKey.ReadPublic(pem, out var key), key);
     }
 
-    private static void DotEnvs(string input) => Holds(DotEnv.Read(input).Keys.All(name => name.Length <= input.Length), "names of variables");
+    private static void DotEnvs(string input) => Holds(DotEnv.Read(input, _ => null).Keys.All(name => name.Length <= input.Length), "names of variables");
 
     // The file's name is its first line, where that can be one.
     private static void ImageFiles(string input)

@@ -73,7 +73,7 @@ internal sealed class ComposeFile
 
         void Add(string text)
         {
-            foreach (var (name, value) in DotEnv.Read(text)) values[name] = value;
+            foreach (var (name, value) in DotEnv.Read(text, name => scope.Find(name) ?? values.GetValueOrDefault(name))) values[name] = value;
         }
     }
 

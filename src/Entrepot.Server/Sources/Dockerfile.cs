@@ -22,7 +22,7 @@ internal sealed class Dockerfile
     public static void Read(string text, FoundImages found)
     {
         var file = new Dockerfile(found);
-        foreach (var (line, instruction) in DockerfileLines.Read(text)) file.Read(line, instruction);
+        foreach (var (line, instruction) in DockerfileLines.Read(text, (line, what) => found.Refuse(line, what))) file.Read(line, instruction);
     }
 
     private void Read(int line, string instruction)

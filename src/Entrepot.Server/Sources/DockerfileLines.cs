@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Entrepot.Server.Options;
 
 namespace Entrepot.Server.Sources;
 
@@ -7,7 +8,9 @@ namespace Entrepot.Server.Sources;
 internal static partial class DockerfileLines
 {
     /// <summary>The instructions, each with the line that it begins on.</summary>
-    public static IReadOnlyList<(int Line, string Instruction)> Read(string text)
+    /// <param name="text">The file.</param>
+    /// <param name="refuse">Told at which line something is wrong, and what.</param>
+    public static IReadOnlyList<(int Line, string Instruction)> Read(string text, Action<int, string> refuse)
     {
         var instructions = new List<(int, string)>();
         var lines = text.ReplaceLineEndings("\n").Split('\n');
@@ -33,7 +36,12 @@ internal static partial class DockerfileLines
             var instruction = joined.ToString().Trim();
             if (instruction.Length == 0) continue;
             instructions.Add((begin, instruction));
-            if (TakesHereDocuments().IsMatch(instruction)) i = AfterHereDocuments(instruction, lines, i);
+            foreach (var document in HereDocuments.Of(instruction))
+            {
+                var end = Array.FindIndex(lines, i, document.EndsWith);
+                if (end >= 0) i = end + 1;
+                else refuse(begin, $"the here-document {Problem.Quote(document.Name)} has no end: no line is {Problem.Quote(document.Name)} alone");   // what follows may well be instructions
+            }
         }
 
         return instructions;
@@ -75,28 +83,6 @@ internal static partial class DockerfileLines
         return '\\';
     }
 
-    // One that has no end is the rest of the file.
-    private static int AfterHereDocuments(string instruction, string[] lines, int next)
-    {
-        foreach (Match start in HereDocument().Matches(instruction))
-        {
-            var (name, isIndented) = (start.Groups["name"].Value, start.Groups["dash"].Length > 0);
-            while (next < lines.Length)
-            {
-                var line = lines[next++];
-                if ((isIndented ? line.TrimStart('\t') : line) == name) break;
-            }
-        }
-
-        return next;
-    }
-
     [GeneratedRegex(@"^\s*#\s*(?<name>[A-Za-z]+)\s*=\s*(?<value>\S*)\s*$")]
     private static partial Regex Directive();
-
-    [GeneratedRegex(@"^(ONBUILD\s+)?(RUN|COPY|ADD)\s", RegexOptions.IgnoreCase)]
-    private static partial Regex TakesHereDocuments();
-
-    [GeneratedRegex(@"(?<![<\w])\d*<<(?<dash>-?)(?<quote>[""']?)(?<name>[A-Za-z_][A-Za-z0-9_.]*)\k<quote>")]
-    private static partial Regex HereDocument();
 }

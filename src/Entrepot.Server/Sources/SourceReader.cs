@@ -27,8 +27,10 @@ internal static class SourceReader
             var text = path == StandardInput ? await input.ReadToEndAsync(cancel) : await File.ReadAllTextAsync(path, StrictUtf8, cancel);
             if (text.Length > ImageFile.MostChars) return Refused(name, $"cannot be a file that names images: {TooLarge}");
             var beside = path == StandardInput ? "" : Path.Combine(Path.GetDirectoryName(path) ?? "", ".env");
-            var variables = beside.Length > 0 && File.Exists(beside) ? DotEnv.Read(await File.ReadAllTextAsync(beside, cancel)) : new Dictionary<string, string>();
-            return ImageFile.Read(name, text, kind, variable => environment.TryGetValue(variable, out var set) ? set : variables.GetValueOrDefault(variable), Open);
+            var variables = beside.Length > 0 && File.Exists(beside)
+                ? DotEnv.Read(await File.ReadAllTextAsync(beside, cancel), environment.GetValueOrDefault)
+                : new Dictionary<string, string>();
+            return ImageFile.Read(name, text, kind, variable => environment.GetValueOrDefault(variable) ?? variables.GetValueOrDefault(variable), Open);
         }
         catch (Exception fault) when (IsOfTheFile(fault))
         {

@@ -5,9 +5,11 @@ namespace Entrepot.Server.Sources;
 /// <summary>Fills in variables: <c>$X</c>, <c>${X}</c>, <c>${X:-default}</c>, <c>${X-default}</c>, <c>${X:+other}</c>, <c>${X+other}</c>, <c>${X:?why}</c>, <c>${X?why}</c>. Pure.</summary>
 /// <param name="find">The value of a variable; <see langword="null"/> if it is not set.</param>
 /// <param name="hasDollars">Whether <c>$$</c> is a dollar sign, as in compose files.</param>
-internal sealed class Variables(Func<string, string?> find, bool hasDollars)
+/// <param name="isLenient">Whether a variable that is not set is as an empty one, unless a text says what it is then.</param>
+internal sealed class Variables(Func<string, string?> find, bool hasDollars, bool isLenient = false)
 {
     private const int MaxDepth = 16;
+    private const int MaxChars = 1 << 20;   // forty lines that each use the one before twice would have no end
 
     /// <summary>Fills a text in.</summary>
     /// <param name="text">The text.</param>
@@ -54,6 +56,7 @@ internal sealed class Variables(Func<string, string?> find, bool hasDollars)
             }
 
             if (problem is not null) return problem;
+            if (result.Length > MaxChars) return $"it has more than {MaxChars} characters";
         }
 
         filled = result.ToString();
@@ -93,7 +96,7 @@ internal sealed class Variables(Func<string, string?> find, bool hasDollars)
 
     private string? Put(string name, StringBuilder result)
     {
-        if (find(name) is not { } value) return $"the variable {name} is not set and has no default";
+        if ((find(name) ?? (isLenient ? "" : null)) is not { } value) return $"the variable {name} is not set and has no default";
         result.Append(value);
         return null;
     }

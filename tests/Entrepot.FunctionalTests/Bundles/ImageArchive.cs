@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.Text;
 using System.Text.Json.Nodes;
+using Entrepot.Bundles;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.Oci;
 
@@ -31,8 +32,28 @@ internal sealed class ImageArchive : IDisposable
         [.. BlobsOf(images.Select(one => one.Image)), Member("index.json", IndexOf(images).ToJsonString()), Member("oci-layout", """{"imageLayoutVersion":"1.0.0"}""")];
 
     public static IEnumerable<TarEntry> BlobsOf(IEnumerable<TestImage> images) =>
-        images.SelectMany(image => image.Layers.Append(image.Config).Append(new TestBlob(image.Manifest.Digest, image.Manifest.Bytes)))
-            .DistinctBy(blob => blob.Digest).OrderBy(blob => blob.Digest.Hex, StringComparer.Ordinal).Select(blob => Member(NameOf(blob.Digest), blob.Bytes));
+        AllOf(images).OrderBy(blob => blob.Digest.Hex, StringComparer.Ordinal).Select(blob => Member(NameOf(blob.Digest), blob.Bytes));
+
+    /// <summary>Everything that images consist of, each once: layers, configs and manifests.</summary>
+    public static IEnumerable<TestBlob> AllOf(IEnumerable<TestImage> images) =>
+        images.SelectMany(image => image.Layers.Append(image.Config).Append(new TestBlob(image.Manifest.Digest, image.Manifest.Bytes))).DistinctBy(blob => blob.Digest);
+
+    /// <summary>What a bundle of images says of itself.</summary>
+    /// <param name="images">The images.</param>
+    /// <param name="known">Those that the far side has: what they consist of is left out.</param>
+    public static BundleContents ContentsOf(IReadOnlyList<TestImage> images, params TestImage[] known)
+    {
+        var needed = AllOf(known).Select(blob => blob.Digest).ToHashSet();
+        var all = AllOf(images).OrderBy(blob => blob.Digest.ToString(), StringComparer.Ordinal).Select(blob => new BundleBlob(blob.Digest, blob.Size)).ToList();
+        return new BundleContents(
+            [.. images.Select(image => new BundleImage(ReferenceOf(image), image.Manifest.Digest, image.Manifest.MediaType, image.Manifest.Bytes.Length, []))
+                .OrderBy(image => image.Reference.ToString(), StringComparer.Ordinal)],
+            [.. all.Where(blob => !needed.Contains(blob.Digest))], [.. all.Where(blob => needed.Contains(blob.Digest))], []);
+    }
+
+    private static Reference ReferenceOf(TestImage image) => image.Tag.Length > 0
+        ? new Reference("docker.io", image.Repository, image.Tag)
+        : new Reference("docker.io", image.Repository, image.Manifest.Digest);
 
     public static string NameOf(Digest digest) => $"blobs/{digest.Algorithm}/{digest.Hex}";
 

@@ -25,7 +25,7 @@ public sealed class ImportBundleTests : ImportTest
     public async Task Import_PartsAndDeltaInAnyOrder_GiveTheNewestTags(params string[] order)
     {
         var (old, kept, moved) = (Image("org/app", "1", 602), Image("org/kept", "1", 603), Image("org/app", "1", 604));
-        var full = Contents([old, kept]);
+        var full = ImageArchive.ContentsOf([old, kept]);
         WriteParts(full, [old, kept], "a.1.tar", "b.tar", "c.tar");
         Write("delta.tar", [moved, kept], kept);
 
@@ -83,7 +83,7 @@ public sealed class ImportBundleTests : ImportTest
     public async Task Import_PartMissing_IsNamedByItsNumber()
     {
         var app = Image("org/app", "1", 610);
-        WriteParts(Contents([app]), [app], "a.tar", "b.tar", "c.tar");
+        WriteParts(ImageArchive.ContentsOf([app]), [app], "a.tar", "b.tar", "c.tar");
 
         (await ImportAsync(Files.PathOf("c.tar"), Files.PathOf("a.tar"))).IsFailure(
             $"part 2 of 3 is missing of the bundle that '{Files.PathOf("a.tar")}' is part 1 of; nothing was imported");
@@ -108,7 +108,7 @@ public sealed class ImportBundleTests : ImportTest
         var app = Image("org/app", "1", 612);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var file = Write("site.tar", [app]);
-        Sign(file, Contents([app]), key);
+        Sign(file, ImageArchive.ContentsOf([app]), key);
 
         (await ImportAsync(file, "--key", PublicKey(key))).IsFine();
 
@@ -125,15 +125,15 @@ public sealed class ImportBundleTests : ImportTest
         var receipt = Files.PathOf("site.receipt.json");
 
         await RefusesAsync($"the bundle in '{file}' is not signed: its receipt is not beside it, such as '{receipt}'; nothing was imported");
-        Sign(file, Contents([app]), key);
+        Sign(file, ImageArchive.ContentsOf([app]), key);
         File.Delete(receipt + ".sig");
         await RefusesAsync($"the bundle in '{file}' is not signed: there is no '{receipt}.sig'; nothing was imported");
-        Sign(file, Contents([app]), other);
+        Sign(file, ImageArchive.ContentsOf([app]), other);
         await RefusesAsync($"the bundle in '{file}' is not signed by this key: it was signed by another, or '{receipt}' was changed since; nothing was imported");
-        Sign(file, Contents([app]), key);
+        Sign(file, ImageArchive.ContentsOf([app]), key);
         await File.AppendAllTextAsync(receipt, " ");
         await RefusesAsync($"the bundle in '{file}' is not signed by this key: it was signed by another, or '{receipt}' was changed since; nothing was imported");
-        Sign(file, Contents([app]), key);
+        Sign(file, ImageArchive.ContentsOf([app]), key);
         var bytes = await File.ReadAllBytesAsync(file);
         bytes[^1] ^= 1;   // behind all that is read
         await File.WriteAllBytesAsync(file, bytes);
@@ -156,6 +156,64 @@ public sealed class ImportBundleTests : ImportTest
             $"'{file}' is not signed: it is no bundle of 'entrepot bundle export', and --key takes nothing else; nothing was imported");
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("/")]
+    public async Task Key_DirectoryOfASignedBundle_IsImported(string end)
+    {
+        var app = Image("org/app", "1", 619);
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var folder = Unpack([app], key);
+
+        (await ImportAsync(folder + end, "--key", PublicKey(key))).IsFine();
+
+        await PullsAsync(app);
+        Assert.Equal("site", (string?)Assert.Single(await ListAsync())["set"]);
+    }
+
+    [Fact]
+    public async Task Key_DirectoryThatIsUnsignedOrChanged_IsRefusedAndSaysWhich()
+    {
+        var app = Image("org/app", "1", 620);
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var (folder, receipt) = (Unpack([app], key), Files.PathOf("site.receipt.json"));
+        var layer = $"{folder}/{BundleNames.Member(app.Layers[0].Digest)}";
+
+        var bytes = await File.ReadAllBytesAsync(layer);
+        await File.WriteAllBytesAsync(layer, [.. bytes[..^1], (byte)(bytes[^1] ^ 1)]);
+        await RefusesAsync($"'{layer}' is damaged: what it has as {app.Layers[0].Digest} is something else; nothing was imported");
+        await File.WriteAllBytesAsync(layer, bytes);
+        await File.AppendAllTextAsync($"{folder}/index.json", " ");
+        await RefusesAsync($"'{folder}' is damaged: its index.json is not what its entrepot.json says; nothing was imported");
+        File.Delete(receipt + ".sig");
+        await RefusesAsync($"the bundle in '{folder}' is not signed: there is no '{receipt}.sig'; nothing was imported");
+        File.Delete(receipt);
+        await RefusesAsync($"the bundle in '{folder}' is not signed: its receipt is not beside it, such as '{receipt}'; nothing was imported");
+        Unpack([app], key);
+        await File.WriteAllBytesAsync($"{folder}/entrepot.json", ImageArchive.ContentsOf([app, Image("org/evil", "1", 621)]).ToJson());
+        await RefusesAsync($"the bundle in '{folder}' was changed: it is not the one that '{receipt}' is the receipt of; nothing was imported");
+        await NothingIsLeftAsync(app);
+
+        async Task RefusesAsync(string why) => (await ImportAsync(folder, "--key", PublicKey(key))).IsFailure(why);
+    }
+
+    [Fact]
+    public async Task ReceiptsThatCannotBeRead_AreMissedOnlyWhereTheyAreWanted()
+    {
+        var app = Image("org/app", "1", 622);
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var file = Write("site.tar", [app]);
+        File.CreateSymbolicLink(Files.PathOf("site.receipt.json"), Files.PathOf("gone.json"));
+        Directory.CreateDirectory(Files.PathOf("folder.receipt.json"));
+
+        (await ImportAsync(file, "--key", PublicKey(key))).IsFailure(
+            $"the bundle in '{file}' is not signed: its receipt is not beside it, such as '{Files.PathOf("site.receipt.json")}'; nothing was imported");
+        await NothingIsLeftAsync(app);
+        (await ImportAsync(file)).IsFine();
+
+        await PullsAsync(app);
+    }
+
     [Fact]
     public async Task Import_Referrer_IsListedOffline()
     {
@@ -176,26 +234,10 @@ public sealed class ImportBundleTests : ImportTest
         Assert.Empty(Cache.Store.Checked());
     }
 
-    private static BundleContents Contents(IReadOnlyList<TestImage> images, params TestImage[] known)
-    {
-        var needed = known.SelectMany(BlobsOf).Select(blob => blob.Digest).ToHashSet();
-        var all = images.SelectMany(BlobsOf).DistinctBy(blob => blob.Digest).OrderBy(blob => blob.Digest.ToString(), StringComparer.Ordinal).Select(blob => new BundleBlob(blob.Digest, blob.Size)).ToList();
-        return new BundleContents(
-            [.. images.Select(image => new BundleImage(ReferenceOf(image), image.Manifest.Digest, image.Manifest.MediaType, image.Manifest.Bytes.Length, []))
-                .OrderBy(image => image.Reference.ToString(), StringComparer.Ordinal)],
-            [.. all.Where(blob => !needed.Contains(blob.Digest))], [.. all.Where(blob => needed.Contains(blob.Digest))], []);
-    }
-
-    private static Reference ReferenceOf(TestImage image) => image.Tag.Length > 0
-        ? new Reference("docker.io", image.Repository, image.Tag)
-        : new Reference("docker.io", image.Repository, image.Manifest.Digest);
-
-    private static IEnumerable<TestBlob> BlobsOf(TestImage image) => image.Layers.Append(image.Config).Append(new TestBlob(image.Manifest.Digest, image.Manifest.Bytes));
-
     private string Write(string name, IReadOnlyList<TestImage> images, TestImage? known = null, Digest? without = null)
     {
-        var contents = known is null ? Contents(images) : Contents(images, known);
-        var bytes = images.SelectMany(BlobsOf).DistinctBy(blob => blob.Digest).ToDictionary(blob => blob.Digest, blob => blob.Bytes);
+        var contents = known is null ? ImageArchive.ContentsOf(images) : ImageArchive.ContentsOf(images, known);
+        var bytes = ImageArchive.AllOf(images).ToDictionary(blob => blob.Digest, blob => blob.Bytes);
         return Files.Tar(name,
         [
             .. Head(contents), ImageArchive.Member(BundleNames.Contents, contents.ToJson()),
@@ -206,7 +248,7 @@ public sealed class ImportBundleTests : ImportTest
     // Each blob is cut into three pieces, one in each part.
     private void WriteParts(BundleContents contents, IReadOnlyList<TestImage> images, params string[] names)
     {
-        var bytes = images.SelectMany(BlobsOf).DistinctBy(blob => blob.Digest).ToDictionary(blob => blob.Digest, blob => blob.Bytes);
+        var bytes = ImageArchive.AllOf(images).ToDictionary(blob => blob.Digest, blob => blob.Bytes);
         for (var part = 0; part < names.Length; part++)
         {
             var members = contents.Blobs.Select(blob => ImageArchive.Member(BundleNames.Member(blob.Digest, part), bytes[blob.Digest].Chunk((int)(blob.Size / names.Length) + 1).ElementAtOrDefault(part) ?? []));
@@ -220,6 +262,16 @@ public sealed class ImportBundleTests : ImportTest
 
     private static IEnumerable<TarEntry> Head(BundleContents contents) =>
         [ImageArchive.Member(BundleNames.Layout, BundleNames.LayoutJson), ImageArchive.Member(BundleNames.Index, contents.ToIndex())];
+
+    // As "mkdir site && tar -C site -xf site.tar" does, with the signed receipt beside it.
+    private string Unpack(IReadOnlyList<TestImage> images, ECDsa key)
+    {
+        var (file, folder) = (Write("site.tar", images), Directory.CreateDirectory(Files.PathOf("site")).FullName);
+        TarFile.ExtractToDirectory(file, folder, overwriteFiles: true);
+        Sign(file, ImageArchive.ContentsOf(images), key);
+        File.Delete(file);
+        return folder;
+    }
 
     private static void Sign(string file, BundleContents contents, ECDsa key)
     {

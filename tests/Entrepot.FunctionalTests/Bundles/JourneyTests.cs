@@ -46,6 +46,32 @@ public sealed class JourneyTests : SiteTest
     }
 
     [Theory]
+    [InlineData("one", "two")]
+    [InlineData("one")]
+    [InlineData("two")]
+    public async Task Delta_SinceReceiptsOfDifferentImages_LeavesOutWhatAnyOfThemHas(params string[] since)
+    {
+        await using var far = await StartFarAsync();
+        var images = new Dictionary<string, TestImage>();
+        foreach (var name in (string[])["one", "two", "three"])
+        {
+            images[name] = Registry.Content.AddImage("org/app", name, TestBlob.Random(LayerBytes, 960 + name[1]));
+            await Cache.PullAsync(images[name]);
+            if (name == "three") continue;
+            (await CommandAsync("bundle", "export", "-o", In($"{name}.tar"), $"org/app:{name}")).IsFine();
+            (await CommandLine.RunAsync(far.Admin, "bundle", "import", In($"{name}.tar"), "--set", name)).IsFine();
+        }
+
+        (await CommandAsync(["bundle", "export", "-o", In("delta.tar"), .. images.Keys.Select(name => $"org/app:{name}"), .. since.SelectMany(name => (string[])["--since", In($"{name}.receipt.json")])])).IsFine();
+        (await CommandLine.RunAsync(far.Admin, "bundle", "import", In("delta.tar"), "--set", "all")).IsFine();
+
+        var carried = images.Count - since.Length;
+        Assert.InRange(new FileInfo(In("delta.tar")).Length, carried * LayerBytes, (carried + 1) * LayerBytes - LayerBytes / 2);
+        foreach (var name in (string[])["one", "two"]) (await CommandLine.RunAsync(far.Admin, "remove", "--set", name)).IsFine();
+        foreach (var image in images.Values) await far.PullAsync(image);
+    }
+
+    [Theory]
     [InlineData("full.tar", "delta.tar")]
     [InlineData("delta.tar", "full.tar")]
     public async Task FullAndDelta_InOneCommand_GiveTheNewerTags(string one, string other)

@@ -121,6 +121,61 @@ public sealed class WarmTests : SiteTest
     }
 
     [Fact]
+    public async Task Compose_WithAnEnvFileThatUsesVariables_IsResolvedAsComposeDoes()
+    {
+        AddImage("a");
+        Write(".env", "REG=docker.io\nIMG=${REG}/${ORG}/app  # of the environment\nTAG='a'");
+        var compose = Write("compose.yaml", "services: {x: {image: '${IMG}:${TAG}'}}");
+        using var line = new CommandLine { Environment = { ["ORG"] = "org" } };
+
+        var ran = (await line.RunAsync("warm", "--from", compose, "--server", Cache.Admin.GetLeftPart(UriPartial.Authority))).IsFine();
+
+        Assert.StartsWith("fetched   docker.io/org/app:a: ", ran.Lines[0], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Platform_IsAllThatIsFetchedOfAnIndex(bool wanted)
+    {
+        var (amd, arm) = (AddImage("m"), AddImage("n"));
+        var index = AddIndex("multi", (amd, "linux/amd64"), (arm, "linux/arm64"));
+
+        (await WarmAsync(["org/app:multi", .. wanted ? (string[])["--platform", "linux/amd64"] : []])).IsFine();
+
+        Assert.Equal((true, !wanted), (Cache.Store.Has(amd.Layers[0].Digest), Cache.Store.Has(arm.Layers[0].Digest)));
+        Assert.Equal(!wanted, Registry.Log.All.Any(request => request.Method == "GET" && request.Path.EndsWith(arm.Manifest.Digest.ToString(), StringComparison.Ordinal)));
+        (await Cache.GetManifestAsync("multi")).Is(index.Bytes);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Pin_KeepsTheImageAndWhatRefersToIt(bool wanted)
+    {
+        AddReferred("multi");
+
+        (await WarmAsync(["org/app:multi", .. wanted ? (string[])["--pin"] : []])).IsFine();
+
+        var images = JsonNode.Parse((await CommandAsync("list", "--output", "json")).IsFine().Out)!["images"]!.AsArray();
+        Assert.Equal(2, images.Count);
+        Assert.All(images, image => Assert.Equal(wanted, (bool)image!["pinned"]!));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task NoReferrers_LeavesOutWhatRefersToTheImage(bool wanted)
+    {
+        var sbom = AddReferred("multi");
+
+        (await WarmAsync(["org/app:multi", .. wanted ? (string[])["--no-referrers"] : []])).IsFine();
+
+        Assert.Equal(!wanted, Cache.Store.Has(sbom.Digest));
+        Assert.Equal(!wanted, Registry.Log.All.Any(request => request.Path.Contains("/referrers/", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task File_ThatNamesNoImages_IsTold()
     {
         var (empty, other) = (Write("empty.yaml", ""), Write("other.yaml", "hello: world"));
@@ -185,6 +240,10 @@ public sealed class WarmTests : SiteTest
     }
 
     private TestImage AddImage(string tag) => Registry.Content.AddImage("org/app", tag, TestBlob.Random(2000, seed: 600 + tag[0]));
+
+    // An index of two platforms, and an SBOM of it.
+    private TestManifest AddReferred(string tag) =>
+        Registry.Content.AddReferrer("org/app", AddIndex(tag, (AddImage("m"), "linux/amd64"), (AddImage("n"), "linux/arm64")), "application/spdx+json");
 
     private Task<Ran> WarmAsync(params string[] arguments) => CommandAsync(["warm", .. arguments]);
 }

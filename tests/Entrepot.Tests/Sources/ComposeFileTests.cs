@@ -73,6 +73,20 @@ public sealed class ComposeFileTests
     }
 
     [Fact]
+    public void Include_VariablesOfItsOwnThatUseOthers_AreFilledIn()
+    {
+        _files["/site/sub/b.yaml"] = "services: {b: {image: '${IMG}:1'}, c: {image: '${OTHER}:1'}}";
+        _files["/site/values"] = "REG=reg.test\nOWN=not this";
+        _files["/site/more"] = "IMG=${REG}/app\nOTHER=\"$OWN/${NAME:-other}\"";
+
+        var found = ImageFile.Read(
+            "/site/compose.yaml", "include: [{path: sub/b.yaml, env_file: [values, more]}]", null, name => name == "OWN" ? "own.test" : null, Open);
+
+        Assert.Equal(["reg.test/app:1", "own.test/other:1"], Shown(found));
+        Assert.Empty(found.Problems);
+    }
+
+    [Fact]
     public void Files_ThatLeadToEachOther_EndSoon()
     {
         _files["/site/x.yaml"] = "services: {x: {extends: {file: compose.yaml, service: x}}}";

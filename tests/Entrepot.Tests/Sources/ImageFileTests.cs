@@ -225,7 +225,29 @@ public sealed class ImageFileTests
     [Fact]
     public void DotEnv_OfAnyForm_IsRead() => Assert.Equal(
         new Dictionary<string, string> { ["A"] = "1", ["B"] = "two words", ["C"] = "x#y", ["D"] = "" },
-        DotEnv.Read("# c\nA=0\nA=1 # one\r\nexport B=\"two words\" # b\nC=x#y\nD=\n=no\nalso no"));
+        DotEnv.Read("# c\nA=0\nA=1 # one\r\nexport B=\"two words\" # b\nC=x#y\nD=\n=no\nalso no", _ => null));
+
+    [Theory]
+    [InlineData("A=1\nX=${A}/$B", "1/2")]
+    [InlineData("X=${B}\nB=not this", "2")]
+    [InlineData("X=\"${B} b\" # c", "2 b")]
+    [InlineData("X='${B}'", "${B}")]
+    [InlineData("X=$$B${LATER}\nLATER=1", "$B")]
+    [InlineData("X=${NONE:-d}${NONE}", "d")]
+    [InlineData("X=0\nX=${B", null)]
+    [InlineData("X=${NONE:?say it}", null)]
+    public void DotEnv_ValueThatUsesVariables_IsFilledInAsComposeDoes(string text, string? value) =>
+        Assert.Equal(value, DotEnv.Read(text, name => name == "B" ? "2" : null).GetValueOrDefault("X"));
+
+    [Fact]
+    public void Read_ManyVariablesInEachOther_EndsSoon()
+    {
+        string[] lines = [.. Enumerable.Range(1, 60).Select(i => $"A{i}=$A{i - 1}$A{i - 1}")];
+
+        Assert.True(DotEnv.Read(string.Join('\n', ["A0=xy", .. lines]), _ => null).Values.Sum(value => value.Length) < 8 << 20);
+        var problem = Assert.Single(Read("Dockerfile", $"ARG A0=xy\n{string.Concat(lines.Select(line => $"ARG {line}\n"))}FROM $A60").Problems);
+        Assert.StartsWith("Dockerfile:62: the image '$A60' cannot be resolved: ", problem, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Read_AnyText_EndsWithImagesOrNamedProblems()

@@ -20,12 +20,12 @@ internal sealed class ReceiptFiles
     public static async Task<ReceiptFiles> BesideAsync(IEnumerable<string> files, CancellationToken cancel)
     {
         var found = new List<Found>();
-        var folders = files.Select(file => Path.GetDirectoryName(Path.GetFullPath(file))!).Distinct(StringComparer.Ordinal).Where(Directory.Exists);
+        var folders = files.Select(FolderOf).Distinct(StringComparer.Ordinal).Where(Directory.Exists);
         foreach (var path in folders.SelectMany(folder => Directory.EnumerateFiles(folder, $"*{Ending}")).Take(MaxReceipts))
         {
-            if (new FileInfo(path).Length > BundleContents.MaxBytes) continue;
             try
             {
+                if (new FileInfo(path).Length > BundleContents.MaxBytes) continue;
                 var bytes = await File.ReadAllBytesAsync(path, cancel);
                 var signature = BundleNames.SignatureFile(path);
                 var signed = File.Exists(signature) ? await File.ReadAllTextAsync(signature, cancel) : null;
@@ -44,7 +44,8 @@ internal sealed class ReceiptFiles
     public Digest? DigestOf(BundlePieces bundle) => Of(bundle) is { } receipt ? Digest.Of(receipt.Bytes) : null;
 
     /// <summary>Checks that a key has signed a bundle: its receipt, which names everything that is in it.</summary>
-    /// <returns>The files as they were signed.</returns>
+    /// <remarks>A directory is no file that could be compared with what was signed. It need not be: what is imported of it is its list of contents, which the receipt has, and blobs whose digests that list has.</remarks>
+    /// <returns>The files as they were signed, but for directories.</returns>
     /// <exception cref="ArchiveException">It is not signed, not by that key, or was changed.</exception>
     public IReadOnlyList<(string File, BundleFile Signed)> Check(BundlePieces bundle, BundleKey key)
     {
@@ -57,24 +58,38 @@ internal sealed class ReceiptFiles
         var parts = receipt.Receipt!.Parts;
         if (parts.Count != bundle.Files.Count)
             throw new ArchiveException($"the bundle in {bundle.Place} was changed since it was signed: it had {parts.Count} files then; nothing was imported");
-        return [.. bundle.Files.Zip(parts)];
+        return [.. bundle.Files.Zip(parts).Where(pair => !Directory.Exists(pair.First))];
     }
 
     /// <summary>Hashes a file, and checks that it is what was signed.</summary>
     /// <exception cref="ArchiveException">It was changed.</exception>
     public static async Task CheckAsync(string file, BundleFile signed, CancellationToken cancel)
     {
-        var size = new FileInfo(file).Length;
+        var size = SizeOf(file);
         if (size == signed.Size && (size == 0 || await new BlobSource(new Slice(file, 0, size)).HashAsync(signed.Digest, _ => { }, cancel) == signed.Digest)) return;
         throw new ArchiveException($"'{file}' was changed since it was signed: its bytes are not those that its receipt has; nothing was imported");
     }
+
+    private static long SizeOf(string file)
+    {
+        try
+        {
+            return new FileInfo(file).Length;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw new ArchiveException($"'{file}' cannot be read any more: {Words.Line(fault.Message)}; nothing was imported", fault);
+        }
+    }
+
+    private static string FolderOf(string file) => Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(file)))!;
 
     private Found? Of(BundlePieces bundle) => _found.FirstOrDefault(one => one.Receipt?.Contents == bundle.Id);
 
     // One of that name tells more of what happened.
     private ArchiveException Unproved(BundlePieces bundle)
     {
-        var expected = Path.GetFullPath(BundleNames.ReceiptFile(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(bundle.Files[0]))!, SetName.Of(bundle.Files[0]) + ".tar")));
+        var expected = Path.GetFullPath(BundleNames.ReceiptFile(Path.Combine(FolderOf(bundle.Files[0]), SetName.Of(bundle.Files[0]) + ".tar")));
         return _found.FirstOrDefault(one => one.Path == expected) switch
         {
             { Problem: { } problem } changed => new ArchiveException($"'{changed.Path}' is not a receipt any more: {Words.Line(problem)}; nothing was imported"),
