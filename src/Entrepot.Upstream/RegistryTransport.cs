@@ -167,7 +167,7 @@ internal sealed class RegistryTransport : IDisposable
     private Attempt<HttpResponseMessage> NoPage(Attempt<HttpResponseMessage> attempt)
     {
         if (attempt.Value is not { } response || !RegistryResponse.IsPageFrom(response)) return attempt;
-        using (response) return Unusable(response, RegistryResponse.Page);
+        using (response) return Unusable(response, RegistryResponse.PageFrom(response));
     }
 
     // Those whose bytes were wrong come last: wrong is better than nothing only where it may have become right.
