@@ -51,7 +51,7 @@ internal sealed class BodyStream : ForwardStream
     public Demand Demand { get; init; } = Demand.Always;
 
     /// <summary>Told whether it begins to come; <see langword="null"/> for nobody.</summary>
-    public Endpoint? Host { get; init; }
+    public BodyWatch? Watch { get; init; }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -60,7 +60,7 @@ internal sealed class BodyStream : ForwardStream
         var count = await ReadShareAsync(buffer, cancellationToken);
         if (count == 0 && _left > 0) throw new IOException($"{_upstream} ended the body {_left} bytes before its announced length");
 
-        if (!_hasBegun) Host?.BodyCame();
+        if (!_hasBegun) Watch?.Came();
         _hasBegun = true;
         _counters.Received(count);
         _left -= count;
@@ -110,7 +110,7 @@ internal sealed class BodyStream : ForwardStream
         catch (Exception) when (_stalled.IsCancellationRequested)
         {
             var what = $"{_upstream} sent nothing for {_stall.TotalSeconds:0.###} s";
-            if (!_hasBegun) Host?.BodyIsSilent(what);
+            if (!_hasBegun) Watch?.IsSilent(what);
             throw new StalledException(what);
         }
         catch (Exception e) when (e is not IOException)

@@ -13,7 +13,8 @@ namespace Entrepot.Upstream;
 /// about: it costs everybody his time, also where something in front of a dead registry still answers the ping, and so do answers that take long.
 /// </para>
 /// <para>
-/// Bodies of which nothing ever comes cost as much, and are counted by themselves, because the answers' headers say each time that it lives. Once so many were awaited in vain, only one that comes ends the break.
+/// Bodies of which nothing ever comes cost as much, and are counted by themselves, because the answers' headers say each time that it lives. The tries of one blob count once: it may be the
+/// only one that is broken. Once so many were awaited in vain, only one that comes ends the break.
 /// </para>
 /// </remarks>
 internal sealed class Endpoint
@@ -35,6 +36,7 @@ internal sealed class Endpoint
     private bool _wasDead;
     private int _failures;                 // since it last answered
     private int _silentBodies;             // since one came
+    private string? _silentBlob;           // the last of them that was of a blob
     private bool _isPinged;
     private DateTimeOffset _answeredAt;
     private DateTimeOffset _bodyAt;        // when one came last
@@ -106,18 +108,23 @@ internal sealed class Endpoint
         lock (_gate)
         {
             var isAwaited = _silentBodies >= FailuresToOpen;
-            (_silentBodies, _bodyAt) = (0, _clock.GetUtcNow());
+            (_silentBodies, _silentBlob, _bodyAt) = (0, null, _clock.GetUtcNow());
             if (isAwaited) Close();
         }
     }
 
     /// <summary>Of a body nothing came for as long as it is waited for.</summary>
-    public void BodyIsSilent(string why)
+    /// <param name="why">What is told of that.</param>
+    /// <param name="blob">The blob that it is, whose tries in a row count once; <see langword="null"/> if it is none.</param>
+    public void BodyIsSilent(string why, string? blob)
     {
         lock (_gate)
         {
+            _wasDead = true;
+            if (blob is not null && blob == _silentBlob) return;
+
             var now = _clock.GetUtcNow();
-            (_wasDead, _silentBodies) = (true, _silentBodies + 1);
+            (_silentBodies, _silentBlob) = (_silentBodies + 1, blob ?? _silentBlob);
             if (!_isOpen && _silentBodies >= FailuresToOpen && now - _bodyAt >= Quiet) Open(now, why);
         }
     }

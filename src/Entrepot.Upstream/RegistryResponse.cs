@@ -19,8 +19,8 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     /// <summary>Which of the upstream's addresses was asked, whoever it redirected to; <see langword="null"/> if there is only one.</summary>
     public string? Origin { get; init; }
 
-    /// <summary>Who answered, after redirects: told whether the body begins to come.</summary>
-    public Endpoint? Host { get; init; }
+    /// <summary>Told whether the body begins to come.</summary>
+    public BodyWatch? Watch { get; init; }
 
     public HttpStatusCode Status => message.StatusCode;
 
@@ -75,10 +75,10 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     public IEnumerable<string> Header(string name) => message.Headers.NonValidated.TryGetValues(name, out var lines) ? lines : [];
 
     /// <summary>Opens the body, which from then on owns this answer.</summary>
-    public Task<Answer<Stream>> OpenAsync(CancellationToken cancel) => wire.OpenBodyAsync(message, Close, demand, Host, cancel);
+    public Task<Answer<Stream>> OpenAsync(CancellationToken cancel) => wire.OpenBodyAsync(message, Close, demand, Watch, cancel);
 
     /// <summary>Reads the whole body, at most <paramref name="limit"/>, and disposes this answer.</summary>
-    public Task<Answer<byte[]>> ReadAsync(BodyLimit limit, CancellationToken cancel) => wire.ReadAsync(message, this, limit, Host, cancel);
+    public Task<Answer<byte[]>> ReadAsync(BodyLimit limit, CancellationToken cancel) => wire.ReadAsync(message, this, limit, Watch, cancel);
 
     /// <summary>The error for an answer that makes no sense.</summary>
     public RegistryError Unusable(string what) => wire.Unusable(message, what);

@@ -97,7 +97,11 @@ internal sealed class RegistryTransport : IDisposable
             var tried = await TryUntilAsync(call);
             if (tried.Value is not { } response) return tried.Error!;
 
-            var answer = new RegistryResponse(response, place, request.Demand, _wire) { Origin = _endpoints.Length > 1 ? call.Answered : null, Host = call.Host };
+            var answer = new RegistryResponse(response, place, request.Demand, _wire)
+            {
+                Origin = _endpoints.Length > 1 ? call.Answered : null,
+                Watch = new BodyWatch(call.Host!, request.Kind == BlobKind ? request.Path : null),
+            };
             place = null;
             return answer;
         }

@@ -85,9 +85,9 @@ internal sealed class Wire : IDisposable
     /// <param name="response">The answer.</param>
     /// <param name="close">What is done when the body is disposed, told whether it was read to its end: disposing the answer, and what belongs to it.</param>
     /// <param name="demand">Whether somebody waits for it.</param>
-    /// <param name="host">Told whether the body begins to come; <see langword="null"/> for nobody.</param>
+    /// <param name="watch">Told whether the body begins to come; <see langword="null"/> for nobody.</param>
     /// <param name="cancel">Ends opening.</param>
-    public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, Action<bool> close, Demand demand, Endpoint? host, CancellationToken cancel)
+    public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, Action<bool> close, Demand demand, BodyWatch? watch, CancellationToken cancel)
     {
         var encoding = EncodingOf(response);
         var isGzip = encoding.Equals("gzip", StringComparison.OrdinalIgnoreCase) || encoding.Equals("x-gzip", StringComparison.OrdinalIgnoreCase);
@@ -98,7 +98,7 @@ internal sealed class Wire : IDisposable
         {
             Bandwidth = _bandwidth,
             Demand = demand,
-            Host = host,
+            Watch = watch,
         };
         return isGzip ? new GunzipStream(body, _options.Name) : body;
     }
@@ -115,7 +115,7 @@ internal sealed class Wire : IDisposable
         ReadAsync(response, owner, limit, null, cancel);
 
     /// <summary>The same, of which the host is told whether the body begins to come.</summary>
-    public async Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, BodyLimit limit, Endpoint? answered, CancellationToken cancel)
+    public async Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, BodyLimit limit, BodyWatch? watch, CancellationToken cancel)
     {
         using var owned = owner;
         using var bound = new CancellationTokenSource(_options.RequestTimeout, _clock);
@@ -124,7 +124,7 @@ internal sealed class Wire : IDisposable
         var content = new MemoryStream();
         try
         {
-            var opened = await OpenBodyAsync(response, _ => owner.Dispose(), Demand.Always, answered, both.Token);
+            var opened = await OpenBodyAsync(response, _ => owner.Dispose(), Demand.Always, watch, both.Token);
             if (!opened.Has(out var body, out var error)) return error;
             await using var disposed = body;
 
@@ -140,7 +140,7 @@ internal sealed class Wire : IDisposable
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
             var silent = RegistryError.Silent(Says(host, "its answer did not arrive in time"));
-            if (content.Length == 0) answered?.BodyIsSilent(silent.Detail!);
+            if (content.Length == 0) watch?.IsSilent(silent.Detail!);
             return silent;
         }
         catch (StalledException e)

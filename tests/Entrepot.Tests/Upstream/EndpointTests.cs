@@ -228,7 +228,7 @@ public sealed class EndpointTests
             Assert.False(_endpoint.IsDown);
             await AnswerAsync();
             await BringAsync();
-            _endpoint.BodyIsSilent("no body");
+            _endpoint.BodyIsSilent("no body", null);
         }
 
         Assert.True(_endpoint.IsDown);
@@ -238,14 +238,27 @@ public sealed class EndpointTests
     [Fact]
     public async Task BodyIsSilent_AnotherCameBetween_StaysOpenForRequests()
     {
-        for (var i = 0; i < 3; i++) _endpoint.BodyIsSilent("no body");
+        for (var i = 0; i < 3; i++) _endpoint.BodyIsSilent("no body", null);
         await BringAsync();
         _endpoint.BodyCame();
-        for (var i = 0; i < 6; i++) _endpoint.BodyIsSilent("no body");
+        for (var i = 0; i < 6; i++) _endpoint.BodyIsSilent("no body", null);
         Assert.False(_endpoint.IsDown);     // one has come a moment ago
 
         _clock.Advance(TimeSpan.FromSeconds(10));
-        _endpoint.BodyIsSilent("no body");
+        _endpoint.BodyIsSilent("no body", null);
+
+        Assert.True(_endpoint.IsDown);
+    }
+
+    [Fact]
+    public void BodyIsSilent_TriesOfOneBlob_CountOnce()
+    {
+        for (var i = 0; i < 8; i++) _endpoint.BodyIsSilent("no body", "a");
+        _endpoint.BodyIsSilent("no body", "b");
+        _endpoint.BodyIsSilent("no body", "c");
+        Assert.False(_endpoint.IsDown);
+
+        _endpoint.BodyIsSilent("no body", "d");
 
         Assert.True(_endpoint.IsDown);
     }
@@ -253,7 +266,7 @@ public sealed class EndpointTests
     [Fact]
     public async Task BodyCame_AfterBodiesWereSilent_EndsTheBreakAndHeadersDoNot()
     {
-        for (var i = 0; i < 4; i++) _endpoint.BodyIsSilent("no body");
+        for (var i = 0; i < 4; i++) _endpoint.BodyIsSilent("no body", null);
         _clock.Advance(Break);
 
         await AnswerAsync();                // as to HEAD: the next one may find out whether bodies come
