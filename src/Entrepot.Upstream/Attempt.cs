@@ -12,8 +12,8 @@ internal static class Attempt
 /// <summary>How one try ended: with something, or with an error and what that says about trying again. A value.</summary>
 internal readonly record struct Attempt<T> where T : class
 {
-    private Attempt(T? value, RegistryError? error, bool isDead, TimeSpan? pause) =>
-        (Value, Error, IsDead, Pause) = (value, error, isDead, pause);
+    private Attempt(T? value, RegistryError? error, bool isDead, TimeSpan? pause, bool isAnswered = false) =>
+        (Value, Error, IsDead, Pause, IsAnswered) = (value, error, isDead, pause, isAnswered);
 
     /// <summary>What came; <see langword="null"/> if there is an error.</summary>
     public T? Value { get; }
@@ -23,6 +23,9 @@ internal readonly record struct Attempt<T> where T : class
 
     /// <summary>Whether it failed as something dead fails: no connection, no answer, 5xx.</summary>
     public bool IsDead { get; }
+
+    /// <summary>Whether what failed as something dead does was an answer, of 5xx: somebody is there. Of a larger step that failed with it that is not said.</summary>
+    public bool IsAnswered { get; }
 
     /// <summary>How long the other side wants to be left alone (Retry-After); <see langword="null"/> if it did not say.</summary>
     public TimeSpan? Pause { get; }
@@ -42,6 +45,9 @@ internal readonly record struct Attempt<T> where T : class
 
     /// <summary>The other side seems dead.</summary>
     public static Attempt<T> Dead(RegistryError error, TimeSpan? pause = null) => new(null, error, isDead: true, pause);
+
+    /// <summary>The other side answered that it cannot.</summary>
+    public static Attempt<T> Broken(RegistryError error, TimeSpan? pause = null) => new(null, error, isDead: true, pause, isAnswered: true);
 
     /// <summary>The same failure of a larger step.</summary>
     public Attempt<TOther> As<TOther>() where TOther : class => new(null, Error, IsDead, Pause);

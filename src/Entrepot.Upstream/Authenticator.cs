@@ -62,6 +62,7 @@ internal sealed class Authenticator(UpstreamOptions options, Wire wire, TimeProv
 
         using var disposed = response;
         var status = (int)response.StatusCode;
+        if (status is >= 400 && RegistryResponse.IsPageFrom(response)) return Attempt<Token>.Refused(wire.Unusable(response, RegistryResponse.PageFrom(response)));
         if (status == 401 || (status == 400 && credentials.IsIdentityToken)) return Refused(RegistryError.Unauthorized, realm, status);
         if (status == 403) return Refused(RegistryError.Denied, realm, status);
         if (status != 200) return Attempt<Token>.Refused(wire.Unusable(response, $"status {status} instead of a token"));

@@ -27,6 +27,7 @@ internal sealed class BodyStream : ForwardStream
     private CancellationToken _linked;
     private long? _left;
     private bool _isWhole;
+    private bool _hasBegun;
     private (TimeSpan Time, int Bytes) _waited;   // since the last look at how fast they come
 
     /// <param name="source">The raw body.</param>
@@ -49,6 +50,9 @@ internal sealed class BodyStream : ForwardStream
     /// <summary>Whether somebody waits for the bytes.</summary>
     public Demand Demand { get; init; } = Demand.Always;
 
+    /// <summary>Told whether it begins to come; <see langword="null"/> for nobody.</summary>
+    public BodyWatch? Watch { get; init; }
+
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (buffer.IsEmpty) return 0;
@@ -56,6 +60,8 @@ internal sealed class BodyStream : ForwardStream
         var count = await ReadShareAsync(buffer, cancellationToken);
         if (count == 0 && _left > 0) throw new IOException($"{_upstream} ended the body {_left} bytes before its announced length");
 
+        if (!_hasBegun) Watch?.Came();
+        _hasBegun = true;
         _counters.Received(count);
         _left -= count;
         _isWhole = count == 0 || _left == 0;
@@ -103,7 +109,9 @@ internal sealed class BodyStream : ForwardStream
         }
         catch (Exception) when (_stalled.IsCancellationRequested)
         {
-            throw new StalledException($"{_upstream} sent nothing for {_stall.TotalSeconds:0.###} s");
+            var what = $"{_upstream} sent nothing for {_stall.TotalSeconds:0.###} s";
+            if (!_hasBegun) Watch?.IsSilent(what);
+            throw new StalledException(what);
         }
         catch (Exception e) when (e is not IOException)
         {

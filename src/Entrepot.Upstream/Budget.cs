@@ -69,7 +69,11 @@ public sealed class Budget
             if (pause is { } told)
             {
                 // A moment is waited for by whoever was told so.
-                if (told > Attempt.Moment) (_limitedUntil, _isUnsaid) = (now + (told < Longest ? told : Longest), false);
+                if (told <= Attempt.Moment) return;
+
+                // Of several answers the longest time holds: a short one is of another limit, such as that by the second. It is better than a guess.
+                var until = now + (told < Longest ? told : Longest);
+                if (_isUnsaid || until > _limitedUntil) (_limitedUntil, _isUnsaid) = (until, false);
                 return;
             }
 

@@ -63,6 +63,7 @@ internal sealed class ReferrerSource(RegistryTransport transport, BodyLimit page
         if (!probed.Has(out var probe, out var error)) return error;
         using (probe)
         {
+            if (probe.IsPage) return probe.Unusable(probe.Page);
             if (probe.Status == HttpStatusCode.NotFound) return unsaid is null ? Finish(index, artifactType) : unsaid;
             if (probe is { Status: HttpStatusCode.OK, Digest: { } digest } && await stored(digest, cancel) is { } known && index.TryAdd(known, isFiltered: false))
                 return Finish(index, artifactType);
@@ -70,7 +71,7 @@ internal sealed class ReferrerSource(RegistryTransport transport, BodyLimit page
 
         var sent = await transport.SendAsync(RegistryUpstream.Manifest(HttpMethod.Get, reference) with { Kind = Kind }, cancel);
         if (!sent.Has(out var response, out error)) return error;
-        if (response.Status == HttpStatusCode.NotFound)
+        if (response is { Status: HttpStatusCode.NotFound, IsPage: false })
         {
             response.Dispose();
             return unsaid is null ? Finish(index, artifactType) : unsaid;

@@ -61,7 +61,10 @@ internal sealed class RegistryTransport : IDisposable
             })
             .Build();
 
-        Endpoint NewEndpoint(Uri url) => new(url, times.Break, clock, (endpoint, why) => allowance.CircuitChanged(new CircuitChange(options.Name, endpoint.Address, why)));
+        Endpoint NewEndpoint(Uri url) => new(url, times.Break, clock, (endpoint, why) => allowance.CircuitChanged(new CircuitChange(options.Name, endpoint.Address, why)))
+        {
+            Ping = PingAsync,
+        };
     }
 
     /// <summary>Whether every address is found dead, so that asking would be refused at once.</summary>
@@ -94,7 +97,11 @@ internal sealed class RegistryTransport : IDisposable
             var tried = await TryUntilAsync(call);
             if (tried.Value is not { } response) return tried.Error!;
 
-            var answer = new RegistryResponse(response, place, request.Demand, _wire) { Origin = _endpoints.Length > 1 ? call.Answered : null };
+            var answer = new RegistryResponse(response, place, request.Demand, _wire)
+            {
+                Origin = _endpoints.Length > 1 ? call.Answered : null,
+                Watch = new BodyWatch(call.Host!, request.Kind == BlobKind ? request.Path : null),
+            };
             place = null;
             return answer;
         }
@@ -167,7 +174,7 @@ internal sealed class RegistryTransport : IDisposable
     private Attempt<HttpResponseMessage> NoPage(Attempt<HttpResponseMessage> attempt)
     {
         if (attempt.Value is not { } response || !RegistryResponse.IsPageFrom(response)) return attempt;
-        using (response) return Unusable(response, RegistryResponse.Page);
+        using (response) return Unusable(response, RegistryResponse.PageFrom(response));
     }
 
     // Those whose bytes were wrong come last: wrong is better than nothing only where it may have become right.
@@ -196,6 +203,7 @@ internal sealed class RegistryTransport : IDisposable
     private async ValueTask<Attempt<HttpResponseMessage>> FollowAsync(Endpoint endpoint, Call call, CancellationToken cancel)
     {
         var address = endpoint.At(call.Request.Path);
+        call.Host = endpoint;
         var attempt = await UnlessDeadAsync(endpoint, call, bounded => AskAsync(endpoint, address, call.Request, bounded), cancel);
 
         for (var redirects = 0; attempt.Value is { } response && Redirect.Is(response.StatusCode); redirects++)
@@ -208,9 +216,10 @@ internal sealed class RegistryTransport : IDisposable
                 address = next!;
             }
 
-            attempt = endpoint.Holds(address)
+            call.Host = endpoint.Holds(address) ? endpoint : _elsewhere.Of(address);
+            attempt = call.Host == endpoint
                 ? await AskAsync(endpoint, address, call.Request, cancel)
-                : await UnlessDeadAsync(_elsewhere.Of(address), call, bounded => ExchangeAsync(address, call.Request, Grant.None, null, bounded), cancel);
+                : await UnlessDeadAsync(call.Host, call, bounded => ExchangeAsync(address, call.Request, Grant.None, null, bounded), cancel);
         }
         return attempt;
     }
@@ -283,6 +292,15 @@ internal sealed class RegistryTransport : IDisposable
         return await _wire.ExchangeAsync(message, request.Kind, budget, cancel);
     }
 
+    // Any answer but 5xx is one, also that it wants an account or, of a host that blobs are redirected to, that there is no such thing.
+    private async Task<bool> PingAsync(Uri address, CancellationToken cancel)
+    {
+        using var message = Wire.NewMessage(HttpMethod.Get, address);
+        var tried = await _wire.ExchangeAsync(message, "ping", null, cancel);
+        tried.Value?.Dispose();
+        return !tried.IsDead;
+    }
+
     private static HeaderStringValues WaysIn(HttpResponseMessage response) =>
         response.Headers.NonValidated.TryGetValues("WWW-Authenticate", out var lines) ? lines : default;
 
@@ -294,5 +312,8 @@ internal sealed class RegistryTransport : IDisposable
     {
         /// <summary>The address that was asked last, and so the one that answered if one did.</summary>
         public string? Answered { get; set; }
+
+        /// <summary>The same, or where it redirected to.</summary>
+        public Endpoint? Host { get; set; }
     }
 }

@@ -79,7 +79,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         {
             return response.Status switch
             {
-                HttpStatusCode.OK when response.IsPage => response.Unusable(RegistryResponse.Page),
+                HttpStatusCode.OK when response.IsPage => response.Unusable(response.Page),
                 HttpStatusCode.OK => new ManifestInfo(response.Digest, response.MediaType, response.IsEncoded ? null : response.Content.ContentLength)
                 {
                     Relay = response.Relay,
@@ -126,7 +126,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
         using (response)
         {
             var isSilent = response.Status is HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
-            if (response.IsPage) return response.Unusable(RegistryResponse.Page);
+            if (response.IsPage) return response.Unusable(response.Page);
             if (!isSilent && response.Status != HttpStatusCode.OK) return await response.RefusalAsync(RegistryError.BlobUnknown, cancel);
             if (!isSilent && !response.IsEncoded && response.Content.ContentLength is { } size) return new BlobInfo(size) { Relay = response.Relay };
         }
@@ -152,7 +152,7 @@ public sealed class RegistryUpstream : IUpstream, IDisposable
 
             if (response.IsPage)
             {
-                using (response) return response.Unusable(RegistryResponse.Page);
+                using (response) return response.Unusable(response.Page);
             }
 
             if (response.Status == HttpStatusCode.OK) return await OpenWholeAsync(response, cancel);

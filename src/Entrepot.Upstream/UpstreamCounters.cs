@@ -39,7 +39,7 @@ public sealed class UpstreamCounters
 }
 
 /// <summary>How many requests of one kind ended in one way.</summary>
-/// <param name="Kind"><c>manifest</c>, <c>blob</c>, <c>tags</c>, <c>referrers</c> or <c>token</c>.</param>
+/// <param name="Kind"><c>manifest</c>, <c>blob</c>, <c>tags</c>, <c>referrers</c>, <c>token</c> or <c>ping</c>.</param>
 /// <param name="Code">The status code, or <c>error</c> when no answer came.</param>
 /// <param name="Count">Requests.</param>
 public sealed record UpstreamRequests(string Kind, string Code, long Count);

@@ -85,8 +85,9 @@ internal sealed class Wire : IDisposable
     /// <param name="response">The answer.</param>
     /// <param name="close">What is done when the body is disposed, told whether it was read to its end: disposing the answer, and what belongs to it.</param>
     /// <param name="demand">Whether somebody waits for it.</param>
+    /// <param name="watch">Told whether the body begins to come; <see langword="null"/> for nobody.</param>
     /// <param name="cancel">Ends opening.</param>
-    public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, Action<bool> close, Demand demand, CancellationToken cancel)
+    public async Task<Answer<Stream>> OpenBodyAsync(HttpResponseMessage response, Action<bool> close, Demand demand, BodyWatch? watch, CancellationToken cancel)
     {
         var encoding = EncodingOf(response);
         var isGzip = encoding.Equals("gzip", StringComparison.OrdinalIgnoreCase) || encoding.Equals("x-gzip", StringComparison.OrdinalIgnoreCase);
@@ -97,6 +98,7 @@ internal sealed class Wire : IDisposable
         {
             Bandwidth = _bandwidth,
             Demand = demand,
+            Watch = watch,
         };
         return isGzip ? new GunzipStream(body, _options.Name) : body;
     }
@@ -109,19 +111,23 @@ internal sealed class Wire : IDisposable
         ", ", response.Content.Headers.ContentEncoding.Where(coding => !coding.Equals("identity", StringComparison.OrdinalIgnoreCase)));
 
     /// <summary>Reads a small body whole and disposes <paramref name="owner"/>; at most <paramref name="limit"/>, once decoded.</summary>
-    public async Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, BodyLimit limit, CancellationToken cancel)
+    public Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, BodyLimit limit, CancellationToken cancel) =>
+        ReadAsync(response, owner, limit, null, cancel);
+
+    /// <summary>The same, of which the host is told whether the body begins to come.</summary>
+    public async Task<Answer<byte[]>> ReadAsync(HttpResponseMessage response, IDisposable owner, BodyLimit limit, BodyWatch? watch, CancellationToken cancel)
     {
         using var owned = owner;
         using var bound = new CancellationTokenSource(_options.RequestTimeout, _clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancel);
         var host = response.RequestMessage!.RequestUri!.Authority;
+        var content = new MemoryStream();
         try
         {
-            var opened = await OpenBodyAsync(response, _ => owner.Dispose(), Demand.Always, both.Token);
+            var opened = await OpenBodyAsync(response, _ => owner.Dispose(), Demand.Always, watch, both.Token);
             if (!opened.Has(out var body, out var error)) return error;
             await using var disposed = body;
 
-            var content = new MemoryStream();
             var buffer = new byte[16 << 10];
             int count;
             while ((count = await body.ReadAsync(buffer, both.Token)) > 0)
@@ -133,7 +139,9 @@ internal sealed class Wire : IDisposable
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            return RegistryError.Silent(Says(host, "its answer did not arrive in time"));
+            var silent = RegistryError.Silent(Says(host, "its answer did not arrive in time"));
+            if (content.Length == 0) watch?.IsSilent(silent.Detail!);
+            return silent;
         }
         catch (StalledException e)
         {
@@ -233,7 +241,7 @@ internal sealed class Wire : IDisposable
         var pause = PauseOf(response);
         return status == 429
             ? Attempt<HttpResponseMessage>.Refused(RegistryError.TooManyRequests(pause ?? silenced?.RetryAfter(_clock.GetUtcNow())) with { Detail = Says(host, "it answered 429") }, pause)
-            : Attempt<HttpResponseMessage>.Dead(RegistryError.Down(Says(host, $"it answered {status}"), pause), pause);
+            : Attempt<HttpResponseMessage>.Broken(RegistryError.Down(Says(host, $"it answered {status}"), pause), pause);
     }
 
     private TimeSpan? PauseOf(HttpResponseMessage response)

@@ -19,6 +19,9 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
 
     private const int MostNamed = 5;
 
+    // Each keeps its plan, some 10 MB for as many as 10,000 images, until it is complete or given up.
+    private const int MostImports = 16;
+
     private readonly SemaphoreSlim _changes = new(1);   // held by whoever begins, commits or ends an import
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ImportSession> _sessions = [];   // guarded by _gate
@@ -31,7 +34,12 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
         {
             var id = IdOf(contents);
             ImportSession[] before;
-            lock (_gate) before = [.. _sessions.Values.Where(session => session.Contents.Set == contents.Set)];
+            lock (_gate)
+            {
+                before = [.. _sessions.Values.Where(session => session.Contents.Set == contents.Set)];
+                if (_sessions.Count - before.Length >= MostImports) return (TooMany(), null);
+            }
+
             foreach (var session in before) Close(session);
             var begun = await BeginLockedAsync(id, contents, cancel);
             foreach (var session in before) await DropAsync(session);
@@ -285,6 +293,9 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
 
     private static string Named(List<Digest> digests) =>
         string.Join(", ", digests.Take(MostNamed)) + (digests.Count > MostNamed ? $" and {digests.Count - MostNamed} more blobs" : "");
+
+    private static Objection TooMany() => new(StatusCodes.Status429TooManyRequests,
+        $"{MostImports} imports into other sets run here, which is as many as may at once; one of which nothing is heard for {Patience.TotalHours:0} h is given up: end one, or try again later; nothing was imported");
 
     private static Objection Unknown(string id) =>
         new(404, $"no import '{id}' runs here: it was given up, or the server has been restarted; run the command again, and what had arrived is not sent again");

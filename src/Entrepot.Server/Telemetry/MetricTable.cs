@@ -52,7 +52,7 @@ internal static class MetricTable
     public static readonly MetricSpec UpstreamRequests = new(
         "entrepot_upstream_requests_total", MetricKind.Counter, "requests",
         "Requests made of upstreams and their token services, by the status of the answer.",
-        Upstream, new("kind", ["manifest", "blob", "tags", "referrers", "token"]), new("code", ["error", "other"], "a status of HTTP"));
+        Upstream, new("kind", ["manifest", "blob", "tags", "referrers", "token", "ping"]), new("code", ["error", "other"], "a status of HTTP"));
 
     /// <summary>Bytes from upstreams.</summary>
     public static readonly MetricSpec UpstreamBytes = new(

@@ -34,7 +34,8 @@ internal static class MetricsReference
           redirects and challenges are exchanges of their own. `code` is `error` where no answer came: no connection, silence, or nobody
           waited for it any longer.
         - **Circuits**: an address that fails four times in a row, and has not answered for ten seconds, is left alone for ten seconds at a time (`open`), after which one request finds out
-          whether it lives again (`halfopen`, until then). `entrepot_upstream_circuits{state="closed"} == 0` is an upstream that is out of reach. Hosts
+          whether it lives again (`halfopen`, until then). Four bodies in a row of which nothing comes have the same effect. Answers of 5xx
+          only count if one to `/v2/` is 5xx, too (`kind="ping"`). `entrepot_upstream_circuits{state="closed"} == 0` is an upstream that is out of reach. Hosts
           that it redirects to have circuits of their own, which the log tells.
         - **Rate limits**: what an upstream says in `ratelimit-limit` and `ratelimit-remaining`, of each account that has asked. Docker Hub counts GETs of manifests.
         - **Upstream bytes**: bytes of bodies that were read, tokens and error documents included. Bodies that tell nothing, those of

@@ -79,6 +79,22 @@ public sealed class ImportResumeTests : ImportTest
     }
 
     [Fact]
+    public async Task Begin_MoreSetsThanMayRunAtOnce_IsRefusedUntilOneEnds()
+    {
+        var app = Image("org/app", "1", 580);
+        var first = (string)(await BeginAsync(app, "set0"))["import"]!;
+        for (var i = 1; i < 16; i++) Assert.NotNull((await BeginAsync(app, $"set{i}"))["import"]);
+
+        Assert.StartsWith("16 imports into other sets run here", (string?)(await BeginAsync(app, "one-more"))["error"], StringComparison.Ordinal);
+        var again = (string?)(await BeginAsync(app, "set15"))["import"];    // into a set that has one it takes its place
+        Assert.Null((await StageAsync(first, app.Layers[0]))["error"]);
+        Assert.Null((await SendAsync(HttpMethod.Delete, $"import={first}", []))["error"]);
+
+        Assert.NotNull(again);
+        Assert.NotNull((await BeginAsync(app, "one-more"))["import"]);
+    }
+
+    [Fact]
     public async Task Commit_BeforeAllHasArrived_IsRefusedAndGoesOn()
     {
         var app = Image("org/app", "1", 575);
@@ -136,10 +152,10 @@ public sealed class ImportResumeTests : ImportTest
 
     private async Task<double> ReservedAsync() => (await Cache.MetricsAsync()).Sum("entrepot_storage_reserved_bytes");
 
-    private async Task<JsonNode> BeginAsync(TestImage image)
+    private async Task<JsonNode> BeginAsync(TestImage image, string set = "site")
     {
         var blobs = image.Layers.Append(image.Config).Append(new TestBlob(image.Manifest.Digest, image.Manifest.Bytes));
-        return await SendAsync(HttpMethod.Post, "set=site", Encoding.UTF8.GetBytes(new JsonObject
+        return await SendAsync(HttpMethod.Post, $"set={set}", Encoding.UTF8.GetBytes(new JsonObject
         {
             ["images"] = new JsonArray(new JsonObject { ["reference"] = Full(image), ["digest"] = image.Manifest.Digest.ToString(), ["mediaType"] = image.Manifest.MediaType }),
             ["blobs"] = new JsonArray([.. blobs.Select(blob => new JsonObject { ["digest"] = blob.Digest.ToString(), ["size"] = blob.Size })]),

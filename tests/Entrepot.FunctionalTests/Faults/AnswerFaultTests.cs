@@ -20,6 +20,9 @@ public sealed class AnswerFaultTests : UpstreamFaultTest
     [Fault("429 to everything", "429")]
     [Fault("429 with Retry-After: 30 to everything", "429 30")]
     [Fault("a captive portal's page, with status 200", "html")]
+    [Fault("a page with status 404", "html 404")]
+    [Fault("a page with status 403", "html 403")]
+    [Fault("a page with status 401 and no challenge", "html 401")]
     [Fault("a redirect to a captive portal", "portal")]
     [Fault("redirects in a circle", "circle")]
     public async Task Upstream_Misbehaves_WhatIsKnownIsServed(string fault, string behaviour)
@@ -33,6 +36,7 @@ public sealed class AnswerFaultTests : UpstreamFaultTest
     [Fault("its token service answers 500", "500")]
     [Fault("its token service answers 429 with Retry-After: 30", "429 30")]
     [Fault("its token service answers with a captive portal's page", "html")]
+    [Fault("its token service answers with a page with status 403", "html 403")]
     public async Task TokenService_Misbehaves_WhatIsKnownIsServed(string fault, string behaviour)
     {
         Registry.RequireToken();
@@ -50,6 +54,7 @@ public sealed class AnswerFaultTests : UpstreamFaultTest
         "html" => Misbehave.Html(),
         "portal" => (request, right) => request.Path == "/login" ? Misbehave.Html()(request, right) : new Reply(302).With("Location", new Uri(Registry.Url, "/login").ToString()),
         "circle" => Misbehave.RedirectTo(new Uri(Registry.Url, "/v2/org/app/manifests/1")),
+        _ when behaviour.Split(' ') is ["html", var status] => Misbehave.Html(int.Parse(status, CultureInfo.InvariantCulture)),
         _ when behaviour.Split(' ') is [var status, var after] => Misbehave.Status(int.Parse(status, CultureInfo.InvariantCulture), "Retry-After", after),
         _ => Misbehave.Status(int.Parse(behaviour, CultureInfo.InvariantCulture)),
     };

@@ -70,12 +70,14 @@ public sealed class SituationFaultTests : UpstreamFaultTest
     }
 
     [Theory]
-    [Fault("the first of two addresses answers with a captive portal's page")]
-    public async Task FirstAddress_AnswersWithAPage_TheNextIsAsked(string fault)
+    [Fault("the first of two addresses answers with a captive portal's page", 200)]
+    [Fault("the first of two addresses answers with a page with status 404", 404)]
+    [Fault("the first of two addresses answers with a page with status 403", 403)]
+    public async Task FirstAddress_AnswersWithAPage_TheNextIsAsked(string fault, int status)
     {
         var portal = new TestRegistry();
         Servers.Push(portal);
-        portal.On(Ask.Anything, Misbehave.Html(), TestRegistry.Always);
+        portal.On(Ask.Anything, Misbehave.Html(status), TestRegistry.Always);
         await FailAsync(fault, OfAnswers, one => one with { Urls = [portal.Url, .. one.Urls] });
     }
 

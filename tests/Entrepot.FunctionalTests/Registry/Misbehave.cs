@@ -86,8 +86,8 @@ public static class Misbehave
     /// <summary>A status with one header, such as Retry-After.</summary>
     public static Behaviour Status(int status, string header, string value) => (_, _) => Reply.Error(status, "UNKNOWN").With(header, value);
 
-    /// <summary>A page for people, with status 200, as captive portals and login pages send it.</summary>
-    public static Behaviour Html() => (_, _) => new Reply(200).WithText("<html><body>Please log in</body></html>", "text/html");
+    /// <summary>A page for people, as captive portals, login pages and proxies under maintenance send it.</summary>
+    public static Behaviour Html(int status = 200) => (_, _) => new Reply(status).WithText("<html><body>Please log in</body></html>", "text/html");
 
     public static Behaviour RedirectTo(Uri target) => (_, _) => new Reply(307).With("Location", target.ToString());
 

@@ -65,6 +65,7 @@ public sealed class BlobTests : UpstreamTest
 
     [Theory]
     [InlineData(416, "bytes */10", null)]
+    [InlineData(416, null, "text/html")]     // as nginx says it
     [InlineData(206, null, null)]
     [InlineData(206, "bytes 7-9/10", null)]
     [InlineData(206, "nonsense", null)]

@@ -81,6 +81,7 @@ public sealed class ListTests : UpstreamTest
     [InlineData(404, null)]
     [InlineData(405, null)]
     [InlineData(200, "text/html")]
+    [InlineData(404, "text/html")]
     public async Task ListReferrers_NoApi_AreReadFromTheTag(int status, string? type)
     {
         var registry = await ServeAsync(context => context.Request.Path.Value!.Contains("/manifests/", StringComparison.Ordinal)
@@ -119,6 +120,16 @@ public sealed class ListTests : UpstreamTest
         var registry = await ServeAsync(context => SendAsync(context, 404));
 
         Assert.Empty(Descriptors((await Connect(registry.Address).ListReferrersAsync(Subject, null, NothingIsStored, default)).Value!.Content));
+    }
+
+    [Theory]
+    [InlineData(null, null)]           // of the tag a registry speaks: one whose router answers unknown paths for people
+    [InlineData("text/html", 502)]
+    public async Task ListReferrers_PageWithStatus404AndNoTag_AreNoneIfARegistrySaysSo(string? type, int? expected)
+    {
+        var registry = await ServeAsync(context => SendAsync(context, 404, "", context.Request.Path.Value!.Contains("/manifests/", StringComparison.Ordinal) ? type : "text/html"));
+
+        Assert.Equal(expected, (await Connect(registry.Address).ListReferrersAsync(Subject, null, NothingIsStored, default)).Error?.Status);
     }
 
     [Fact]

@@ -114,11 +114,12 @@ public sealed class ManifestTests : UpstreamTest
     }
 
     [Theory]
-    [InlineData(405)]
-    [InlineData(501)]
-    public async Task HeadManifest_RegistryWithoutHead_TellsNothing(int status)
+    [InlineData(405, null)]
+    [InlineData(405, "text/html")]     // as nginx says it
+    [InlineData(501, null)]
+    public async Task HeadManifest_RegistryWithoutHead_TellsNothing(int status, string? type)
     {
-        var registry = await ServeAsync(context => SendAsync(context, status));
+        var registry = await ServeAsync(context => SendAsync(context, status, "", type));
 
         Assert.Equal(new ManifestInfo(null, null, null), (await Connect(registry.Address).HeadManifestAsync(SomeTag, default)).Value);
     }
@@ -129,6 +130,34 @@ public sealed class ManifestTests : UpstreamTest
         var registry = await ServeAsync(context => SendAsync(context, 404));
 
         Assert.Equal(RegistryError.ManifestUnknown, (await Connect(registry.Address).HeadManifestAsync(SomeTag, default)).Error);
+    }
+
+    [Theory]
+    [InlineData(404, "text/html", 502)]
+    [InlineData(404, "Text/HTML; charset=utf-8", 502)]
+    [InlineData(404, "application/json", 404)]
+    [InlineData(404, "text/plain", 404)]
+    [InlineData(403, "text/html", 502)]
+    [InlineData(403, "application/json", 403)]
+    public async Task Manifest_RefusedWithAPage_IsNotARegistrysWord(int status, string type, int expected)
+    {
+        var registry = await ServeAsync(context => SendAsync(context, status, "<html>", type));
+        var upstream = Connect(registry.Address);
+
+        Assert.Equal(expected, (await upstream.HeadManifestAsync(SomeTag, default)).Error?.Status);
+        Assert.Equal(expected, (await upstream.GetManifestAsync(SomeTag, default)).Error?.Status);
+    }
+
+    [Fact]
+    public async Task Manifest_AccountRefusedWithAPage_IsARegistrysWord()
+    {
+        var registry = await ServeAsync(context =>
+        {
+            context.Response.Headers.WWWAuthenticate = "Basic realm=\"registry\"";
+            return SendAsync(context, 401, "<html>", "text/html");     // as nginx says it
+        });
+
+        Assert.Equal(401, (await Connect(registry.Address).HeadManifestAsync(SomeTag, default)).Error?.Status);
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Entrepot.FunctionalTests.Registry;
+using Entrepot.Oci;
 using Entrepot.Pull;
 using Entrepot.Upstream;
 using Microsoft.Extensions.Time.Testing;
@@ -270,7 +271,38 @@ public sealed class TriesTests : UpstreamTest
         for (var i = 0; i < 8; i++) Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
 
         Assert.False(upstream.IsDown);
-        Assert.Equal(4, dead.Requests.Count);
+        Assert.Equal(["manifests", "manifests", "manifests", "manifests", ""], dead.Requests.Select(request => request.Target.Split('/').ElementAtOrDefault(4) ?? ""));
+    }
+
+    [Fact]
+    public async Task IsDown_OneRepositoryIsBroken_IsFalseAndOthersArePulled()
+    {
+        var registry = await ServeAsync(context => SendAsync(context, context.Request.Path.Value!.Contains("/broken/", StringComparison.Ordinal) ? 500 : 200, "content"));
+        var upstream = ConnectFrozen(registry, new FakeTimeProvider(DateTimeOffset.UnixEpoch));
+
+        for (var i = 0; i < 8; i++) Assert.Equal(503, (await upstream.GetManifestAsync(Broken, default)).Error?.Status);
+
+        Assert.False(upstream.IsDown);
+        Assert.NotNull((await upstream.GetManifestAsync(SomeTag, default)).Value);
+        Assert.Single(registry.Requests, request => request.Target == "/v2/");
+        Assert.Contains(new UpstreamRequests("ping", "200", 1), Counters.Requests);
+    }
+
+    [Fact]
+    public async Task IsDown_OneThatFindsOutIsOfABrokenRepository_OthersArePulledFromThenOn()
+    {
+        var (clock, isDown) = (new FakeTimeProvider(DateTimeOffset.UnixEpoch), true);
+        var registry = await ServeAsync(context => SendAsync(context, isDown || context.Request.Path.Value!.Contains("/broken/", StringComparison.Ordinal) ? 500 : 401));
+        var upstream = ConnectFrozen(registry, clock);
+        for (var i = 0; i < 2; i++) await upstream.GetManifestAsync(SomeTag, default);
+        Assert.True(upstream.IsDown);
+        isDown = false;
+        clock.Advance(TimeSpan.FromSeconds(10));
+
+        Assert.Equal(503, (await upstream.GetManifestAsync(Broken, default)).Error?.Status);
+
+        Assert.False(upstream.IsDown);
+        Assert.Equal(401, (await upstream.GetManifestAsync(SomeTag, default)).Error?.Status);
     }
 
     [Fact]
@@ -318,6 +350,12 @@ public sealed class TriesTests : UpstreamTest
         Assert.Equal("anonymous", account);
         Assert.Equal(new BudgetState(100, 99, TimeSpan.FromHours(6), null, null), budget.At(DateTimeOffset.UnixEpoch));
     }
+
+    private static Reference Broken => new("test", "team/broken", "1.0");
+
+    // By this clock nothing takes any time.
+    private RegistryUpstream ConnectFrozen(LoopbackServer registry, TimeProvider clock) =>
+        Connect(new UpstreamOptions { Name = "test", Urls = [registry.Address] }, Times with { Pause = TimeSpan.Zero }, clock);
 
     // A silence that nobody told the length of has begun a moment before it is passed on.
     private static int? Ceiling(TimeSpan? time) => time is { } some ? (int)Math.Ceiling(some.TotalSeconds) : null;

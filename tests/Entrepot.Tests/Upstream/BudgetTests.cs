@@ -66,6 +66,22 @@ public sealed class BudgetTests
         Assert.False(_budget.IsShort(10, Then));
     }
 
+    [Theory]
+    [InlineData(60, 3, 60)]
+    [InlineData(3, 60, 61)]
+    [InlineData(60, null, 60)]
+    [InlineData(null, 3, 4)]        // what is told is better than a guess
+    [InlineData(null, 60, 61)]
+    public void Limit_SaidAgainASecondLater_IsLimitedForTheLongerOne(int? first, int? second, int seconds)
+    {
+        _budget.Limit(Seconds(first), Then);
+        _budget.Limit(Seconds(second), Then.AddSeconds(1));
+
+        Assert.Equal(TimeSpan.FromSeconds(seconds), _budget.At(Then).LimitedFor);
+
+        static TimeSpan? Seconds(int? count) => count is { } told ? TimeSpan.FromSeconds(told) : null;
+    }
+
     [Fact]
     public void Limit_Moment_IsLeftToWhoeverWasTold()
     {

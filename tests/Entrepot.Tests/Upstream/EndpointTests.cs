@@ -165,6 +165,120 @@ public sealed class EndpointTests
         Assert.NotNull((await AnswerAsync()).Value);
     }
 
+    [Fact]
+    public async Task TryAsync_AnswersOf5xxWhileThePingLives_StaysOpenForRequestsAndIsPingedEveryTenSeconds()
+    {
+        var pings = new List<Uri>();
+        var endpoint = NewEndpoint((address, _) =>
+        {
+            pings.Add(address);
+            return Task.FromResult(true);
+        });
+
+        for (var i = 0; i < 20; i++) await BreakAsync(endpoint);
+        Assert.Equal([new Uri("https://r.example.org/v2/")], pings);
+        _clock.Advance(TimeSpan.FromSeconds(10));
+        for (var i = 0; i < 20; i++) await BreakAsync(endpoint);
+
+        Assert.Equal((2, false), (pings.Count, endpoint.IsDown));
+        Assert.Empty(_told);
+    }
+
+    [Fact]
+    public async Task TryAsync_OthersAreAnswered5xxDuringThePing_WaitForWhatItFindsOut()
+    {
+        var ping = new TaskCompletionSource<bool>();
+        var endpoint = NewEndpoint((_, _) => ping.Task);
+        for (var i = 0; i < 3; i++) await BreakAsync(endpoint);
+        var last = BreakAsync(endpoint);
+
+        for (var i = 0; i < 5; i++) await BreakAsync(endpoint);
+        Assert.False(endpoint.IsDown);
+        ping.SetResult(false);
+        await last;
+
+        Assert.True(endpoint.IsDown);
+    }
+
+    [Fact]
+    public async Task TryAsync_AnswersOf5xxThatTakeLong_AreLikeSilence()
+    {
+        var endpoint = NewEndpoint((_, _) => Task.FromResult(true));
+
+        for (var i = 0; i < 4; i++) await BreakAsync(endpoint, TimeSpan.FromSeconds(3));
+
+        Assert.True(endpoint.IsDown);
+    }
+
+    [Fact]
+    public async Task TryAsync_TimeEndsDuringThePing_IsWhatItWasAnswered()
+    {
+        var endpoint = NewEndpoint((_, _) => Task.FromException<bool>(new OperationCanceledException()));
+
+        for (var i = 0; i < 4; i++) Assert.Equal(503, (await BreakAsync(endpoint)).Error?.Status);
+
+        Assert.True(endpoint.IsDown);
+    }
+
+    [Fact]
+    public async Task BodyIsSilent_FourInARow_IsLeftAloneAlthoughHeadersCome()
+    {
+        for (var i = 0; i < 4; i++)
+        {
+            Assert.False(_endpoint.IsDown);
+            await AnswerAsync();
+            await BringAsync();
+            _endpoint.BodyIsSilent("no body", null);
+        }
+
+        Assert.True(_endpoint.IsDown);
+        Assert.Equal(["no body"], _told);
+    }
+
+    [Fact]
+    public async Task BodyIsSilent_AnotherCameBetween_StaysOpenForRequests()
+    {
+        for (var i = 0; i < 3; i++) _endpoint.BodyIsSilent("no body", null);
+        await BringAsync();
+        _endpoint.BodyCame();
+        for (var i = 0; i < 6; i++) _endpoint.BodyIsSilent("no body", null);
+        Assert.False(_endpoint.IsDown);     // one has come a moment ago
+
+        _clock.Advance(TimeSpan.FromSeconds(10));
+        _endpoint.BodyIsSilent("no body", null);
+
+        Assert.True(_endpoint.IsDown);
+    }
+
+    [Fact]
+    public void BodyIsSilent_TriesOfOneBlob_CountOnce()
+    {
+        for (var i = 0; i < 8; i++) _endpoint.BodyIsSilent("no body", "a");
+        _endpoint.BodyIsSilent("no body", "b");
+        _endpoint.BodyIsSilent("no body", "c");
+        Assert.False(_endpoint.IsDown);
+
+        _endpoint.BodyIsSilent("no body", "d");
+
+        Assert.True(_endpoint.IsDown);
+    }
+
+    [Fact]
+    public async Task BodyCame_AfterBodiesWereSilent_EndsTheBreakAndHeadersDoNot()
+    {
+        for (var i = 0; i < 4; i++) _endpoint.BodyIsSilent("no body", null);
+        _clock.Advance(Break);
+
+        await AnswerAsync();                // as to HEAD: the next one may find out whether bodies come
+        Assert.Equal(Circuit.HalfOpen, _endpoint.Circuit);
+        await BringAsync();
+        Assert.Equal(Circuit.Open, _endpoint.Circuit);
+        _endpoint.BodyCame();
+
+        Assert.Equal(Circuit.Closed, _endpoint.Circuit);
+        Assert.Equal(["no body", null], _told);
+    }
+
     [Theory]
     [InlineData("https://r.example.org/x", true)]
     [InlineData("https://R.example.org:443/x", true)]
@@ -182,6 +296,18 @@ public sealed class EndpointTests
     }
 
     private Task<Attempt<HttpResponseMessage>> AnswerAsync() => AskAsync(() => Attempt<HttpResponseMessage>.Of(new HttpResponseMessage()));
+
+    private Task<Attempt<HttpResponseMessage>> BringAsync() =>
+        AskAsync(() => Attempt<HttpResponseMessage>.Of(new HttpResponseMessage { RequestMessage = new HttpRequestMessage(HttpMethod.Get, "/") }));
+
+    private Endpoint NewEndpoint(Func<Uri, CancellationToken, Task<bool>> ping) =>
+        new(new Uri("https://r.example.org"), Break, _clock, (_, why) => _told.Add(why)) { Ping = ping };
+
+    private Task<Attempt<HttpResponseMessage>> BreakAsync(Endpoint endpoint, TimeSpan time = default) => endpoint.TryAsync(_ =>
+    {
+        _clock.Advance(time);
+        return ValueTask.FromResult(Attempt<HttpResponseMessage>.Broken(RegistryError.Down("dead")));
+    }, "left alone", CancellationToken.None).AsTask();
 
     private Task<OperationCanceledException> LeaveAsync() => Assert.ThrowsAsync<OperationCanceledException>(() => AskAsync(() => throw new OperationCanceledException()));
 
