@@ -11,7 +11,7 @@ namespace Entrepot.Storage;
 /// first, and flushes each directory once. So a flush takes longer for one blob and less for each of many.</para>
 /// <para>Measured for files of 10 KB on ext4, each: flushing them one after the other 170 to 650 µs, with writing begun for all before 80 to 260 µs, syncfs 100 to 135 µs; a rename
 /// and a flush of its directory 250 to 300 µs, one flush for all 40 to 90 µs. syncfs gains nothing beyond that, and would wait for all large blobs that arrive meanwhile.</para>
-/// <para>A blob that cannot be flushed or named fails for itself, and only a directory that cannot be flushed fails all that were named in it.</para>
+/// <para>A blob that cannot be flushed or named fails for itself, and only a directory that cannot be flushed fails all that were named in it, who lose those names.</para>
 /// </remarks>
 /// <param name="root">Where the names are.</param>
 /// <param name="index">What is remembered of them.</param>
@@ -106,8 +106,13 @@ internal sealed class Commits(StoreRoot root, ICacheIndex index, DiskSpace space
         foreach (var folder in group.Where(one => one.Fault is null).GroupBy(one => one.Folder))
         {
             var first = folder.First();
-            first.Try(() => Posix.FlushDirectory(folder.Key));
-            foreach (var one in folder) one.Fault = first.Fault;
+            first.Try(() => root.Files.FlushDirectory(folder.Key));
+            if (first.Fault is null) continue;
+            foreach (var one in folder)
+            {
+                one.Fault = first.Fault;
+                TakeBack(one);
+            }
         }
 
         foreach (var one in group)
@@ -120,25 +125,38 @@ internal sealed class Commits(StoreRoot root, ICacheIndex index, DiskSpace space
 
     private void Name(Commit one)
     {
-        var path = root.BlobPath(one.Digest);
-        if (!Directory.Exists(one.Folder = Path.GetDirectoryName(path)!))
-        {
-            Directory.CreateDirectory(one.Folder);
-            Posix.FlushDirectory(Path.GetDirectoryName(one.Folder)!);
-        }
-
+        one.Folder = root.EnsureFolder(one.Digest);
         one.StoredAt = clock.GetUtcNow();   // before anybody can see it: who removes it then has seen it later
         _naming.TryAdd(one.Digest, true);
 
         // It takes its room from here on, whatever else fails.
         lock (space.NameOf(one.Digest))
         {
-            File.Move(one.Partial.Path, path, overwrite: true);
+            root.Files.Rename(one.Partial.Path, root.BlobPath(one.Digest));
             one.Partial.IsPublished = true;
             space.Admit(one.Digest, one.Size, one.Reserved);
         }
 
         named(one.Partial);
+    }
+
+    // A name that a crash may forget is none, and who found it later could not tell.
+    private void TakeBack(Commit one)
+    {
+        lock (space.NameOf(one.Digest))
+        {
+            if (!space.Contains(one.Digest)) return;   // it had to leave already
+            try
+            {
+                index.RemoveBlob(one.Digest);
+                root.Delete(one.Digest, isResting: false);
+                space.Remove(one.Digest);
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+            {
+                // It stays, with its room, and is hashed before it is opened.
+            }
+        }
     }
 
     private void Remember(Commit one)

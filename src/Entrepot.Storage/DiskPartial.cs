@@ -294,7 +294,7 @@ internal sealed class DiskPartial : IPartialBlob
         try
         {
             _store.Files.Flush(_file.Handle);
-            record.Write(Path);
+            record.Write(Path, _store.Files);
             return true;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)

@@ -32,4 +32,10 @@ public class FileCalls
 
     /// <summary>Makes what was written durable.</summary>
     public virtual void Flush(SafeFileHandle file) => RandomAccess.FlushToDisk(file);
+
+    /// <summary>Gives a file another name on the same file system, which it takes from any other that has it.</summary>
+    public virtual void Rename(string from, string to) => File.Move(from, to, overwrite: true);
+
+    /// <summary>Makes the names in a directory durable, as <see cref="Posix.FlushDirectory"/> says it.</summary>
+    public virtual void FlushDirectory(string path) => Posix.FlushDirectory(path);
 }

@@ -32,11 +32,11 @@ internal sealed record PartialRecord(PartialState State, FillMode Fill)
     }
 
     /// <summary>Writes the record of a partial file, whose bytes are durable by then; a crash leaves the one before or this one.</summary>
-    public void Write(string partial)
+    public void Write(string partial, FileCalls files)
     {
         var path = PathOf(partial);
         File.WriteAllBytes(path + ".new", CheckedLine.Of(Encoding.ASCII.GetBytes(Text())));
-        File.Move(path + ".new", path, overwrite: true);
+        files.Rename(path + ".new", path);
     }
 
     private static PartialRecord? Parse(string text)

@@ -23,7 +23,7 @@ internal sealed class Placements(StoreRoot root, ICacheIndex index, DiskSpace sp
         {
             var folders = new HashSet<string>();
             foreach (var file in files) folders.Add(Name(file));
-            foreach (var folder in folders) Posix.FlushDirectory(folder);
+            foreach (var folder in folders) root.Files.FlushDirectory(folder);
             foreach (var (_, digest, size, _, _) in files)
             {
                 // It may have had to leave already.
@@ -40,18 +40,12 @@ internal sealed class Placements(StoreRoot root, ICacheIndex index, DiskSpace sp
     // Returns the folder.
     private string Name(ArrivedFile file)
     {
-        var path = root.BlobPath(file.Digest);
-        var folder = Path.GetDirectoryName(path)!;
-        if (!Directory.Exists(folder))
-        {
-            Directory.CreateDirectory(folder);
-            Posix.FlushDirectory(Path.GetDirectoryName(folder)!);
-        }
+        var folder = root.EnsureFolder(file.Digest);
 
         // It takes its room from here on, whatever else fails.
         lock (space.NameOf(file.Digest))
         {
-            File.Move(file.Path, path, overwrite: true);
+            root.Files.Rename(file.Path, root.BlobPath(file.Digest));
             space.Admit(file.Digest, file.Size, file.Reserved);
             file.Named();
         }

@@ -228,8 +228,8 @@ internal sealed class RecordLog : IAsyncDisposable
         {
             file = _files.Open(beside, FileMode.Create, FileAccess.ReadWrite);
             var length = CopyLive(file);
-            RandomAccess.FlushToDisk(file);
-            File.Move(beside, _path, overwrite: true);
+            _files.Flush(file);
+            _files.Rename(beside, _path);
 
             // From here on the old file has no name: nothing may be written to it any more.
             _file.Dispose();
@@ -263,7 +263,7 @@ internal sealed class RecordLog : IAsyncDisposable
 
         void Write()
         {
-            RandomAccess.Write(to, lines.GetBuffer().AsSpan(0, (int)lines.Length), length);
+            _files.Write(to, lines.GetBuffer().AsSpan(0, (int)lines.Length), length);
             length += lines.Length;
             lines.SetLength(0);
         }
@@ -273,7 +273,7 @@ internal sealed class RecordLog : IAsyncDisposable
     private void FlushName()
     {
         if (_isNamed) return;
-        Posix.FlushDirectory(Path.GetDirectoryName(_path)!);
+        _files.FlushDirectory(Path.GetDirectoryName(_path)!);
         _isNamed = true;
     }
 }

@@ -173,7 +173,7 @@ public sealed class Staging : IAsyncDisposable
         try
         {
             using (handle) _root.Files.Flush(handle);
-            File.Move(path, _root.StagedPath(digest), overwrite: true);
+            _root.Files.Rename(path, _root.StagedPath(digest));
             durable.SetResult();
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)

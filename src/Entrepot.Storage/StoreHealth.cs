@@ -32,7 +32,7 @@ public sealed record StoreCondition(StorageFault Fault, string Why, DateTimeOffs
 /// <remarks>
 /// <para>Safe for concurrent use. It decides nothing for pulls: each of them tries the store and passes by it where that fails, so that caching goes on with the first blob
 /// after the fault. What this knows is for people, metrics and load balancers.</para>
-/// <para>A probe does what keeping a blob takes: it makes something in each directory of the root, writes and flushes a file, and reads. The store is well again when a probe
+/// <para>A probe does what keeping a blob takes: it makes something in each directory of the root, writes, flushes and renames a file, and reads. The store is well again when a probe
 /// succeeds and nothing was met for as long as lies between two of them: so a fault that no probe meets, such as one bad sector, is told of too, and ends.</para>
 /// </remarks>
 public sealed class StoreHealth
@@ -182,15 +182,19 @@ public sealed class StoreHealth
         }
 
         var path = Path.Combine(_root.Partial, ProbeName);
+        var named = path + "d";
         try
         {
             using var file = _root.Files.Open(path, FileMode.Create, FileAccess.ReadWrite);
             _root.Files.Write(file, new byte[Quota.BlockSize], 0);
             _root.Files.Flush(file);
+            _root.Files.Rename(path, named);
+            _root.Files.FlushDirectory(_root.Partial);
         }
         finally
         {
             File.Delete(path);
+            File.Delete(named);
         }
 
         using var log = File.Exists(_root.Log) ? _root.Files.Open(_root.Log, FileMode.Open, FileAccess.ReadWrite) : null;

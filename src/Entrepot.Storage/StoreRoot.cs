@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Entrepot.Oci;
 using Entrepot.Pull;
@@ -31,7 +32,10 @@ public sealed class StoreRoot : IDisposable
 
     private const int WouldBlock = 11;   // EAGAIN on Linux: the lock is held
 
+    private static readonly string[] Algorithms = ["sha256", "sha512"];
+
     private readonly FileStream _lock;
+    private readonly ConcurrentDictionary<string, bool> _unnamed = new();   // folders of blobs whose own names may not be durable yet
 
     private StoreRoot(string path, FileStream held, FileCalls files) => (Path, _lock, Files) = (path, held, files);
 
@@ -85,7 +89,7 @@ public sealed class StoreRoot : IDisposable
                 Directory.CreateDirectory(root.Partial);
                 Directory.CreateDirectory(root.Records);
                 Directory.CreateDirectory(root.Staging);
-                foreach (var algorithm in (string[])["sha256", "sha512"]) Directory.CreateDirectory(System.IO.Path.Combine(root.BlobsFolder, algorithm));
+                foreach (var algorithm in Algorithms) Directory.CreateDirectory(System.IO.Path.Combine(root.BlobsFolder, algorithm));
                 root.RemoveLeftovers();
                 root.FlushNames(isNew);
                 return root;
@@ -105,7 +109,7 @@ public sealed class StoreRoot : IDisposable
     /// <summary>The files that have a blob's name at a blob's place, with their sizes in bytes; whether their bytes are right is not looked at.</summary>
     public IEnumerable<(Digest Digest, long Size, DateTimeOffset WrittenAt)> Blobs()
     {
-        foreach (var folder in (string[])["sha256", "sha512"])
+        foreach (var folder in Algorithms)
         {
             foreach (var file in new DirectoryInfo(System.IO.Path.Combine(BlobsFolder, folder)).EnumerateFiles("*", SearchOption.AllDirectories))
             {
@@ -194,6 +198,20 @@ public sealed class StoreRoot : IDisposable
         return System.IO.Path.Combine(BlobsFolder, digest.Algorithm, hex[..2], hex);
     }
 
+    /// <summary>Has the folder of a blob be there, durably.</summary>
+    /// <returns>The folder.</returns>
+    /// <exception cref="IOException">The disk refuses. It may be there all the same; whoever comes next tries again.</exception>
+    internal string EnsureFolder(Digest digest)
+    {
+        var folder = System.IO.Path.GetDirectoryName(BlobPath(digest))!;
+        if (Directory.Exists(folder) && !_unnamed.ContainsKey(folder)) return folder;
+        _unnamed[folder] = true;   // before anybody can see it
+        Directory.CreateDirectory(folder);
+        Files.FlushDirectory(System.IO.Path.GetDirectoryName(folder)!);
+        _unnamed.TryRemove(folder, out _);
+        return folder;
+    }
+
     // Nothing is written to it: where it may only be read it keeps others out as well.
     private static FileStream Lock(string path, out Exception? refusal)
     {
@@ -239,8 +257,9 @@ public sealed class StoreRoot : IDisposable
     {
         try
         {
-            Posix.FlushDirectory(BlobsFolder);
-            Posix.FlushDirectory(Path);
+            foreach (var algorithm in Algorithms) Files.FlushDirectory(System.IO.Path.Combine(BlobsFolder, algorithm));   // an earlier process may have failed to
+            Files.FlushDirectory(BlobsFolder);
+            Files.FlushDirectory(Path);
         }
         catch (IOException fault) when (!isNew)
         {

@@ -45,7 +45,7 @@ public sealed class PullThrough : IAsyncDisposable
         _manifests = new ManifestPull(store, index, fetches, _memory, _pins, clock, storeFailed, _stop.Token);
         _blobs = new BlobPull(store, fetches, _stop.Token);
         _referrers = new ReferrerLists(store, index, _pins, clock, storeFailed, _stop.Token);
-        _recency = new Recency(store, clock);
+        _recency = new Recency(store, clock, _stop.Token);
         _restoring = new Restoring(store, index, _manifests, _blobs, Upstream);
         Warmup = new Warmup(new WarmParts(store, index, fetches, _manifests, _referrers, _recency, _pins, name => _upstreams.GetValueOrDefault(name), clock));
         Images = new Images(store, index, _manifests, _referrers, _pins, name => _upstreams.GetValueOrDefault(name), clock, storeFailed);

@@ -5,9 +5,13 @@ namespace Entrepot.Pull;
 /// <summary>Keeps what is pulled young: a pull of a manifest marks everything that it references as just used.</summary>
 /// <remarks>
 /// Safe for concurrent use. A client that has a layer never asks for it, and one that has the image asks for no more than a HEAD; recency by what is
-/// sent would let go of what everybody has. The marking is off the request, once in <see cref="RecentTouches.Interval"/> for a manifest.
+/// sent would let go of what everybody has. The marking is off the request, once in <see cref="RecentTouches.Interval"/> for a manifest, and goes as far as
+/// <see cref="ImageParts"/> does: whoever names more has made it up.
 /// </remarks>
-internal sealed class Recency(IBlobStore store, TimeProvider clock)
+/// <param name="store">What is marked.</param>
+/// <param name="clock">The time.</param>
+/// <param name="stop">Ends what is being marked: it matters to nobody who waits for the end.</param>
+internal sealed class Recency(IBlobStore store, TimeProvider clock, CancellationToken stop)
 {
     private readonly StoredManifests _manifests = new(store);
     private readonly RecentTouches _recent = new();
@@ -34,7 +38,7 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
         if (!_recent.ShouldTouch(manifest, now)) return;
         _marking.Join(manifest, async () =>
         {
-            await TouchAsync(manifest, ImageParts.Depth, now);
+            await TouchAsync(manifest, now);
             return true;
         });
     }
@@ -56,16 +60,13 @@ internal sealed class Recency(IBlobStore store, TimeProvider clock)
         }
     }
 
-    private async Task TouchAsync(Digest digest, int depth, DateTimeOffset now)
+    private async Task TouchAsync(Digest manifest, DateTimeOffset now)
     {
-        store.Touch(digest, now);
+        store.Touch(manifest, now);
 
         // What cannot be read is not marked; whoever pulls it is told why.
-        if (await _manifests.TryFindAsync(digest, CancellationToken.None) is not { } manifest) return;
-
-        foreach (var blob in manifest.Blobs) store.Touch(blob.Digest, now);
-        if (depth == 0) return;
-        foreach (var child in manifest.Manifests.DistinctBy(child => child.Digest))
-            if (store.Contains(child.Digest)) await TouchAsync(child.Digest, depth - 1, now);
+        var parts = await _manifests.PartsAsync(manifest, [], mustRead: false, stop);
+        foreach (var part in parts.Sizes.Keys)
+            if (part != manifest && (!parts.Children.Contains(part) || store.Contains(part))) store.Touch(part, now);
     }
 }

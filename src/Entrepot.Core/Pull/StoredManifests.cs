@@ -49,6 +49,7 @@ internal sealed class StoredManifests(IBlobStore store)
 
         async ValueTask ReadAsync(Digest digest, int depth)
         {
+            cancel.ThrowIfCancellationRequested();   // reads that need not wait do not look
             if (!walked.Add((digest, depth))) return;
             if (!known.TryGetValue(digest, out var manifest))
                 known[digest] = manifest = mustRead ? await FindAsync(digest, cancel) : await TryFindAsync(digest, cancel);

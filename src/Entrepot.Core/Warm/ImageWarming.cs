@@ -26,6 +26,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
     private long _bytes;
     private bool _isNew;   // whether anything of it was not stored
     private int _artifacts;
+    private long _parts;   // that its manifests name
 
     /// <summary>Whether what has to be fetched became known.</summary>
     public bool IsPlanned { get; private set; }
@@ -105,6 +106,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
     private async Task<bool> FollowAsync(
         Reference reference, Reference shown, int depth, IReadOnlyList<Platform> platforms, List<(Reference Subject, bool WasStored)>? subjects)
     {
+        if (_parts > ImageParts.Most) return false;   // that was said
         if (!_manifests.Add(reference.Digest)) return true;
         var read = await _reader.ReadAsync(reference, _upstream);
         if (!read.Has(out var content, out var error))
@@ -118,10 +120,17 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
         subjects?.Add((reference, content.WasStored));
         if (content.Manifest is not { } manifest) return true;   // what is not understood is all there is
 
+        var kept = depth == 0 ? [] : PlatformFilter.Keep(manifest, platforms);
+        _parts += manifest.Blobs.Count + kept.Count;
+        if (_parts > ImageParts.Most)
+        {
+            Fail($"{shown}: with it the image has more than {ImageParts.Most} parts, which are the most that are followed");
+            return false;
+        }
+
         foreach (var blob in manifest.Blobs) Want(blob);
         if (manifest.Manifests.Count == 0 || depth == 0) return true;
 
-        var kept = PlatformFilter.Keep(manifest, platforms);
         if (kept.Count == 0)
         {
             Fail($"it is not for {string.Join(" or ", platforms)}; there is {PlatformFilter.PlatformsOf(manifest)}");
@@ -144,6 +153,7 @@ internal sealed class ImageWarming(WarmParts parts, WarmImage image, WarmRules r
     // What refers to a manifest, and what refers to that. Cosign's tags and the tag in place of an API are asked for by HEAD.
     private async Task FollowReferrersAsync(Reference subject, bool wasStored, int depth)
     {
+        if (_parts > ImageParts.Most) return;
         var tag = ReferrerIndex.TagOf(subject);
         var tags = CosignTags.Select(suffix => tag with { Tag = tag.Tag + suffix }).Prepend(tag).ToList();
         var resolved = await Task.WhenAll(tags.Select(one => _reader.ResolveAsync(one, _upstream)));

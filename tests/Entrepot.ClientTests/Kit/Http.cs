@@ -5,7 +5,10 @@ namespace Entrepot.ClientTests.Kit;
 /// <summary>The tests' own HTTP client: no proxy, no redirects, no decompression, so that it sees what was sent.</summary>
 internal static class Http
 {
-    public static HttpClient Client { get; } = new(new SocketsHttpHandler
+    public static HttpClient Client { get; } = NewClient();
+
+    /// <summary>One of the same kind, whose connections end with it; the caller disposes it.</summary>
+    public static HttpClient NewClient() => new(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
         UseProxy = false,

@@ -5,6 +5,9 @@ namespace Entrepot.ClientTests.Kit;
 /// <summary>The published program, with a store of its own that outlives its restarts.</summary>
 internal sealed class PublishedEntrepot : IAsyncDisposable
 {
+    private static readonly Uri Nowhere = new("http://127.0.0.1:1/");
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(90);   // what a connection may be idle for, and be found out
+
     private readonly string _folder;
     private readonly string _logFile;
     private readonly IReadOnlyDictionary<string, string> _environment;
@@ -40,6 +43,26 @@ internal sealed class PublishedEntrepot : IAsyncDisposable
 
     /// <summary>What the process holds now; files are those of blobs, whole and partial.</summary>
     public ProcessUse Use() => ProcessUse.Of(_daemon!.Id, BlobFolder, Path.Combine(Root, "partial"));
+
+    /// <summary>Waits until it holds no more descriptors than it may without anything to do. Its upstreams are nowhere from then on: connections to them end sooner.</summary>
+    /// <param name="quota">As in its options.</param>
+    /// <param name="descriptors">Most that it may have open.</param>
+    /// <param name="tell">Told what it has open, at first and in the end.</param>
+    public async Task RestAsync(string quota, int descriptors, Action<string> tell)
+    {
+        tell($"after the load {Use()}");
+        await WriteOptionsAsync(quota, Nowhere);
+        HangUp();
+        var use = Use();
+        try
+        {
+            await Eventually.TrueAsync(() => Task.FromResult((use = Use()).Descriptors <= descriptors), Idle);
+        }
+        finally
+        {
+            tell($"at rest {use}; allowed: {descriptors} descriptors");
+        }
+    }
 
     /// <summary>Starts it with an empty store. docker.io (the default) and quay.io are both at <paramref name="upstream"/>.</summary>
     /// <param name="folder">Where its options and its store are made.</param>

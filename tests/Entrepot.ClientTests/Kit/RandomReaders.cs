@@ -8,7 +8,8 @@ namespace Entrepot.ClientTests.Kit;
 /// <summary>Clients that read ranges of blobs, whole blobs, and leave in the middle of them, and compare every byte that comes.</summary>
 /// <param name="server">The root of the registry API they read from.</param>
 /// <param name="blobs">What they read.</param>
-internal sealed class RandomReaders(Uri server, IReadOnlyList<TestBlob> blobs)
+/// <param name="client">What they ask by; the caller's to dispose. The tests' own by default.</param>
+internal sealed class RandomReaders(Uri server, IReadOnlyList<TestBlob> blobs, HttpClient? client = null)
 {
     /// <summary>How many read at once.</summary>
     public const int Clients = 200;
@@ -16,6 +17,7 @@ internal sealed class RandomReaders(Uri server, IReadOnlyList<TestBlob> blobs)
     private const int MostOfRange = 1 << 20;
     private const int BufferBytes = 64 << 10;
 
+    private readonly HttpClient _client = client ?? Http.Client;
     private readonly ConcurrentBag<string> _wrong = [];
     private long _answers;
     private volatile bool _over;
@@ -85,7 +87,7 @@ internal sealed class RandomReaders(Uri server, IReadOnlyList<TestBlob> blobs)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server, $"v2/org/app/blobs/{blob.Digest}"));
         if (range is not null) request.Headers.Range = new RangeHeaderValue { Ranges = { range.Ranges.Single() } };
-        using var answer = await Http.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var answer = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         if (_over && answer.StatusCode == HttpStatusCode.ServiceUnavailable) return "";
         if (answer.StatusCode != (range is null ? HttpStatusCode.OK : HttpStatusCode.PartialContent)) throw new WrongAnswerException($"status {(int)answer.StatusCode}");
 

@@ -2,7 +2,7 @@ using Entrepot.FunctionalTests.Kit;
 
 namespace Entrepot.FunctionalTests.Faults;
 
-/// <summary>Disks that refuse: errors of the system's calls, injected where files are opened, read, written and flushed.</summary>
+/// <summary>Disks that refuse: errors of the system's calls, injected where files are opened, read, written, flushed and named.</summary>
 public sealed class DiskFaultTests : StorageFaultTest
 {
     [Theory]
@@ -15,7 +15,9 @@ public sealed class DiskFaultTests : StorageFaultTest
     [Fault("writes fail: EIO", "io", FaultyFiles.Io, "write")]
     [Fault("writes fail after the first MiB of a layer: EIO", "io", FaultyFiles.Io, "late write")]
     [Fault("flushes fail: EIO", "io", FaultyFiles.Io, "flush")]
-    [Fault("the device fails: EIO to everything", "io", FaultyFiles.Io, "open, open to write, read, write, flush")]
+    [Fault("files cannot be given their names: EIO", "io", FaultyFiles.Io, "rename")]
+    [Fault("directories cannot be flushed: EIO", "io", FaultyFiles.Io, "flush of a directory")]
+    [Fault("the device fails: EIO to everything", "io", FaultyFiles.Io, "open, open to write, read, write, flush, rename, flush of a directory")]
     [Fault("records cannot be written: EIO", "io", FaultyFiles.Io, "record")]
     public Task Disk_Refuses_PullsGoOn(string fault, string reason, int error, string calls)
     {
@@ -27,7 +29,7 @@ public sealed class DiskFaultTests : StorageFaultTest
         int Failing(FileCall call, string path, long offset)
         {
             if (!which.Any(name => Matches(name, call, path, offset))) return 0;
-            if (!IsProbe(path)) Volatile.Write(ref isMet, true);
+            if (!IsProbe(path) && !path.EndsWith("/partial", StringComparison.Ordinal)) Volatile.Write(ref isMet, true);
             return Volatile.Read(ref isMet) ? error : 0;
         }
     }
@@ -56,7 +58,7 @@ public sealed class DiskFaultTests : StorageFaultTest
     }
 
     // So that the state lasts as long as the fault.
-    private static bool IsProbe(string path) => path.EndsWith("/.probe", StringComparison.Ordinal);
+    private static bool IsProbe(string path) => path.Contains("/.probe", StringComparison.Ordinal);
 
     private static bool Matches(string name, FileCall call, string path, long offset) => name switch
     {
@@ -66,6 +68,8 @@ public sealed class DiskFaultTests : StorageFaultTest
         "write" => call is FileCall.Write,
         "late write" => call is FileCall.Write && (offset >= 1 << 20 || IsProbe(path)),
         "record" => call is FileCall.Write && (path.EndsWith("/records/log", StringComparison.Ordinal) || IsProbe(path)),
+        "rename" => call is FileCall.Rename,
+        "flush of a directory" => call is FileCall.FlushDirectory,
         _ => call is FileCall.Flush,
     };
 }

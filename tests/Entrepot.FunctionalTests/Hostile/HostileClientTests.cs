@@ -89,6 +89,8 @@ public sealed class HostileClientTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await _cache.AdminAsync("/healthz")).Status);
         Assert.Equal(HttpStatusCode.OK, (await _cache.AdminAsync("/api/v1/status")).Status);
         Assert.Equal(_blobs.Count + 2, new Store(Root).Checked().Count);
+        Assert.Equal([], _registry.Log.All.Select(request => (OutgoingRequests.Objection(request, _registry.Url), request)).Where(one => one.Item1 is not null).Take(3));
+        Assert.All((string[])["/manifests/", "/tags/", "/blobs/"], kind => Assert.Contains(_registry.Log.All, request => request.Path.Contains(kind, StringComparison.Ordinal)));
         Assert.InRange(_sent, Requests, int.MaxValue);
         Assert.InRange(_resets, 0, 1 + (_sent / 1000));   // seen: one in ten thousand
         await _log.DisposeAsync();

@@ -12,6 +12,8 @@ internal enum FileCall
     Read,
     Write,
     Flush,
+    Rename,
+    FlushDirectory,
 }
 
 /// <summary>The files of a store, with faults where a test says. Safe for concurrent use.</summary>
@@ -21,7 +23,7 @@ internal sealed class FaultyFiles : FileCalls
 
     private readonly ConditionalWeakTable<SafeFileHandle, string> _paths = [];
 
-    /// <summary>Asked before each call, with the file's path and where in it; the error that the call fails with, or 0.</summary>
+    /// <summary>Asked before each call, with the file's path, the new one of a rename, and where in it; the error that the call fails with, or 0.</summary>
     public Func<FileCall, string, long, int> Fault { get; set; } = (_, _, _) => 0;
 
     public override SafeFileHandle Open(string path, FileMode mode = FileMode.Open, FileAccess access = FileAccess.Read, FileOptions options = FileOptions.None)
@@ -59,6 +61,18 @@ internal sealed class FaultyFiles : FileCalls
     {
         Fail(FileCall.Flush, file, 0);
         base.Flush(file);
+    }
+
+    public override void Rename(string from, string to)
+    {
+        Fail(FileCall.Rename, to, 0);
+        base.Rename(from, to);
+    }
+
+    public override void FlushDirectory(string path)
+    {
+        Fail(FileCall.FlushDirectory, path, 0);
+        base.FlushDirectory(path);
     }
 
     private int Error(FileCall call, SafeFileHandle file, long offset) => Fault(call, _paths.TryGetValue(file, out var path) ? path : "", offset);

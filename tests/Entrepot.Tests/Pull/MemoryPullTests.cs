@@ -126,6 +126,20 @@ public sealed class MemoryPullTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Dispose_DiskIsStuckWhileUsesAreMarked_DoesNotWaitForIt()
+    {
+        await _kit.Pulls.MarkedAsync();
+        _kit.Clock.Now += RecentTouches.Interval;
+        StickDisk();
+        Assert.True(_kit.Pulls.TryGetManifest(ByDigest, false, out _));
+
+        await EndAsync();
+
+        Assert.False(_disk.Task.IsCompleted);
+        Assert.Equal(2, _kit.Store.Touched.Count(digest => digest == Name));
+    }
+
+    [Fact]
     public async Task TryGetManifest_ByATagWhoseManifestIsNotInMemory_TouchesItForAHead()
     {
         await StoreAsync(Other, Tag, MediaTypes.OciIndex);

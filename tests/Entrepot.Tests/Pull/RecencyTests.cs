@@ -25,7 +25,7 @@ public sealed class RecencyTests
     [Fact]
     public async Task Pulled_Index_TouchesItsImagesAndTheirLayers()
     {
-        new Recency(_store, _clock).Pulled(_index);
+        new Recency(_store, _clock, default).Pulled(_index);
 
         await UntilAsync(4);
         Assert.Equal(new HashSet<Digest> { _index, _image, _config, _layer }, [.. _store.Touched]);
@@ -34,7 +34,7 @@ public sealed class RecencyTests
     [Fact]
     public async Task Pulled_AgainAtOnce_IsOneTouch_AndAnotherAfterTheInterval()
     {
-        var recency = new Recency(_store, _clock);
+        var recency = new Recency(_store, _clock, default);
         for (var i = 0; i < 100; i++) recency.Pulled(_image);
         await UntilAsync(3);
         await recency.EndedAsync();
@@ -52,7 +52,7 @@ public sealed class RecencyTests
         var look = new TaskCompletionSource();
         _store.Look = look.Task;
 
-        new Recency(_store, _clock).Pulled(_image);
+        new Recency(_store, _clock, default).Pulled(_image);
 
         Assert.DoesNotContain(_layer, _store.Touched);
         look.SetResult();
