@@ -41,11 +41,11 @@ public sealed class RecordLogFaultTests : IDisposable
             _files.RefusesName = _ => false;
             Assert.Equal(0, await ChurnAsync(index, 2 * Enough, 1));
             Assert.InRange(new FileInfo(Log).Length, 1, 2 << 20);
-            Assert.Equal(MeaningsOf(1), Known(index));
+            Assert.Equal(MeaningsOf(1, 2 * Enough), Known(index));
         }
 
         await using var again = Open();
-        Assert.Equal((0, MeaningsOf(1)), (again.Spoilt, Known(again)));
+        Assert.Equal((0, MeaningsOf(1, 2 * Enough)), (again.Spoilt, Known(again)));
     }
 
     [Fact]
@@ -58,23 +58,26 @@ public sealed class RecordLogFaultTests : IDisposable
             // Those before the rename are durable in the old file and were copied; those after it might be lost with the name.
             Assert.InRange(await ChurnAsync(index, Enough, 0), 1, Enough - 1);
             var known = Known(index);
-            await Assert.ThrowsAsync<IOException>(() => index.SetTagAsync(Tag(0), Meaning(7), default).Soon());
+            await Assert.ThrowsAsync<IOException>(() => index.SetTagAsync(Tag(0), Meaning(7, 0), default).Soon());
             Assert.Equal(known, Known(index));
 
             _files.RefusesDirectory = _ => false;
             Assert.Equal(0, await ChurnAsync(index, Tags, 2));
-            Assert.Equal(MeaningsOf(2), Known(index));
+            Assert.Equal(MeaningsOf(2, Tags), Known(index));
         }
 
         await using var again = Open();
-        Assert.Equal((0, MeaningsOf(2)), (again.Spoilt, Known(again)));
+        Assert.Equal((0, MeaningsOf(2, Tags)), (again.Spoilt, Known(again)));
     }
 
     private static Reference Tag(int number) => PullKit.Of($"churn{number % Tags}");
 
-    private static TagRecord Meaning(int number) => new(Digest.Of(BitConverter.GetBytes(number)), MediaTypes.OciIndex, number, Then);
+    // Never the same twice: what a tag means already is not recorded.
+    private static TagRecord Meaning(int round, int number) =>
+        new(Digest.Of(BitConverter.GetBytes((1_000_000 * round) + number)), MediaTypes.OciIndex, number, Then);
 
-    private static string MeaningsOf(int round) => string.Join(' ', Enumerable.Range(0, Tags).Select(i => Meaning(1000 * round + i).Digest));
+    // What tags mean after a round of so many changes.
+    private static string MeaningsOf(int round, int count) => string.Join(' ', Enumerable.Range(count - Tags, Tags).Select(i => Meaning(round, i).Digest));
 
     private static string Known(FasterCacheIndex index) => string.Join(' ', Enumerable.Range(0, Tags).Select(i => index.FindTag(Tag(i))?.Digest));
 
@@ -86,21 +89,26 @@ public sealed class RecordLogFaultTests : IDisposable
         return refuses;
     }
 
-    // Returns how many could not be kept. Out of xunit's synchronization context, which starts a thread for every continuation.
+    // Returns how many could not be kept. A few at once, so that the log is written anew between them. Out of xunit's synchronization context, which starts a
+    // thread for every continuation.
     private static Task<int> ChurnAsync(FasterCacheIndex index, int count, int round) => Task.Run(async () =>
     {
-        var kept = await Task.WhenAll(Enumerable.Range(0, count).Select(async i =>
-        {
-            try
-            {
-                await index.SetTagAsync(Tag(i), Meaning(1000 * round + (i % Tags)), default);
-                return true;
-            }
-            catch (IOException)
-            {
-                return false;
-            }
-        }));
-        return kept.Count(one => !one);
+        var lost = 0;
+        foreach (var some in Enumerable.Range(0, count).Chunk(500))
+            lost += (await Task.WhenAll(some.Select(i => TrySetAsync(index, i, Meaning(round, i))))).Count(isKept => !isKept);
+        return lost;
     });
+
+    private static async Task<bool> TrySetAsync(FasterCacheIndex index, int number, TagRecord meaning)
+    {
+        try
+        {
+            await index.SetTagAsync(Tag(number), meaning, default);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
 }
