@@ -37,6 +37,10 @@ public abstract class FetchTest
 
     private protected static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
+    /// <summary>Files of parts of blobs. What a probe of the store has there for a moment begins with a dot.</summary>
+    private protected static IEnumerable<string> PartialsOf(Appliance cache) =>
+        Directory.EnumerateFiles(Path.Combine(cache.Options.StorageRoot, "partial")).Where(file => Path.GetFileName(file)[0] != '.');
+
     private protected static string PartialOf(Appliance cache, Digest digest) => Path.Combine(cache.Options.StorageRoot, "partial", digest.Hex);
 
     /// <summary>Waits until so many bytes of what is being fetched have arrived.</summary>

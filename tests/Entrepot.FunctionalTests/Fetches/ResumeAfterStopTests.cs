@@ -57,7 +57,7 @@ public sealed class ResumeAfterStopTests : FetchTest
     [Fact]
     public async Task Crash_WithARecordOfTheExtents_IsGoneOnWith()
     {
-        await using var registry = new TestRegistry();
+        await using var registry = new TestRegistry { BytesPerSecond = 12_000_000 };   // so that it takes longer than what a crash may cost
         var blob = registry.Content.AddBlob(Size, seed: 42);
         var gate = new Gate(Arrived);
         registry.On(Ask.Blob, Misbehave.Hold(gate));
@@ -135,7 +135,7 @@ public sealed class ResumeAfterStopTests : FetchTest
         Assert.InRange(metrics.Sum("entrepot_evicted_bytes_total", "reason=\"expired\""), Arrived / 2, Size);
         Assert.InRange(metrics.Sum("entrepot_storage_bytes"), 0, 2_000_000);   // what the directories take
         Assert.Equal(0, metrics.Sum("entrepot_storage_reserved_bytes"));
-        Assert.Empty(Directory.EnumerateFiles(Path.Combine(cache.Options.StorageRoot, "partial")));
+        Assert.Empty(PartialsOf(cache));
     }
 
     // Ends the process when so many more bytes of a blob have been sent, and starts the next one.
@@ -179,7 +179,7 @@ public sealed class ResumeAfterStopTests : FetchTest
         await copy.StopAsync();
 
         // The record first, as it is never ahead of what it tells of.
-        foreach (var file in Directory.EnumerateFiles(Path.Combine(cache.Options.StorageRoot, "partial")).OrderByDescending(file => file.EndsWith(".extents", StringComparison.Ordinal)))
+        foreach (var file in PartialsOf(cache).OrderByDescending(file => file.EndsWith(".extents", StringComparison.Ordinal)))
             File.Copy(file, Path.Combine(copy.Options.StorageRoot, "partial", Path.GetFileName(file)));
         await copy.StartAgainAsync();
         return copy;
@@ -188,7 +188,7 @@ public sealed class ResumeAfterStopTests : FetchTest
     private static async Task AssertNothingIsLeftAsync(Appliance cache)
     {
         await cache.IdleAsync();
-        Assert.Empty(Directory.EnumerateFiles(Path.Combine(cache.Options.StorageRoot, "partial")));
+        Assert.Empty(PartialsOf(cache));
         Assert.Equal(0, (await cache.MetricsAsync()).Sum("entrepot_storage_reserved_bytes"));
     }
 }

@@ -180,7 +180,7 @@ public sealed class TouchedTests : FetchTest
         (await cache.GetBlobAsync(right)).IsFailure();
 
         await cache.IdleAsync();
-        Assert.Empty(Directory.EnumerateFiles(Path.Combine(cache.Options.StorageRoot, "partial")));
+        Assert.Empty(PartialsOf(cache));
         registry.Content.AddBlob(right);
         (await cache.GetBlobAsync(right)).Is(right.Bytes);
     }
