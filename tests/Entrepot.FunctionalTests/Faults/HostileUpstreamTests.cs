@@ -1,6 +1,5 @@
 using System.IO.Compression;
 using System.Text;
-using Entrepot.FunctionalTests.Kit;
 using Entrepot.FunctionalTests.Registry;
 using Entrepot.FunctionalTests.Upstream;
 using Entrepot.Oci;
@@ -13,9 +12,6 @@ public sealed class HostileUpstreamTests : UpstreamFaultTest
 {
     private const string Section = "Hostile upstreams";
     private const int Much = 16 << 20;
-
-    // Nothing of this is about time, and some of it is large.
-    private static readonly TestTimes Unhurried = Setup.Patient with { Break = TimeSpan.FromMinutes(1) };
 
     [Theory]
     [Fault("everything has other bytes than its digest says", "flip")]
@@ -59,7 +55,7 @@ public sealed class HostileUpstreamTests : UpstreamFaultTest
     public async Task TokenService_IsElsewhere_IsNotAsked(string fault, string realm)
     {
         Registry.On(Ask.Anything, Misbehave.Status(401, "WWW-Authenticate", $"Bearer realm=\"{realm}\",service=\"tokens\""), TestRegistry.Always);
-        await FailAsync(fault, OfAnswers, one => one with { Username = "joe", Password = "hunter2" }, Section);
+        await FailAsync(fault, Unhurried, one => one with { Username = "joe", Password = "hunter2" }, Section);
         Assert.All(Registry.Log.All, request => Assert.Null(request.Header("Authorization")));
     }
 
@@ -71,7 +67,7 @@ public sealed class HostileUpstreamTests : UpstreamFaultTest
         Servers.Push(other);
         Registry.RequireToken();
         Registry.On(Ask.Token, Misbehave.RedirectTo(new Uri(other.Url, "/token")), TestRegistry.Always);
-        await FailAsync(fault, OfAnswers, one => one with { Username = "joe", Password = "hunter2" }, Section);
+        await FailAsync(fault, Unhurried, one => one with { Username = "joe", Password = "hunter2" }, Section);
         Assert.Empty(other.Log.All);
     }
 
@@ -83,7 +79,7 @@ public sealed class HostileUpstreamTests : UpstreamFaultTest
         Servers.Push(other);
         var link = $"<{new Uri(other.Url, "/v2/org/app/tags/list?last=a")}>; rel=\"next\"";
         Registry.On(request => request.Path.Contains("/tags/", StringComparison.Ordinal) || request.Path.Contains("/referrers/", StringComparison.Ordinal), Misbehave.Header("Link", link), TestRegistry.Always);
-        await FailAsync(fault, OfAnswers, one => one, Section);
+        await FailAsync(fault, Unhurried, one => one, Section);
         Assert.Empty(other.Log.All);
     }
 

@@ -13,7 +13,7 @@ public sealed class SituationFaultTests : UpstreamFaultTest
     public async Task Offline_NeedsNoUpstream(string fault)
     {
         var asked = Registry.Log.All.Count;
-        await FailAsync(fault, OfAnswers, one => one with { Freshness = one.Freshness with { Offline = true } });
+        await FailAsync(fault, Unhurried, one => one with { Freshness = one.Freshness with { Offline = true } });
         Assert.DoesNotContain(Registry.Log.All.Skip(asked), request => request.Path.Contains("/tags/", StringComparison.Ordinal));
     }
 
@@ -45,7 +45,7 @@ public sealed class SituationFaultTests : UpstreamFaultTest
 
     [Theory]
     [Fault("the first of two addresses refuses connections")]
-    public Task FirstAddress_IsDown_TheNextIsAsked(string fault) => FailAsync(fault, OfAnswers, one => one with { Urls = [Nowhere(), .. one.Urls] });
+    public Task FirstAddress_IsDown_TheNextIsAsked(string fault) => FailAsync(fault, Unhurried, one => one with { Urls = [Nowhere(), .. one.Urls] });
 
     [Theory]
     [Fault("the first of two addresses does not answer")]
@@ -66,7 +66,7 @@ public sealed class SituationFaultTests : UpstreamFaultTest
 
         // So slowly that its bytes have been read before they are known to be wrong.
         wrong.On(Ask.Blob, Misbehave.All(Misbehave.FlipByte(0), Misbehave.Throttle(200_000)), TestRegistry.Always).On(Ask.Manifest, Misbehave.FlipByte(0), TestRegistry.Always);
-        await FailAsync(fault, OfAnswers, one => one with { Urls = [wrong.Url, .. one.Urls] });
+        await FailAsync(fault, Unhurried, one => one with { Urls = [wrong.Url, .. one.Urls] });
     }
 
     [Theory]
@@ -78,7 +78,7 @@ public sealed class SituationFaultTests : UpstreamFaultTest
         var portal = new TestRegistry();
         Servers.Push(portal);
         portal.On(Ask.Anything, Misbehave.Html(status), TestRegistry.Always);
-        await FailAsync(fault, OfAnswers, one => one with { Urls = [portal.Url, .. one.Urls] });
+        await FailAsync(fault, Unhurried, one => one with { Urls = [portal.Url, .. one.Urls] });
     }
 
     [Theory]
@@ -87,7 +87,7 @@ public sealed class SituationFaultTests : UpstreamFaultTest
     {
         var garbage = new RawServer("SSH-2.0-OpenSSH_9.2\r\n");
         Servers.Push(garbage);
-        await FailAsync(fault, OfAnswers, one => one with { Urls = [garbage.Address, .. one.Urls] });
+        await FailAsync(fault, Unhurried, one => one with { Urls = [garbage.Address, .. one.Urls] });
     }
 
     [Theory]
@@ -95,7 +95,7 @@ public sealed class SituationFaultTests : UpstreamFaultTest
     public async Task RateLimit_NamesNoTime_IsLeftAloneForAWhile(string fault)
     {
         Registry.On(Ask.AnyManifest, new HubLimit(0).Answer, TestRegistry.Always);
-        await FailAsync(fault, OfAnswers, one => one);
+        await FailAsync(fault, Unhurried, one => one);
     }
 
     [Theory]
@@ -103,7 +103,7 @@ public sealed class SituationFaultTests : UpstreamFaultTest
     public async Task RateLimit_IsUsedUp_WhatIsKnownIsServed(string fault)
     {
         Registry.On(Ask.AnyManifest, new HubLimit(0, retryAfter: 30).Answer, TestRegistry.Always);
-        await FailAsync(fault, OfAnswers, one => one);
+        await FailAsync(fault, Unhurried, one => one);
     }
 
     [Theory]
@@ -112,7 +112,7 @@ public sealed class SituationFaultTests : UpstreamFaultTest
     public async Task Account_IsRefused_IsPassedOn(string fault, int status)
     {
         Registry.On(Ask.Anything, Misbehave.Status(status), TestRegistry.Always);
-        await FailAsync(fault, OfAnswers, one => one);
+        await FailAsync(fault, Unhurried, one => one);
     }
 
     [Theory]
@@ -124,7 +124,7 @@ public sealed class SituationFaultTests : UpstreamFaultTest
         Servers.Push(silent);
         silent.On(Ask.Anything, Misbehave.HangBeforeHeaders(), TestRegistry.Always);
         Registry.On(request => request.IsBlob, Misbehave.RedirectTo(new Uri(hangs ? silent.Url : Nowhere(), "/layer")), TestRegistry.Always);
-        await FailAsync(fault, OfAnswers, one => one);
+        await FailAsync(fault, hangs ? OfAnswers : Unhurried, one => one);
     }
 
     private static Uri Nowhere()

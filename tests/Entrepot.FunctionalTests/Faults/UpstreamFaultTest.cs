@@ -14,7 +14,10 @@ public abstract class UpstreamFaultTest : IAsyncLifetime
     /// <summary>For faults that show in connecting: no other bound is near.</summary>
     private protected static readonly TestTimes OfConnecting = Setup.Patient with { Connect = TimeSpan.FromMilliseconds(200), Break = TimeSpan.FromMinutes(1) };
 
-    /// <summary>For faults that show later.</summary>
+    /// <summary>For faults that show in an answer: no bound is near, however busy the machine is.</summary>
+    private protected static readonly TestTimes Unhurried = Setup.Patient with { Break = TimeSpan.FromMinutes(1) };
+
+    /// <summary>For faults that show in silence.</summary>
     private protected static readonly TestTimes OfAnswers = Setup.Impatient with { Total = TimeSpan.FromSeconds(4), Break = TimeSpan.FromMinutes(1) };
 
     private readonly ShiftedClock _clock = new();
