@@ -42,7 +42,7 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
 
             foreach (var session in before) Close(session);
             var begun = await BeginLockedAsync(id, contents, cancel);
-            foreach (var session in before) await DropAsync(session);
+            foreach (var session in before) await RemoveAsync(session);   // not by its id: the one that has begun may have the same
             return begun;
         }
         finally
@@ -228,6 +228,12 @@ internal sealed class BundleImports(Staging staging, ImageSets sets, IBlobStore 
     private async Task DropAsync(ImportSession session)
     {
         Close(session);
+        await RemoveAsync(session);
+    }
+
+    // What has arrived for one that is closed, and nobody else wants.
+    private async Task RemoveAsync(ImportSession session)
+    {
         await DropAsync(session.Contents);
         foreach (var digest in session.Made)
             if (!IsWanted(digest)) await staging.DropAsync(digest);
