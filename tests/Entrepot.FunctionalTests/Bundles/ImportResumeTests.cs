@@ -29,6 +29,18 @@ public sealed class ImportResumeTests : ImportTest
     }
 
     [Fact]
+    public async Task BegunAgain_TheLaterOneRuns()
+    {
+        var app = Image("org/app", "1", 577);
+        var first = (string)(await BeginAsync(app))["import"]!;
+
+        var second = (string)(await BeginAsync(app))["import"]!;
+
+        Assert.Equal(first, second);   // the same contents into the same set
+        Assert.Null((await StageAsync(second, app.Layers[0]))["error"]);
+    }
+
+    [Fact]
     public async Task LeftByACrash_ThatRotted_IsSentAgain()
     {
         var app = Image("org/app", "1", 572, 573);
