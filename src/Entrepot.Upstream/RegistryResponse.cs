@@ -10,6 +10,7 @@ namespace Entrepot.Upstream;
 internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable place, Demand demand, Wire wire) : IDisposable
 {
     private const string ForPeople = "a page for people, as a captive portal does";
+    private const string Version = "Docker-Distribution-Api-Version";
 
     // Enough for any error document; the rest is not read.
     private static readonly BodyLimit ErrorLimit = new(16 << 10);
@@ -50,9 +51,13 @@ internal sealed class RegistryResponse(HttpResponseMessage message, IDisposable 
     /// Portals and proxies under maintenance answer everything with one, and with 403 or 404 as readily as with 200. Registries refuse in JSON, also without a body after HEAD;
     /// one whose servers in front refuse for people is better taken for out of order than an outage for "there is no such thing", which would forget a tag for good. What those
     /// servers say of the request as such is another matter: that it needs an account, that there is no such method, that the range is none.
+    /// <para>What routes requests says 404 in plain text while the registry behind it is away. So may a registry that is a plain program, which is told by the header that registries send.</para>
     /// </remarks>
     public static bool IsPageFrom(HttpResponseMessage message) =>
-        MayBePage(message) && message.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type) && type.ToString().StartsWith("text/html", StringComparison.OrdinalIgnoreCase);
+        MayBePage(message) && (Is(message, "text/html") || (message.StatusCode == HttpStatusCode.NotFound && Is(message, "text/plain") && !message.Headers.NonValidated.Contains(Version)));
+
+    private static bool Is(HttpResponseMessage message, string type) =>
+        message.Content.Headers.NonValidated.TryGetValues("Content-Type", out var sent) && sent.ToString().StartsWith(type, StringComparison.OrdinalIgnoreCase);
 
     private static bool MayBePage(HttpResponseMessage message) => message.StatusCode switch
     {

@@ -10,6 +10,13 @@ namespace Entrepot.ClientTests.Engines;
 /// <summary>Every engine in every situation. What each does goes into the table in <c>docs/clients.md</c>.</summary>
 public sealed class EngineTests
 {
+    // Of what is waited for by itself, a tenth.
+    private static readonly Dictionary<string, string> ShortWaits = new()
+    {
+        ["ENTREPOT_UPSTREAMS__0__HEADERTIMEOUT"] = "1s",
+        ["ENTREPOT_UPSTREAMS__0__REQUESTTIMEOUT"] = "2s",
+    };
+
     [ProgramTheory, Engines, MissingEngines]
     public async Task Image_ColdAgainAndUpstreamStopped_IsRight(string engine)
     {
@@ -62,19 +69,21 @@ public sealed class EngineTests
     }
 
     [ProgramTheory, Engines, MissingEngines]
-    public async Task UnknownImage_UpstreamLimitsFailsOrStopped_IsNotWaitedFor(string engine)
+    public async Task UnknownImage_UpstreamLimitsFailsHangsOrStopped_IsNotWaitedFor(string engine)
     {
         await using var limited = await Stage.StartAsync(engine, "429");
         await using var limitedShortly = await Stage.StartAsync(engine, "429 with Retry-After");
         await using var failing = await Stage.StartAsync(engine, "503");
         await using var failingShortly = await Stage.StartAsync(engine, "503 with Retry-After");
         await using var alone = await Stage.StartAsync(engine, "stopped");
+        await using var waiting = await Stage.StartAsync(engine, "silent", ShortWaits);
         await limited.OpenDockerHubAsync();
 
         limited.Upstream.On(_ => true, Misbehave.Status(429), TestRegistry.Always);
         limitedShortly.Upstream.On(_ => true, Misbehave.Status(429, "Retry-After", "1"), TestRegistry.Always);
         failing.Upstream.On(_ => true, Misbehave.Status(503), TestRegistry.Always);
         failingShortly.Upstream.On(_ => true, Misbehave.Status(503, "Retry-After", "1"), TestRegistry.Always);
+        waiting.Upstream.On(_ => true, Misbehave.HangBeforeHeaders(), TestRegistry.Always);
         await alone.Upstream.DisposeAsync();
 
         // Side by side, since most of it is waiting.
@@ -83,6 +92,7 @@ public sealed class EngineTests
             PullUnknownAsync(limitedShortly, HttpStatusCode.TooManyRequests, "429 with Retry-After"),
             PullUnknownAsync(failing, HttpStatusCode.ServiceUnavailable, "503, unknown"),
             PullUnknownAsync(failingShortly, HttpStatusCode.ServiceUnavailable, "503 with Retry-After"),
+            PullUnknownAsync(waiting, HttpStatusCode.GatewayTimeout, "silent, unknown"),
             PullUnknownAsync(alone, HttpStatusCode.ServiceUnavailable, "upstream stopped, unknown"));
     }
 

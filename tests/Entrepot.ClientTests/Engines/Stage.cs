@@ -40,14 +40,16 @@ internal sealed class Stage : IAsyncDisposable
 
     /// <param name="engine">The name of its kind.</param>
     /// <param name="detail">Tells one of several stages of a test from another.</param>
+    /// <param name="environment">Variables that the appliance is given.</param>
     /// <param name="test">Names the folder of the logs.</param>
-    public static async Task<Stage> StartAsync(string engine, string detail = "", [CallerMemberName] string test = "")
+    public static async Task<Stage> StartAsync(
+        string engine, string detail = "", IReadOnlyDictionary<string, string>? environment = null, [CallerMemberName] string test = "")
     {
         var stage = new Stage(EngineKind.Named(engine), Path.Combine(test, detail));
         try
         {
             stage.Upstream.Hold(Image);
-            stage.Entrepot = await PublishedEntrepot.StartAsync(stage.Folder("entrepot"), stage.Log("entrepot"), stage.Upstream.Url, "0s", "80%");
+            stage.Entrepot = await PublishedEntrepot.StartAsync(stage.Folder("entrepot"), stage.Log("entrepot"), stage.Upstream.Url, "0s", "80%", environment);
             stage._running.Push(stage.Entrepot);
             stage.Engine = await stage._kind.Start(stage.Folder("engine"), stage.Log("engine"), stage.Entrepot.Host);
             stage._running.Push(stage.Engine);

@@ -21,6 +21,7 @@ public sealed class AnswerFaultTests : UpstreamFaultTest
     [Fault("429 with Retry-After: 30 to everything", "429 30")]
     [Fault("a captive portal's page, with status 200", "html")]
     [Fault("a page with status 404", "html 404")]
+    [Fault("404 in plain text, as of a router whose registry is away", "plain 404")]
     [Fault("a page with status 403", "html 403")]
     [Fault("a page with status 401 and no challenge", "html 401")]
     [Fault("a redirect to a captive portal", "portal")]
@@ -52,6 +53,7 @@ public sealed class AnswerFaultTests : UpstreamFaultTest
         "body reset" => Misbehave.Reset(10),
         "body cut" => Misbehave.Cut(10),
         "html" => Misbehave.Html(),
+        "plain 404" => Misbehave.PlainNotFound(),
         "portal" => (request, right) => request.Path == "/login" ? Misbehave.Html()(request, right) : new Reply(302).With("Location", new Uri(Registry.Url, "/login").ToString()),
         "circle" => Misbehave.RedirectTo(new Uri(Registry.Url, "/v2/org/app/manifests/1")),
         _ when behaviour.Split(' ') is ["html", var status] => Misbehave.Html(int.Parse(status, CultureInfo.InvariantCulture)),

@@ -89,6 +89,9 @@ public static class Misbehave
     /// <summary>A page for people, as captive portals, login pages and proxies under maintenance send it.</summary>
     public static Behaviour Html(int status = 200) => (_, _) => new Reply(status).WithText("<html><body>Please log in</body></html>", "text/html");
 
+    /// <summary>What routers in front of a registry say while it is away.</summary>
+    public static Behaviour PlainNotFound() => (_, _) => new Reply(404).WithText("404 page not found\n", "text/plain; charset=utf-8");
+
     public static Behaviour RedirectTo(Uri target) => (_, _) => new Reply(307).With("Location", target.ToString());
 
     /// <summary>One after the other.</summary>

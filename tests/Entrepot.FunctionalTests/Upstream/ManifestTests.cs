@@ -136,7 +136,7 @@ public sealed class ManifestTests : UpstreamTest
     [InlineData(404, "text/html", 502)]
     [InlineData(404, "Text/HTML; charset=utf-8", 502)]
     [InlineData(404, "application/json", 404)]
-    [InlineData(404, "text/plain", 404)]
+    [InlineData(404, "text/plain; charset=utf-8", 502)]   // as Kubernetes' routers say it, of a registry that is away
     [InlineData(403, "text/html", 502)]
     [InlineData(403, "application/json", 403)]
     public async Task Manifest_RefusedWithAPage_IsNotARegistrysWord(int status, string type, int expected)
@@ -146,6 +146,20 @@ public sealed class ManifestTests : UpstreamTest
 
         Assert.Equal(expected, (await upstream.HeadManifestAsync(SomeTag, default)).Error?.Status);
         Assert.Equal(expected, (await upstream.GetManifestAsync(SomeTag, default)).Error?.Status);
+    }
+
+    [Fact]
+    public async Task Manifest_RefusedInPlainTextByARegistry_IsItsWord()
+    {
+        var registry = await ServeAsync(context =>
+        {
+            context.Response.Headers["Docker-Distribution-Api-Version"] = "registry/2.0";
+            return SendAsync(context, 404, "404 page not found", "text/plain");
+        });
+        var upstream = Connect(registry.Address);
+
+        Assert.Equal(404, (await upstream.HeadManifestAsync(SomeTag, default)).Error?.Status);
+        Assert.Equal(404, (await upstream.GetManifestAsync(SomeTag, default)).Error?.Status);
     }
 
     [Fact]
