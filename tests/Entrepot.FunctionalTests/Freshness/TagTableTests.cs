@@ -88,7 +88,7 @@ public sealed class TagTableTests
         await using var cache = await Appliance.StartAsync(registry, new Setup
         {
             Clock = clock,
-            Times = Setup.Impatient,
+            Times = upstream == "silent" ? Setup.Impatient : Setup.Patient,
             Upstream = one => one with { Freshness = Rules(options) },
         });
         var known = await KnowAsync(state, registry, cache, clock);

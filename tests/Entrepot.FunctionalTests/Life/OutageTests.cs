@@ -7,7 +7,7 @@ namespace Entrepot.FunctionalTests.Life;
 /// <summary>What is left when the upstream is gone, or as good as gone.</summary>
 public sealed class OutageTests
 {
-    private static readonly Setup AlwaysAsk = new() { TagTtl = TimeSpan.Zero, Times = Setup.Impatient };
+    private static readonly Setup AlwaysAsk = new() { TagTtl = TimeSpan.Zero };
 
     public static TheoryData<string> Outages => ["stopped", "503", "429", "silent"];
 
@@ -16,7 +16,7 @@ public sealed class OutageTests
     public async Task KnownImage_DuringAnOutage_IsServedStale(string outage)
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, AlwaysAsk);
+        await using var cache = await Appliance.StartAsync(registry, AlwaysAsk with { Times = outage == "silent" ? Setup.Impatient : Setup.Patient });
         var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(100_000, seed: 100), TestBlob.Random(1000, seed: 101));
         await cache.PullAsync(image);
         foreach (var blob in image.Layers) await cache.StoredAsync(blob.Digest);
@@ -39,7 +39,7 @@ public sealed class OutageTests
     {
         var clock = new ShiftedClock();
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Clock = clock, Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry, new Setup { Clock = clock });
         var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 102));
         await cache.PullAsync(image);
         await registry.DisposeAsync();

@@ -72,7 +72,7 @@ public sealed class StopTests
     public async Task Restart_UpstreamStopped_ServesAllThatWasAnswered()
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { TagTtl = TimeSpan.Zero, Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry, new Setup { TagTtl = TimeSpan.Zero });
         var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(Size, seed: 123), TestBlob.Random(1000, seed: 124));
         var index = registry.Content.AddIndex("org/app", "multi", image.Manifest);
         await cache.PullAsync(image);

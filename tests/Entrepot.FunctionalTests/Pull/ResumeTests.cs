@@ -59,7 +59,7 @@ public sealed class ResumeTests
     public async Task Hang_InTheBody_IsResumed()
     {
         await using var registry = NewRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Patient with { Stall = TimeSpan.FromSeconds(1) } });
         registry.On(Ask.Blob, Misbehave.HangAt(1_000_000));
 
         (await cache.GetBlobAsync(Blob)).Is(Blob.Bytes);
@@ -165,7 +165,7 @@ public sealed class ResumeTests
     public async Task EveryConnection_IsCutAtOnce_EndsInFailure()
     {
         await using var registry = NewRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         registry.On(Ask.Blob, Misbehave.Cut(0), TestRegistry.Always);
 
         (await cache.GetBlobAsync(Blob)).IsFailure();

@@ -170,7 +170,7 @@ public sealed class SingleFlightTests
     public async Task FetchThatFails_FollowersToo_AreAllTold()
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         var blob = registry.Content.AddBlob(Size, seed: 7);
         var gate = new Gate(Size / 2);
         registry.On(Ask.Blob, Misbehave.All(Misbehave.Hold(gate), Misbehave.FlipByte(Size - 1)), TestRegistry.Always);

@@ -67,7 +67,7 @@ public sealed class TokenTests
     public async Task TokenService_Garbage_Is502AndNotRemembered(string how)
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         var blob = registry.Content.AddBlob(1000, seed: 54);
         registry.RequireToken();
         registry.On(Ask.Token, how switch
@@ -89,7 +89,7 @@ public sealed class TokenTests
     public async Task TokensOfTheUpstream_NeverReachTheClient()
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         registry.RequireToken();
         registry.On(Ask.Token, Misbehave.Status(401), TestRegistry.Always);
 

@@ -18,7 +18,7 @@ public sealed class UpstreamErrorTests
     public async Task UpstreamStatus_OfBlobAndManifest_IsToldInOurWords(int upstream, int status, string code)
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 40));
         registry.On(Ask.Anything, Misbehave.Status(upstream), TestRegistry.Always);
 
@@ -31,7 +31,7 @@ public sealed class UpstreamErrorTests
     public async Task Outage_IsTold_WithRetryAfter()
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         registry.On(Ask.Anything, Misbehave.Status(503), TestRegistry.Always);
 
         var got = await cache.GetManifestAsync("1");
@@ -44,7 +44,7 @@ public sealed class UpstreamErrorTests
     public async Task Limit_WithRetryAfter_IsPassedOn()
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         registry.On(Ask.Anything, Misbehave.Status(429, "Retry-After", "37"), TestRegistry.Always);
 
         var got = await cache.GetManifestAsync("1");
@@ -58,7 +58,7 @@ public sealed class UpstreamErrorTests
     public async Task Limit_OfABlobThatNamesNoTime_IsToldWithThreeSeconds()
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         var blob = registry.Content.AddBlob(1000, seed: 47);
         registry.On(Ask.Anything, Misbehave.Status(429), TestRegistry.Always);
 
@@ -139,7 +139,7 @@ public sealed class UpstreamErrorTests
     public async Task Manifest_WithWrongBytes_Is502(string tag)
     {
         await using var registry = new TestRegistry();
-        await using var cache = await Appliance.StartAsync(registry, new Setup { Times = Setup.Impatient });
+        await using var cache = await Appliance.StartAsync(registry);
         var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 44));
         var target = tag.Length > 0 ? tag : image.Manifest.Digest.ToString();
         registry.On(Ask.Manifest, Misbehave.FlipByte(20), TestRegistry.Always);
@@ -172,7 +172,6 @@ public sealed class UpstreamErrorTests
         await using var registry = new TestRegistry();
         await using var cache = await Appliance.StartAsync(registry, new Setup
         {
-            Times = Setup.Impatient,
             Options = options => options with { ManifestLimit = 64 << 10 },
         });
         var image = registry.Content.AddImage("org/app", "1", TestBlob.Random(1000, seed: 45));
